@@ -1,0 +1,208 @@
+"""What one forward pass leaves behind: arrays per layer, logits, labels and sample ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ood_core.errors import DataError, did_you_mean
+
+__all__ = ["PENULTIMATE", "Activations", "LayerRecord"]
+
+PENULTIMATE = "penultimate"
+"""Name of the layer whose output is the input of the head."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRecord:
+    """Activations of one layer for n images, without the maps.
+
+    Parameters
+    ----------
+    pooled : (n, c), mean over the layer's positions, per channel (global average pooling).
+    active_fraction : (n, c), share of positions where the unit is > 0.
+    l1, l2 : (n,), norms of the flat activation over all c x positions units.
+    l0 : (n,), number of flat units > 0.
+    negatives : (n,), number of flat units < 0 (a ReLU layer has none).
+    positions : number of positions per channel (1 for a vector).
+    active_counts : (c * positions,), per flat unit the number of the n images where it is > 0,
+        or None where it was not recorded.
+    """
+
+    pooled: np.ndarray
+    active_fraction: np.ndarray
+    l1: np.ndarray
+    l2: np.ndarray
+    l0: np.ndarray
+    negatives: np.ndarray
+    positions: int = 1
+    active_counts: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.pooled)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels c (units of a vector layer)."""
+        return int(self.pooled.shape[1])
+
+    @property
+    def n_units(self) -> int:
+        """Number of flat units: channels x positions."""
+        return self.n_channels * self.positions
+
+    @classmethod
+    def from_vectors(cls, vectors: np.ndarray) -> LayerRecord:
+        """Record of a layer whose output is one vector per image, shape (n, d)."""
+        a = np.asarray(vectors)
+        if a.ndim != 2:
+            raise DataError(f"layer vectors must have shape (samples, units), got {a.shape}.")
+        wide = a.astype(np.float64, copy=False)
+        active = a > 0
+        return cls(
+            pooled=a,
+            active_fraction=active.astype(np.float32),
+            l1=np.abs(wide).sum(1),
+            l2=np.sqrt(np.einsum("nd,nd->n", wide, wide)),
+            l0=active.sum(1),
+            negatives=(a < 0).sum(1),
+            active_counts=active.sum(0),
+        )
+
+    def take(self, index: np.ndarray | slice) -> LayerRecord:
+        """Record of the chosen images. `active_counts` belong to a whole set and are dropped."""
+        return LayerRecord(
+            pooled=self.pooled[index],
+            active_fraction=self.active_fraction[index],
+            l1=self.l1[index],
+            l2=self.l2[index],
+            l0=self.l0[index],
+            negatives=self.negatives[index],
+            positions=self.positions,
+        )
+
+
+class Activations:
+    """Activations of one data set: penultimate features, logits, labels, ids and layers.
+
+    Build one from arrays with `from_arrays`; `ood_core.extract` returns them from its store.
+    Arrays are read-only: a detector that writes into its input fails at once.
+
+    Attributes
+    ----------
+    features : (n, d), input of the head.
+    logits : (n, c) or None.
+    labels : (n,) int64, -1 where unknown, or None.
+    ids : tuple of n sample ids (a path, or "set/number").
+    layers : mapping layer name -> LayerRecord in order of depth; always holds PENULTIMATE.
+    name : the data set's name.
+    fingerprint : identifies content; equal fingerprints mean equal arrays.
+    """
+
+    def __init__(
+        self,
+        layers: Mapping[str, LayerRecord],
+        *,
+        logits: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        ids: Sequence[str] | None = None,
+        name: str = "arrays",
+        fingerprint: str = "",
+    ) -> None:
+        if PENULTIMATE not in layers:
+            raise DataError(f"layers must include {PENULTIMATE!r}; got {list(layers)}.")
+        self.layers = layers
+        self.name = name
+        self.logits = logits
+        self.labels = labels
+        self.fingerprint = fingerprint
+        n = len(self.features)
+        self.ids = tuple(ids) if ids is not None else tuple(f"{name}/{i}" for i in range(n))
+        for what, array in (("logits", logits), ("labels", labels), ("ids", self.ids)):
+            if array is not None and len(array) != n:
+                raise DataError(f"{what} has {len(array)} rows but features has {n}.")
+
+    @property
+    def features(self) -> np.ndarray:
+        """Penultimate features, shape (n, d)."""
+        return self.layers[PENULTIMATE].pooled
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __repr__(self) -> str:
+        n, d = self.features.shape
+        return f"Activations({self.name!r}, {n} x {d}, layers={list(self.layers)})"
+
+    @classmethod
+    def from_arrays(
+        cls,
+        features: np.ndarray,
+        logits: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+        ids: Sequence[str] | None = None,
+        layers: Mapping[str, np.ndarray | LayerRecord] | None = None,
+        name: str = "arrays",
+    ) -> Activations:
+        """Build activations by hand, without any model.
+
+        Parameters
+        ----------
+        features : (n, d) penultimate features.
+        logits : (n, c), optional.
+        labels : (n,) class numbers, optional.
+        layers : name -> (n, units) array or LayerRecord for other layers, shallow to deep.
+
+        Raises
+        ------
+        DataError
+            On wrong shapes, or on NaN or infinite values.
+        """
+        features = _checked(features, "features")
+        z = None if logits is None else _checked(logits, "logits")
+        y = None if labels is None else np.asarray(labels).astype(np.int64)
+        records: dict[str, LayerRecord] = {}
+        for layer, value in (layers or {}).items():
+            records[layer] = (
+                value
+                if isinstance(value, LayerRecord)
+                else LayerRecord.from_vectors(_checked(value, f"layer {layer!r}"))
+            )
+        records[PENULTIMATE] = LayerRecord.from_vectors(features)
+        return cls(records, logits=z, labels=y, ids=ids, name=name)
+
+    def layer(self, name: str | None = None) -> LayerRecord:
+        """Record of the named layer; of the penultimate layer for None."""
+        key = name or PENULTIMATE
+        if key not in self.layers:
+            raise DataError(f"unknown layer {key!r}. {did_you_mean(key, self.layers)}")
+        return self.layers[key]
+
+    def take(self, index: np.ndarray | slice) -> Activations:
+        """Activations of the chosen images, in the order given."""
+        return Activations(
+            {name: record.take(index) for name, record in self.layers.items()},
+            logits=None if self.logits is None else self.logits[index],
+            labels=None if self.labels is None else self.labels[index],
+            ids=tuple(np.asarray(self.ids, dtype=object)[index]),
+            name=self.name,
+        )
+
+    def chunks(self, size: int = 4096) -> Iterator[Activations]:
+        """Slices of at most `size` images, in order: what bounds memory while scoring."""
+        for start in range(0, len(self), size):
+            yield self.take(slice(start, start + size))
+
+
+def _checked(array: np.ndarray, what: str) -> np.ndarray:
+    a = np.array(array)
+    if a.ndim != 2:
+        raise DataError(f"{what} must have shape (samples, values), got {a.shape}.")
+    if not np.issubdtype(a.dtype, np.floating):
+        a = a.astype(np.float64)
+    if not np.isfinite(a).all():
+        raise DataError(f"{what} holds NaN or infinite values; scores would be meaningless.")
+    a.setflags(write=False)
+    return a

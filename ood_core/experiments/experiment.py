@@ -1,0 +1,76 @@
+"""What an experiment is: classifier, preprocessing, fit set, ID test set and OOD sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+
+
+@dataclass(frozen=True)
+class ClassifierSpec:
+    """Which network, and where its weights come from.
+
+    `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME". Exactly one of
+    `checkpoint` (a file), `weights` (a name the architecture knows) or `random_weights` (a seed)
+    is set; the embedded experiment trains its own (`weights = "trained-here"`).
+    """
+
+    architecture: str
+    checkpoint: Path | None = None
+    weights: str | None = None
+    random_weights: int | None = None
+    num_classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+    expected_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Deterministic test-time transform, applied in this order: resize (shorter side), centre
+    crop, to [0, 1], normalise per channel. `mean` and `std` have one value per channel."""
+
+    resize: int | None = None
+    center_crop: int | None = None
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    interpolation: str = "bilinear"
+    mode: str = "RGB"
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """One named image set. `kind` is folder, image_list, manifest, torchvision, zip or builtin.
+
+    `options` holds what the kind takes (`root`, `split`, `limit`, `per_class`, `label_map`, …).
+    """
+
+    name: str
+    kind: str
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A classifier with its preprocessing, fit set, ID test set and OOD sets.
+
+    `fit_set` and `test_set` are names in `sets`; `ood_sets` are the others, near to far.
+    `near` names the OOD sets counted as near in the benchmark's means.
+    """
+
+    name: str
+    title: str
+    classifier: ClassifierSpec
+    preprocessing: Preprocessing | None
+    sets: Mapping[str, DataSpec]
+    ood_sets: tuple[str, ...]
+    fit_set: str = "fit"
+    test_set: str = "test"
+    near: tuple[str, ...] = ()
+    description: str = ""
+    detectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    path: Path | None = None
