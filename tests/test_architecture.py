@@ -1,0 +1,125 @@
+"""The structure that DESIGN promises: imports go one way, the core knows no front end."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "ood_core"
+
+ORDER = (
+    ("errors", "paths", "progress"),
+    ("experiments",),
+    ("data",),
+    ("models",),
+    ("activations",),
+    ("detectors", "importance", "hidden_classifier"),
+    ("metrics", "thresholds"),
+    ("scoring", "gates"),
+)
+RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
+TOP = len(ORDER)
+PLOTS = TOP + 5
+FRONT = TOP + 10
+
+
+def _rank(module: str) -> int:
+    parts = module.split(".")
+    if len(parts) < 2:
+        return -1  # the package itself: lazy names only
+    if parts[1] == "plots":
+        return PLOTS
+    if parts[1] in ("cli", "__main__"):
+        return FRONT
+    return RANK.get(parts[1], TOP)
+
+
+def _imports(path: Path) -> list[tuple[str, int, bool]]:
+    """Modules that a file imports, with the line and whether it is at module level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = {id(node) for node in tree.body}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno, id(node) in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import; write the full name"
+            found.append((node.module or "", node.lineno, id(node) in top))
+            if node.module == "ood_core":
+                found += [(f"ood_core.{a.name}", node.lineno, id(node) in top) for a in node.names]
+    return found
+
+
+def _module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+CORE_FILES = sorted(CORE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_core_never_imports_a_front_end(path: Path) -> None:
+    for module, line, _ in _imports(path):
+        root = module.split(".")[0]
+        assert root not in {"streamlit", "pages", "app"}, f"{path}:{line} imports {module}"
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_data_flows_one_way(path: Path) -> None:
+    own = _rank(_module_name(path))
+    if own < 0:
+        return
+    for module, line, _ in _imports(path):
+        if module.startswith("ood_core."):
+            assert _rank(module) <= own, f"{path.relative_to(ROOT)}:{line} imports {module}, a later stage"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "pages").rglob("*.py")) + [ROOT / "app.py"], ids=lambda p: p.name
+)
+def test_pages_compute_nothing(path: Path) -> None:
+    """Front ends select, call ood_core and draw: no numerics, no models, no files of arrays."""
+    banned = {"numpy", "torch", "torchvision", "sklearn", "scipy", "safetensors", "timm"}
+    for module, line, _ in _imports(path):
+        assert module.split(".")[0] not in banned, f"{path.name}:{line} imports {module}"
+
+
+def test_importing_the_core_is_cheap() -> None:
+    """Scoring stored activations must not pay for torch."""
+    code = (
+        "import sys, ood_core, ood_core.activations, ood_core.detectors, ood_core.experiments,"
+        " ood_core.metrics, ood_core.scoring, ood_core.thresholds, ood_core.models;"
+        "ood_core.all_detectors();"
+        "heavy = {'torch', 'torchvision', 'timm', 'streamlit', 'ray'} & set(sys.modules);"
+        "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_library_module_prints() -> None:
+    for path in CORE_FILES:
+        if path.name in {"cli.py", "__main__.py"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print", f"{path}:{node.lineno} prints"
+
+
+def test_one_detector_is_one_file_and_one_test_file() -> None:
+    from ood_core.detectors import all_detectors
+
+    for name, cls in all_detectors().items():
+        if not cls.__module__.startswith("ood_core.detectors.") or "+" in name:
+            continue
+        tests = list((ROOT / "tests" / "detectors").glob("test_*.py"))
+        assert tests, "no detector tests"
+        assert any(name in t.read_text(encoding="utf-8") for t in tests), f"{name} has no test"
