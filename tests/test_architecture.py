@@ -77,7 +77,9 @@ def test_data_flows_one_way(path: Path) -> None:
         return
     for module, line, _ in _imports(path):
         if module.startswith("ood_core."):
-            assert _rank(module) <= own, f"{path.relative_to(ROOT)}:{line} imports {module}, a later stage"
+            assert _rank(module) <= own, (
+                f"{path.relative_to(ROOT)}:{line} imports {module}, a later stage"
+            )
 
 
 @pytest.mark.parametrize(
