@@ -1,0 +1,215 @@
+"""Scores sorted once, and two sorted sets counted against each other: what every metric reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ood_core.errors import DataError
+
+__all__ = ["Comparison", "ScoreSummary", "Scores", "compare", "pool", "summarize", "thin"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSummary:
+    """One set's scores in ascending order. Build it with `summarize`.
+
+    Infinite scores are allowed: −inf ranks as most OOD, +inf as most ID.
+
+    Attributes
+    ----------
+    values : (n,) float64, ascending, read-only.
+    """
+
+    values: np.ndarray
+    _comparisons: WeakKeyDictionary[ScoreSummary, Comparison] = field(
+        default_factory=WeakKeyDictionary, repr=False
+    )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def n_minus_inf(self) -> int:
+        """Number of scores that are −inf."""
+        return int(np.searchsorted(self.values, -np.inf, side="right"))
+
+    @cached_property
+    def finite(self) -> np.ndarray:
+        """The finite scores, ascending: a view."""
+        return self.values[self.n_minus_inf : np.searchsorted(self.values, np.inf, side="left")]
+
+    @cached_property
+    def n_distinct(self) -> int:
+        """Number of distinct scores."""
+        return 1 + int(np.count_nonzero(self.values[1:] != self.values[:-1]))
+
+    def accepted(self, threshold: float) -> int:
+        """Number of images accepted: score >= threshold."""
+        return len(self) - int(np.searchsorted(self.values, threshold, side="left"))
+
+    def accepted_at(self, thresholds: np.ndarray) -> np.ndarray:
+        """Number of images accepted at each threshold, int64, same shape as `thresholds`."""
+        return len(self) - np.searchsorted(self.values, thresholds, side="left").astype(np.int64)
+
+    def kth_largest(self, k: int) -> float:
+        """The k-th largest score, k from 1 to n; the threshold that accepts at least k images."""
+        return float(self.values[len(self) - k])
+
+    def percentile_of(self, scores: np.ndarray) -> np.ndarray:
+        """Share of this set's scores that are <= each score, in percent, shape of `scores`."""
+        return 100.0 * np.searchsorted(self.values, scores, side="right") / len(self)
+
+
+Scores = np.ndarray | Sequence[float] | ScoreSummary
+"""What metrics accept: scores in any order, or their summary (then nothing is sorted again)."""
+
+
+def summarize(scores: Scores, what: str = "scores") -> ScoreSummary:
+    """Sort scores once; a summary is returned as it is.
+
+    Parameters
+    ----------
+    scores : (n,) numbers, higher = more in-distribution, or a ScoreSummary.
+    what : how an error names them.
+
+    Raises
+    ------
+    DataError
+        When there are none, the shape is not (n,), or some are NaN (the message counts them).
+    """
+    if isinstance(scores, ScoreSummary):
+        return scores
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 1:
+        raise DataError(f"{what} must have shape (n,), got {values.shape}.")
+    if not len(values):
+        raise DataError(f"{what} are empty: at least one score is needed.")
+    values = np.sort(values)
+    # NaN sorts last, so counting them costs one look-up.
+    n_nan = len(values) - int(np.searchsorted(values, np.nan, side="left"))
+    if n_nan:
+        raise DataError(
+            f"{what} hold {n_nan} NaN of {len(values)}: they cannot be ranked. "
+            "Check the detector's input; -inf is the way to say 'most OOD'."
+        )
+    values.setflags(write=False)
+    return ScoreSummary(values)
+
+
+def pool(summaries: Sequence[ScoreSummary]) -> ScoreSummary:
+    """Summary of the union of several sets, each image counted once.
+
+    Raises
+    ------
+    DataError
+        When no set is given.
+    """
+    if len(summaries) == 1:
+        return summaries[0]
+    return summarize(
+        np.concatenate([s.values for s in summaries] or [np.empty(0)]), "pooled scores"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """ID and OOD counts at every distinct score: the exact ROC staircase.
+
+    Attributes
+    ----------
+    n_id, n_ood : set sizes n and m.
+    thresholds : (k,) distinct scores of both sets, descending.
+    accepted_id, accepted_ood : (k,) int64, number of images with score >= threshold.
+    """
+
+    n_id: int
+    n_ood: int
+    thresholds: np.ndarray
+    accepted_id: np.ndarray
+    accepted_ood: np.ndarray
+
+    @cached_property
+    def at_id(self) -> np.ndarray:
+        """(k,) number of ID images whose score equals the threshold."""
+        return np.diff(self.accepted_id, prepend=0)
+
+    @cached_property
+    def at_ood(self) -> np.ndarray:
+        """(k,) number of OOD images whose score equals the threshold."""
+        return np.diff(self.accepted_ood, prepend=0)
+
+    @property
+    def tpr(self) -> np.ndarray:
+        """(k,) share of ID images accepted."""
+        return self.accepted_id / self.n_id
+
+    @property
+    def fpr(self) -> np.ndarray:
+        """(k,) share of OOD images accepted."""
+        return self.accepted_ood / self.n_ood
+
+
+def compare(id_scores: Scores, ood_scores: Scores) -> Comparison:
+    """Count two sets against each other; remembered per pair of summaries.
+
+    O(n log n) for arrays; O(n) for summaries, because two sorted runs only need merging.
+    """
+    a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
+    known = a._comparisons.get(b)
+    if known is None:
+        known = a._comparisons[b] = _merge(a.values, b.values)
+    return known
+
+
+def _merge(id_values: np.ndarray, ood_values: np.ndarray) -> Comparison:
+    merged = np.concatenate([id_values, ood_values])
+    # A stable sort of two ascending runs is one linear merge.
+    order = np.argsort(merged, kind="stable")
+    merged = merged[order]
+    below_id = np.concatenate([[0], np.cumsum(order < len(id_values))])
+    first = np.flatnonzero(np.concatenate([[True], merged[1:] != merged[:-1]]))[::-1]
+    accepted_id = len(id_values) - below_id[first]
+    accepted_ood = len(ood_values) - (first - below_id[first])
+    return Comparison(len(id_values), len(ood_values), merged[first], accepted_id, accepted_ood)
+
+
+def thin(x: np.ndarray, y: np.ndarray, max_points: int, keep: Sequence[int] = ()) -> np.ndarray:
+    """Indices of at most `max_points` vertices that draw the polyline (x, y) best.
+
+    Ramer-Douglas-Peucker, greedy: the vertex farthest from the line drawn so far enters next,
+    until the budget is spent or every vertex lies on the line. Ends and `keep` always stay, and
+    each point kept is an exact vertex.
+    """
+    import heapq
+
+    last = len(x) - 1
+    kept = sorted({0, last, *(int(i) for i in keep)})
+    queue = [_farthest(x, y, a, b) for a, b in pairwise(kept)]
+    heapq.heapify(queue)
+    while queue and len(kept) < max_points:
+        negative_distance, a, split, b = heapq.heappop(queue)
+        if negative_distance > -1e-12:
+            break
+        kept.append(split)
+        heapq.heappush(queue, _farthest(x, y, a, split))
+        heapq.heappush(queue, _farthest(x, y, split, b))
+    return np.array(sorted(kept))
+
+
+def _farthest(x: np.ndarray, y: np.ndarray, a: int, b: int) -> tuple[float, int, int, int]:
+    """(−distance, a, farthest vertex, b) of the vertices strictly between a and b."""
+    if b - a < 2:
+        return 0.0, a, a, b
+    dx, dy = x[b] - x[a], y[b] - y[a]
+    inner_x, inner_y = x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
+    length = float(np.hypot(dx, dy))
+    # A closed stretch (both ends at one point) has no direction: take the distance to the point.
+    gap = np.abs(inner_x * dy - inner_y * dx) / length if length else np.hypot(inner_x, inner_y)
+    split = int(np.argmax(gap))
+    return -float(gap[split]), a, a + 1 + split, b
