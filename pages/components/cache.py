@@ -1,0 +1,107 @@
+"""What is known is not computed again: process-wide caches under keys of fingerprints.
+
+Values are shared by all visitors and must not be changed. Keys are made of names, fingerprints
+and parameters; arrays are never hashed. Each cache holds a bounded number of entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+import streamlit as st
+
+__all__ = [
+    "FUSIONS",
+    "detector_titles",
+    "experiments",
+    "frozen",
+    "image_set",
+    "once",
+    "prepared",
+    "refresh",
+]
+
+FUSIONS = ("nan+knn", "nan+ssd", "nan+react", "nan+react+knn", "nan+react+ssd")
+"""Score fusions of the NAN paper, offered beside the single detectors."""
+
+T = TypeVar("T")
+
+
+def once(key: Hashable, make: Callable[[], T]) -> T:
+    """Return `make()`, computed once per process for `key`.
+
+    Begin the key with a word of your own and put everything in it that the value depends on:
+    `once(("layers", view.acts.fingerprint, view.ood_sets), lambda: …)`.
+    """
+    return _once(key, make)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _once(key: Hashable, _make: Callable[[], Any]) -> Any:
+    return _make()
+
+
+def frozen(params: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+    """Parameters as part of a key: sorted pairs."""
+    return tuple(sorted((params or {}).items()))
+
+
+class _NotYetError(Exception):
+    """Nothing prepared: an exception, because a cached None would stay."""
+
+
+def prepared(experiment: Any) -> Any | None:
+    """Activations of the experiment if they are in the store, else None. Never computes.
+
+    The answer is looked up again every five minutes and after `refresh`, so a changed file or
+    checkpoint shows without a restart, and a rerun does not list every image again.
+    """
+    try:
+        return _prepared(repr(experiment), experiment)
+    except _NotYetError:
+        return None
+
+
+@st.cache_resource(max_entries=16, ttl="5m", show_spinner=False)
+def _prepared(key: str, _experiment: Any) -> Any:
+    from ood_core.activations import prepared as lookup
+
+    acts = lookup(_experiment)
+    if acts is None:
+        raise _NotYetError
+    return acts
+
+
+def refresh() -> None:
+    """Forget which experiments are prepared, so the next run looks again."""
+    _prepared.clear()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def image_set(key: str, _spec: Any) -> Any:
+    """Opened data set, for thumbnails. `key` is `repr(spec)`."""
+    from ood_core.data import open_dataset
+
+    return open_dataset(_spec)
+
+
+@st.cache_resource(max_entries=1, ttl="10s", show_spinner=False)
+def experiments() -> list[Any]:
+    """All experiments, broken ones included; a new file shows within ten seconds."""
+    from ood_core.experiments import list_experiments
+
+    return list(list_experiments())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def detector_titles() -> dict[str, str]:
+    """Name -> title of every detector: the three this dashboard is about, then the others."""
+    from ood_core.detectors import all_detectors
+
+    known = all_detectors()
+    first = [n for n in ("nan", "feature_norm", "sparsity", "line") if n in known]
+    single = first + sorted(n for n in known if n not in first and "+" not in n)
+    fused = [n for n in FUSIONS if set(n.split("+")) <= set(known)]
+    titles = {n: str(known[n].title) for n in single}
+    return titles | {n: " + ".join(titles[part] for part in n.split("+")) for n in fused}

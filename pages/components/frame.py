@@ -1,0 +1,98 @@
+"""The frame of every page: configuration, style, page list, the four choices, the title."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from pages.components import cache, explain, nav, prepare, state
+from pages.components.view import View, detector_params
+
+__all__ = ["open_page"]
+
+DEFAULT_EXPERIMENT = "digits"
+DEFAULT_DETECTOR = "nan"
+_STYLE = (Path(__file__).parent / "style.css").read_text()
+
+
+def open_page(title: str, question: str, *, prepared: bool = True) -> View:
+    """Open a page: call it first, once, outside any fragment.
+
+    Parameters
+    ----------
+    title : the page's name.
+    question : the question that the page answers, in one sentence.
+    prepared : when nothing is prepared yet, draw the panel that prepares it and stop. With
+        False the page goes on with `view.acts` None.
+    """
+    st.set_page_config(
+        page_title=f"{title} · OOD Lens", page_icon=":material/lens_blur:", layout="wide"
+    )
+    state.begin()
+    st.html(f"<style>{_STYLE}</style>")
+    with st.sidebar:
+        st.html("<div class='brand'>OOD Lens</div>")
+        links = st.container()
+        experiment = _choose_experiment()
+        acts = cache.prepared(experiment)
+        view = _choices(experiment, acts)
+    with links:
+        nav.page_links()
+    state.publish()
+    st.html(f"<h1 class='page-title'>{title}</h1><p class='page-question'>{question}</p>")
+    state.notes()
+    if acts is None and prepared:
+        prepare.panel(experiment)
+        st.stop()
+    return view
+
+
+def _choose_experiment() -> Any:
+    from ood_core.experiments import load_experiment
+
+    known = cache.experiments()
+    usable = {e.name: e for e in known if not hasattr(e, "message")}
+    name = state.choose("experiment", list(usable), _first(DEFAULT_EXPERIMENT, usable))
+    st.selectbox(
+        "Experiment",
+        list(usable),
+        key="experiment",
+        format_func=lambda n: usable[n].title,
+        help="Classifier and its image sets.",
+    )
+    try:
+        return usable[name] if name in usable else load_experiment(name)
+    except OODLensError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def _choices(experiment: Any, acts: Any) -> View:
+    from ood_core.activations import PENULTIMATE
+
+    layers = [layer.name for layer in acts.layers] if acts is not None else [PENULTIMATE]
+    layer = state.choose("layer", layers, PENULTIMATE)
+    st.selectbox("Layer", layers, key="layer", disabled=acts is None, help=_LAYER_HELP)
+    sets = list(experiment.ood_sets)
+    chosen = state.choose_many("ood_sets", sets, sets)
+    st.multiselect("OOD sets", sets, key="ood_sets")
+    names = cache.detector_titles()
+    detector = state.choose("detector", list(names), _first(DEFAULT_DETECTOR, names))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
+        st.selectbox("Detector", list(names), key="detector", format_func=names.get)
+        params = detector_params(experiment, detector)
+        explain.score(detector, params)
+    return View(experiment, acts, layer, tuple(chosen), detector, params)
+
+
+_LAYER_HELP = (
+    "Where the norm, sparsity and NAN are measured, from the first layer to the input of the "
+    "head (penultimate). Other detectors always read the penultimate features."
+)
+
+
+def _first(wanted: str, known: Any) -> str:
+    return wanted if wanted in known else next(iter(known), wanted)

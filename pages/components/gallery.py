@@ -1,0 +1,120 @@
+"""Images with score, prediction and percentile, paged; thumbnails only."""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import Any
+
+import streamlit as st
+
+from pages.components import cache
+from pages.components.view import View
+
+__all__ = ["grid", "show", "thumbnail_uri"]
+
+PAGE = 24
+
+
+def show(
+    view: View, rows: Any, key: str, *, per_page: int = PAGE, empty: str = "No images."
+) -> None:
+    """Paged grid of images.
+
+    Parameters
+    ----------
+    view : the page's view.
+    rows : data frame with one row per image, in the order to show: columns `set` (data set
+        name) and `index` (its number there); optional `score`, `prediction`, `percentile`
+        (0 to 1), `label`, `id`. Only the rows of the page shown are read, so 100,000 are fine.
+    key : unique on the page; the page number is kept under `<key>_page`.
+    empty : what to say when there are no rows.
+    """
+    if not len(rows):
+        st.caption(empty)
+        return
+    last = (len(rows) - 1) // per_page
+    page = min(max(int(st.session_state.get(f"{key}_page", 0)), 0), last)
+    shown = rows.iloc[page * per_page : (page + 1) * per_page]
+    st.html(grid(view, shown))
+    if last:
+        _pager(key, page, last, per_page, len(rows))
+
+
+def grid(view: View, rows: Any) -> str:
+    """HTML of one page of images: one element, whatever the number of images."""
+    items = [_figure(view, row) for row in rows.to_dict("records")]
+    return f"<ul class='gallery'>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
+    """Thumbnail as a data URI, encoded once; empty where the image cannot be read."""
+    spec = view.experiment.sets[name]
+    return _thumbnail(repr(spec), int(index), size, spec)
+
+
+@st.cache_resource(max_entries=5000, show_spinner=False)
+def _thumbnail(key: str, index: int, size: int, _spec: Any) -> str:
+    from ood_core.data import thumbnail_bytes
+    from ood_core.errors import OODLensError
+
+    try:
+        image = cache.image_set(key, _spec).load(index)
+        data = thumbnail_bytes(image, size, "WEBP")
+    except (OODLensError, OSError):
+        return ""
+    return "data:image/webp;base64," + base64.b64encode(data).decode()
+
+
+def _figure(view: View, row: dict[str, Any]) -> str:
+    name, index = row["set"], int(row["index"])
+    uri = thumbnail_uri(view, name, index)
+    ident = html.escape(str(row.get("id") or f"{name}/{index}"))
+    image = (
+        f"<img src='{uri}' alt='{ident}' loading='lazy'>" if uri else "<small>not readable</small>"
+    )
+    lines = []
+    if "score" in row:
+        lines.append(f"<span><b>{row['score']:.4g}</b>{_percentile(row)}</span>")
+    if "prediction" in row:
+        lines.append(f"<span>{html.escape(str(row['prediction']))}</span>")
+    chip = f"<i class='chip' style='background:{view.colour(name)}'></i>"
+    lines.append(f"<span class='quiet'>{chip}{html.escape(name)}</span>")
+    return (
+        f"<figure title='{ident}'><div class='frame'>{image}</div>"
+        f"<figcaption>{''.join(lines)}</figcaption></figure>"
+    )
+
+
+def _percentile(row: dict[str, Any]) -> str:
+    if "percentile" not in row:
+        return ""
+    share = f"P{row['percentile'] * 100:.1f}"
+    return f" <i class='quiet' title='share of ID test images that score lower'>{share}</i>"
+
+
+def _pager(key: str, page: int, last: int, per_page: int, total: int) -> None:
+    def go(to: int) -> None:
+        st.session_state[f"{key}_page"] = to
+
+    first = page * per_page
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "",
+            key=f"{key}_previous",
+            icon=":material/chevron_left:",
+            help="Previous page",
+            disabled=page == 0,
+            on_click=go,
+            args=(page - 1,),
+        )
+        st.button(
+            "",
+            key=f"{key}_next",
+            icon=":material/chevron_right:",
+            help="Next page",
+            disabled=page == last,
+            on_click=go,
+            args=(page + 1,),
+        )
+        st.caption(f"{first + 1:,} to {min(first + per_page, total):,} of {total:,}")

@@ -1,0 +1,162 @@
+"""What the visitor chose: one store behind the widgets, kept across pages and in the URL.
+
+Streamlit forgets a widget's value when its page is left. Here each choice has a name, which is
+both its widget key and its URL parameter, and a place in a store that outlives the page. A URL
+that was pasted or walked back to wins over the store; a value in it that is not usable gives a
+note on the page and the default, never an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+__all__ = [
+    "begin",
+    "choose",
+    "choose_many",
+    "kept",
+    "link_params",
+    "notes",
+    "number",
+    "publish",
+    "remember",
+]
+
+_KEPT, _URL, _SHOWN, _NOTES = "_kept", "_url", "_shown", "_notes"
+
+
+def begin() -> None:
+    """Start a page run: adopt the URL when it is not the one that this session wrote."""
+    st.session_state.setdefault(_KEPT, {})
+    st.session_state[_SHOWN] = set()
+    st.session_state[_NOTES] = []
+    url = {name: st.query_params.get_all(name) for name in st.query_params}
+    if url == st.session_state.get(_URL):
+        return
+    for name, values in url.items():
+        st.session_state[_KEPT][name] = _Raw(values)
+        st.session_state.pop(name, None)
+    st.session_state[_URL] = url
+
+
+def choose(name: str, options: Sequence[str], default: str) -> str:
+    """Value of the single choice `name`, ready in `st.session_state` for its widget.
+
+    Call it before the widget is drawn, then draw the widget with `key=name` and without a
+    default of its own.
+    """
+    value = _current(name)
+    if isinstance(value, _Raw):
+        value = _from_url(name, value[-1:], options, [default])[0]
+    if value not in options:
+        value = default
+    return _hold(name, value)
+
+
+def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
+    """Values of the multiple choice `name`, in the order of `options`; see `choose`."""
+    value = _current(name)
+    if isinstance(value, _Raw):
+        value = _from_url(name, value, options, list(default))
+    value = [o for o in options if o in (value or ())]
+    return _hold(name, value or list(default))
+
+
+def number(name: str, low: float, high: float, default: float) -> float:
+    """Value of the number `name` within [low, high]; see `choose`."""
+    value = _current(name)
+    if isinstance(value, _Raw):
+        text, value = value[-1], None
+        try:
+            value = float(text)
+        except ValueError:
+            _note(f"The address gives {name} = {text!r}, which is not a number. Using {default:g}.")
+        if value is not None and not low <= value <= high:
+            _note(f"The address gives {name} = {text}; allowed is {low:g} to {high:g}.")
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        value = default
+    return _hold(name, min(max(value, low), high))
+
+
+def kept(name: str, default: Any = None) -> Any:
+    """Last known value of `name`, also of a choice whose widget is on another page."""
+    value = st.session_state.get(_KEPT, {}).get(name, default)
+    return default if isinstance(value, _Raw) else value
+
+
+def known(name: str) -> bool:
+    """Whether the visitor, or the URL, ever gave `name` a value."""
+    return name in st.session_state.get(_KEPT, {})
+
+
+def remember(name: str, value: Any) -> None:
+    """Keep a value that no widget holds (a selection, a page number) and put it in the URL."""
+    st.session_state.setdefault(_KEPT, {})[name] = value
+    st.session_state.setdefault(_SHOWN, set()).add(name)
+
+
+def publish() -> None:
+    """Write the choices shown on this page into the URL. Call it after the widgets."""
+    url = link_params(*st.session_state.get(_SHOWN, ()))
+    if url != st.session_state.get(_URL):
+        st.session_state[_URL] = url
+        st.query_params.from_dict(url)
+
+
+def link_params(*names: str) -> dict[str, list[str]]:
+    """Named choices as URL parameters: what `st.page_link(query_params=…)` takes."""
+    store = st.session_state.get(_KEPT, {})
+    found = {name: _texts(store[name]) for name in sorted(names) if name in store}
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def notes() -> None:
+    """Draw the notes about unusable values in the URL, if any."""
+    for text in st.session_state.get(_NOTES, ()):
+        st.warning(text, icon=":material/link_off:")
+
+
+class _Raw(list[str]):
+    """Texts from the URL that no widget has read yet."""
+
+
+def _current(name: str) -> Any:
+    if name in st.session_state:
+        return st.session_state[name]
+    return st.session_state.setdefault(_KEPT, {}).get(name)
+
+
+def _hold(name: str, value: Any) -> Any:
+    if name not in st.session_state or st.session_state[name] != value:
+        st.session_state[name] = value
+    remember(name, value)
+    return value
+
+
+def _from_url(name: str, texts: list[str], options: Sequence[str], default: list[str]) -> list[str]:
+    bad = [t for t in texts if t not in options]
+    if bad:
+        from ood_core.errors import did_you_mean
+
+        shown = ", ".join(repr(t[:60]) for t in bad)
+        _note(
+            f"The address asks for {name} {shown}, which this experiment does not have. "
+            f"{did_you_mean(bad[0], options)} Using {', '.join(default)}."
+        )
+    return [t for t in texts if t in options] or default
+
+
+def _texts(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list | tuple):
+        return [str(v) for v in value]
+    return [repr(value) if isinstance(value, float) else str(value)]
+
+
+def _note(text: str) -> None:
+    st.session_state.setdefault(_NOTES, []).append(text)
