@@ -1,0 +1,192 @@
+"""From the tables of an experiment file to an `Experiment`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ood_core.errors import ConfigError
+from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
+from ood_core.experiments.parsing_sets import ood_spec, set_spec
+from ood_core.experiments.reading import Table
+from ood_core.experiments.sources import class_folders, resolve
+
+__all__ = ["parse_experiment"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
+
+
+def parse_experiment(
+    values: Mapping[str, Any], path: Path | None = None, *, strict: bool = True
+) -> Experiment:
+    """Check the tables of an experiment file and return the experiment.
+
+    Parameters
+    ----------
+    values : the parsed TOML.
+    path : the file; relative paths in it are looked up beside it first.
+    strict : whether missing or empty folders are errors. Built-in experiments name data that
+        may have to be fetched first, so for them it is a status (`dataset_status`).
+
+    Raises
+    ------
+    ConfigError
+        On anything unknown, missing, empty or of the wrong type.
+    """
+    where = path.name if path else "experiment"
+    allowed = ("name", "title", "description", "classifier", "preprocessing", "id", "ood")
+    top = Table(values, where, (*allowed, "detectors"))
+    name = _name(top, path.stem if path else None)
+    beside = path.parent if path and strict else None
+    classifier = _classifier(top, beside, strict)
+    sets, ood, near = _sets(top, beside, strict, classifier)
+    return Experiment(
+        name=name,
+        title=top.text("title") or name,
+        classifier=classifier,
+        preprocessing=_preprocessing(top) if "preprocessing" in top else None,
+        sets=sets,
+        ood_sets=ood,
+        near=near,
+        description=" ".join((top.text("description") or "").split()),
+        detectors=_detectors(top),
+        path=path,
+    )
+
+
+def _name(top: Table, default: str | None) -> str:
+    name = top.text("name") or default
+    if name is None:
+        raise ConfigError(f"{top.where}: name is missing; it is required.")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{top.where}: name = {name!r} must begin with a letter or digit and hold only "
+            "letters, digits, spaces and . _ + -"
+        )
+    return name
+
+
+def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
+    keys = ("architecture", "checkpoint", "weights", "random_weights")
+    more = ("num_classes", "class_names", "expected_accuracy")
+    table = top.table("classifier", (*keys, *more))
+    given = [key for key in keys[1:] if key in table]
+    if len(given) != 1:
+        raise ConfigError(
+            f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
+            f"random_weights (a seed); got {' and '.join(given) or 'none'}."
+        )
+    num_classes = table.whole("num_classes", 2)
+    names = table.texts("class_names")
+    if names and num_classes and len(names) != num_classes:
+        raise ConfigError(
+            f"{table.where}: class_names has {len(names)} names but num_classes = {num_classes}."
+        )
+    return ClassifierSpec(
+        architecture=table.required_text("architecture"),
+        checkpoint=_checkpoint(table, beside, strict),
+        weights=table.text("weights"),
+        random_weights=table.whole("random_weights", 0),
+        num_classes=num_classes or (len(names) if names else None),
+        class_names=names,
+        expected_accuracy=table.share("expected_accuracy"),
+    )
+
+
+def _checkpoint(table: Table, beside: Path | None, strict: bool) -> Path | None:
+    given = table.text("checkpoint")
+    if given is None:
+        return None
+    found, places = resolve(given, beside)
+    if found is None and strict:
+        looked = ", ".join(str(p) for p in places)
+        raise ConfigError(
+            f"{table.where}: checkpoint = {given!r} does not exist. Looked at {looked}."
+        )
+    if found is not None and found.is_dir():
+        raise ConfigError(
+            f"{table.where}: checkpoint = {given!r} is a folder; name the file in it."
+        )
+    return found or Path(given)
+
+
+def _preprocessing(top: Table) -> Preprocessing:
+    keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
+    table = top.table("preprocessing", keys)
+    mode = table.choice("mode", ("RGB", "L"), "RGB")
+    channels = 3 if mode == "RGB" else 1
+    mean = table.numbers("mean") or (0.0,) * channels
+    std = table.numbers("std") or (1.0,) * channels
+    for key, values in (("mean", mean), ("std", std)):
+        if len(values) != channels:
+            raise table.error(key, f"{channels} number{'s'[: channels > 1]} for mode {mode!r}")
+    if min(std) <= 0:
+        raise table.error("std", "numbers above 0")
+    return Preprocessing(
+        resize=table.whole("resize"),
+        center_crop=table.whole("center_crop"),
+        mean=mean,
+        std=std,
+        interpolation=table.choice(
+            "interpolation", ("nearest", "bilinear", "bicubic", "box", "lanczos"), "bilinear"
+        ),
+        mode=mode,
+    )
+
+
+def _sets(
+    top: Table, beside: Path | None, strict: bool, classifier: ClassifierSpec
+) -> tuple[dict[str, DataSpec], tuple[str, ...], tuple[str, ...]]:
+    """All sets by name, the OOD names in order, and those that are near."""
+    table = top.table("id", ("fit", "test"))
+    fit = set_spec(table, "fit", beside, strict)
+    test = set_spec(table, "test", beside, strict)
+    known = _class_options(fit, classifier)
+    sets = {
+        spec.name: DataSpec(spec.name, spec.kind, spec.source, {**spec.options, **known})
+        for spec in (fit, test)
+    }
+    entries = top.values.get("ood", [])
+    if not isinstance(entries, list):
+        raise top.error("ood", "a list of tables: write [[ood]] before each OOD set")
+    near = []
+    for number, entry in enumerate(entries, 1):
+        spec, is_near = ood_spec(entry, f"{top.where} [[ood]] {number}", beside, strict)
+        if spec.name in sets:
+            raise ConfigError(f"{top.where}: two data sets are called {spec.name!r}.")
+        sets[spec.name] = spec
+        near += [spec.name] * is_near
+    return sets, tuple(s for s in sets if s not in ("fit", "test")), tuple(near)
+
+
+def _class_options(fit: DataSpec, classifier: ClassifierSpec) -> dict[str, Any]:
+    """What the ID sets must know to number their classes as the classifier does.
+
+    Without `class_names`, the sorted class folders of the fit set give the numbers, for the
+    test set too: a class that the test set lacks must not shift the others.
+    """
+    options: dict[str, Any] = {}
+    if classifier.num_classes:
+        options["num_classes"] = classifier.num_classes
+    if classifier.class_names:
+        options["class_names"] = classifier.class_names
+    elif fit.kind == "folder" and Path(fit.source).is_dir() and "label_map" not in fit.options:
+        folders = class_folders(fit.source)
+        if folders:
+            options["class_names"] = folders
+    return options
+
+
+def _detectors(top: Table) -> dict[str, dict[str, Any]]:
+    values = top.values.get("detectors", {})
+    if not isinstance(values, Mapping):
+        raise top.error("detectors", "tables such as [detectors.line]")
+    for name, params in values.items():
+        if not isinstance(params, Mapping):
+            raise ConfigError(
+                f"{top.where}: detectors.{name} must be a table of parameters, got {params!r}. "
+                f"Write [detectors.{name}] and its parameters below."
+            )
+    return {name: dict(params) for name, params in values.items()}

@@ -1,0 +1,95 @@
+"""Kinds of data sets an experiment file may name, and finding their files on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ood_core.paths import data_roots
+
+__all__ = [
+    "BUILTIN_SOURCES",
+    "FILE_KINDS",
+    "IMAGE_SUFFIXES",
+    "KINDS",
+    "TORCHVISION_SETS",
+    "class_folders",
+    "holds_image",
+    "is_image_name",
+    "resolve",
+]
+
+IMAGE_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"]
+    + [".ppm", ".pgm", ".pbm", ".jp2", ".avif"]
+)
+"""File names that count as images in a folder or an archive, any case."""
+
+FILE_KINDS = ("folder", "image_list", "manifest", "zip")
+KINDS = (*FILE_KINDS, "torchvision", "builtin")
+"""Keys of which each data set has exactly one."""
+
+BUILTIN_SOURCES = (
+    "digits:fit",
+    "digits:test",
+    "digits:held-out",
+    "digits:rotated",
+    "digits:inverted",
+    "digits:shuffled",
+    "digits:photos",
+    "digits:noise",
+)
+
+TORCHVISION_SETS: dict[str, tuple[str, ...]] = {
+    "CIFAR10": ("test", "train"),
+    "CIFAR100": ("test", "train"),
+    "MNIST": ("test", "train"),
+    "FashionMNIST": ("test", "train"),
+    "KMNIST": ("test", "train"),
+    "SVHN": ("test", "train", "extra"),
+    "STL10": ("test", "train"),
+    "DTD": ("test", "train", "val"),
+    "Places365": ("val", "train-standard"),
+    "LSUN": ("test", "val", "train"),
+    "Food101": ("test", "train"),
+    "Flowers102": ("test", "train", "val"),
+    "OxfordIIITPet": ("test", "trainval"),
+    "EuroSAT": ("all",),
+    "GTSRB": ("test", "train"),
+}
+"""Torchvision data sets by name, each with its splits; the first is taken by default."""
+
+
+def resolve(source: str, beside: Path | None) -> tuple[Path | None, tuple[Path, ...]]:
+    """First existing place of a path, and all the places looked at.
+
+    Relative paths are looked up beside the experiment file, then in `data_roots()`.
+    """
+    path = Path(source).expanduser()
+    roots = () if path.is_absolute() else (*((beside,) if beside else ()), *data_roots())
+    places = tuple(root / path for root in roots) or (path,)
+    found = next((p for p in places if p.exists()), None)
+    return (Path(os.path.abspath(found)) if found else None), places
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name counts as an image; hidden files do not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def holds_image(folder: str | os.PathLike[str]) -> bool:
+    """Whether there is an image anywhere below the folder; stops at the first."""
+    subfolders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                subfolders.append(entry.path)
+            elif is_image_name(entry.name):
+                return True
+    return any(holds_image(sub) for sub in subfolders)
+
+
+def class_folders(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Sorted names of the direct subfolders, hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return tuple(sorted(e.name for e in entries if e.is_dir() and not e.name.startswith(".")))
