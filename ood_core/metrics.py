@@ -8,15 +8,13 @@ one of the NAN and LINe papers (ID positive), `fpr_at_tpr_ood_positive` the one 
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
 from ood_core.errors import ConfigError
 from ood_core.intervals import delong_interval, rate_at_quantile_interval
-from ood_core.ranking import Scores, compare, summarize, thin
+from ood_core.ranking import Scores, ceil_share, compare, summarize, thin
 
 __all__ = [
     "Evaluation",
@@ -246,7 +244,7 @@ def pr_curve(
 
 
 def needed(rate: float, n: int, name: str) -> int:
-    """ceil(rate n) in exact arithmetic: 0.95 of 20 images is 19, whatever 0.95 is in binary.
+    """How many of n images it takes to reach the rate: ceil(rate n), from 1 to n.
 
     Raises
     ------
@@ -255,7 +253,7 @@ def needed(rate: float, n: int, name: str) -> int:
     """
     if not 0 < rate <= 1:
         raise ConfigError(f"{name} must be in (0, 1], got {rate!r}.")
-    return math.ceil(Fraction(str(float(rate))) * n)
+    return ceil_share(rate, n)
 
 
 def check_level(level: float) -> float:

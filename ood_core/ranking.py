@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from weakref import WeakKeyDictionary
@@ -12,7 +14,17 @@ import numpy as np
 
 from ood_core.errors import DataError
 
-__all__ = ["Comparison", "ScoreSummary", "Scores", "compare", "pool", "summarize", "thin"]
+__all__ = [
+    "Comparison",
+    "ScoreSummary",
+    "Scores",
+    "ceil_share",
+    "compare",
+    "floor_share",
+    "pool",
+    "summarize",
+    "thin",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +76,16 @@ class ScoreSummary:
     def percentile_of(self, scores: np.ndarray) -> np.ndarray:
         """Share of this set's scores that are <= each score, in percent, shape of `scores`."""
         return 100.0 * np.searchsorted(self.values, scores, side="right") / len(self)
+
+
+def ceil_share(rate: float, n: int) -> int:
+    """ceil(rate n) in exact arithmetic: 0.95 of 20 images is 19, whatever 0.95 is in binary."""
+    return math.ceil(Fraction(str(float(rate))) * n)
+
+
+def floor_share(rate: float, n: int) -> int:
+    """floor(rate n) in exact arithmetic: 0.07 of 100 images is 7."""
+    return math.floor(Fraction(str(float(rate))) * n)
 
 
 Scores = np.ndarray | Sequence[float] | ScoreSummary

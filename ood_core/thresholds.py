@@ -1,0 +1,225 @@
+"""How to choose a threshold: ID acceptance, OOD acceptance, cost, conformal, or by hand.
+
+An image is accepted as ID when score >= threshold, everywhere. Every choice says in a sentence on
+which images it was made, and can be counted on others (`halves`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ood_core.errors import ConfigError
+from ood_core.metrics import needed
+from ood_core.operating_point import (
+    Accepted,
+    Halves,
+    OperatingPoint,
+    Sample,
+    halves,
+    operating_point,
+)
+from ood_core.ranking import Scores, ScoreSummary, compare, floor_share, pool, summarize
+
+__all__ = [
+    "Accepted",
+    "Halves",
+    "OperatingPoint",
+    "Sample",
+    "at_cost",
+    "at_fpr",
+    "at_threshold",
+    "at_tpr",
+    "conformal",
+    "conformal_p_values",
+    "halves",
+]
+
+
+def at_threshold(
+    id_scores: Scores | Sample, ood: Mapping[str, Scores] | None = None, threshold: float = 0.0
+) -> OperatingPoint:
+    """Operating point of a threshold set by hand.
+
+    Raises
+    ------
+    ConfigError
+        When the threshold is NaN.
+    """
+    if math.isnan(threshold):
+        raise ConfigError("threshold must be a number, got NaN.")
+    return operating_point(float(threshold), _sample(id_scores, ood), None, "free", "Set by hand.")
+
+
+def at_tpr(
+    id_scores: Scores | Sample,
+    ood: Mapping[str, Scores] | None = None,
+    tpr: float = 0.95,
+    *,
+    count_on: Sample | None = None,
+) -> OperatingPoint:
+    """The highest threshold that accepts at least `tpr` of the ID images; `fpr_at_tpr`'s.
+
+    Parameters
+    ----------
+    id_scores, ood : scores to choose on (only the ID scores are used), or a Sample of both.
+    tpr : share of ID images to accept, in (0, 1].
+    count_on : other images to count the rates on, such as `halves(...).evaluation`.
+
+    Raises
+    ------
+    ConfigError
+        When tpr is not in (0, 1].
+    """
+    chosen = _sample(id_scores, ood)
+    threshold = chosen.id.kth_largest(needed(tpr, len(chosen.id), "tpr"))
+    how = (
+        f"The highest threshold that accepts at least {100 * tpr:g} % of {len(chosen.id)} ID "
+        f"images ({chosen.what}). No OOD image was used."
+    )
+    return operating_point(threshold, chosen, count_on, "tpr", how)
+
+
+def at_fpr(
+    id_scores: Scores | Sample,
+    ood: Mapping[str, Scores] | None = None,
+    fpr: float = 0.05,
+    *,
+    count_on: Sample | None = None,
+) -> OperatingPoint:
+    """The lowest score that accepts at most `fpr` of all OOD images, the sets pooled.
+
+    Raises
+    ------
+    ConfigError
+        When fpr is not in [0, 1) or there is no OOD set.
+    """
+    if not 0 <= fpr < 1:
+        raise ConfigError(f"fpr must be in [0, 1), got {fpr!r}.")
+    chosen = _sample(id_scores, ood)
+    pooled = _pooled(chosen, "fpr")
+    allowed = floor_share(fpr, len(pooled))
+    # The first OOD image that must be rejected; accept only what lies above it.
+    threshold = _next_above(pooled.kth_largest(allowed + 1), chosen.id, pooled)
+    how = (
+        f"The lowest score that accepts at most {100 * fpr:g} % of {len(pooled)} OOD images "
+        f"({chosen.what}, sets pooled). A threshold chosen on OOD images is tuned to them."
+    )
+    return operating_point(threshold, chosen, count_on, "fpr", how)
+
+
+def at_cost(
+    id_scores: Scores | Sample,
+    ood: Mapping[str, Scores] | None = None,
+    cost_ratio: float = 1.0,
+    prevalence: float = 0.5,
+    *,
+    count_on: Sample | None = None,
+) -> OperatingPoint:
+    """The threshold of the least expected cost (1 − π) FNR + π r FPR.
+
+    Parameters
+    ----------
+    cost_ratio : r, cost of accepting an OOD image over the cost of rejecting an ID image, > 0.
+    prevalence : π, share of OOD images in use, in [0, 1].
+
+    FPR is that of all OOD images, the sets pooled. Of equal costs the lowest threshold wins.
+
+    Raises
+    ------
+    ConfigError
+        When a parameter is out of range or there is no OOD set.
+    """
+    if not (cost_ratio > 0 and math.isfinite(cost_ratio)):
+        raise ConfigError(f"cost_ratio must be a number > 0, got {cost_ratio!r}.")
+    if not 0 <= prevalence <= 1:
+        raise ConfigError(f"prevalence must be in [0, 1], got {prevalence!r}.")
+    chosen = _sample(id_scores, ood)
+    pooled = _pooled(chosen, "cost")
+    c = compare(chosen.id, pooled)
+    cost = (1 - prevalence) * (1 - c.tpr) + prevalence * cost_ratio * c.fpr
+    best = len(cost) - 1 - int(np.argmin(cost[::-1]))
+    reject_all = 1 - prevalence
+    threshold = math.inf if reject_all < cost[best] else float(c.thresholds[best])
+    how = (
+        f"The least expected cost when accepting an OOD image costs {cost_ratio:g} times as much "
+        f"as rejecting an ID image and {100 * prevalence:g} % of images are OOD ({chosen.what}, "
+        "OOD sets pooled). A threshold chosen on OOD images is tuned to them."
+    )
+    return operating_point(threshold, chosen, count_on, "cost", how)
+
+
+def conformal(
+    calibration: Scores | Sample,
+    ood: Mapping[str, Scores] | None = None,
+    alpha: float = 0.05,
+    *,
+    count_on: Sample | None = None,
+) -> OperatingPoint:
+    """Split-conformal threshold: a new ID image is rejected with probability at most `alpha`.
+
+    The k-th smallest of n calibration scores, k = floor(α (n + 1)); P(new < t) <= k / (n + 1) <= α
+    for every n and every distribution, if new ID images and calibration images are exchangeable.
+    For k = 0 (n < 1/α − 1) the only such threshold is −inf. Accepting is the same as
+    `conformal_p_values(...) > alpha`. The calibration images must not have been fitted on.
+
+    Raises
+    ------
+    ConfigError
+        When alpha is not in (0, 1).
+
+    Reference
+    ---------
+    Vovk et al., Algorithmic Learning in a Random World (2005), 4;
+    Bates et al., Ann. Stat. 51 (2023).
+    """
+    if not 0 < alpha < 1:
+        raise ConfigError(f"alpha must be in (0, 1), got {alpha!r}.")
+    chosen = _sample(calibration, ood)
+    n = len(chosen.id)
+    k = floor_share(alpha, n + 1)
+    threshold = float(chosen.id.values[k - 1]) if k else -math.inf
+    how = _guarantee(alpha, n, k, chosen.what)
+    return operating_point(threshold, chosen, count_on, "conformal", how)
+
+
+def conformal_p_values(calibration: Scores, scores: np.ndarray) -> np.ndarray:
+    """Conformal p-value of each score: (1 + #{calibration <= score}) / (n + 1), shape of `scores`.
+
+    For a new ID image, P(p <= α) <= α. A small p speaks against the image being ID.
+    """
+    known = summarize(calibration, "calibration scores")
+    below = np.searchsorted(known.values, np.asarray(scores, np.float64), side="right")
+    return (1 + below) / (len(known) + 1)
+
+
+def _guarantee(alpha: float, n: int, k: int, what: str) -> str:
+    if not k:
+        return (
+            f"{n} calibration images are too few for {100 * alpha:g} %: at least "
+            f"{math.ceil(1 / alpha - 1e-9) - 1} are needed, so every image is accepted."
+        )
+    return (
+        f"At most {100 * alpha:g} % of new ID images are rejected, on average over calibration "
+        f"sets, whatever the distribution (conformal, k = {k} of n = {n}: {what}), as long as new "
+        "ID images come from where these came from. No OOD image was used."
+    )
+
+
+def _sample(id_scores: Scores | Sample, ood: Mapping[str, Scores] | None) -> Sample:
+    return id_scores if isinstance(id_scores, Sample) else Sample.of(id_scores, ood)
+
+
+def _pooled(sample: Sample, mode: str) -> ScoreSummary:
+    if not sample.ood:
+        raise ConfigError(f"mode {mode!r} chooses on OOD scores: give at least one OOD set.")
+    return pool(list(sample.ood.values()))
+
+
+def _next_above(value: float, *sets: ScoreSummary) -> float:
+    """The lowest score above `value` in any set; +inf when there is none."""
+    above = [int(np.searchsorted(s.values, value, side="right")) for s in sets]
+    found = [float(s.values[i]) for s, i in zip(sets, above, strict=True) if i < len(s)]
+    return min(found, default=math.inf)
