@@ -131,5 +131,6 @@ def _check_logits(plain: torch.Tensor, ruled: torch.Tensor, n: int) -> None:
     if not gap < 1e-3:
         raise ModelError(
             "the tail gives other logits under the rules of Eq. 2 "
-            f"(relative difference {gap:.1e}): it is random, or it changes its input in place in a way that cannot be followed."
+            f"(relative difference {gap:.1e}): it is random, or it changes its input in place "
+            "in a way that cannot be followed."
         )

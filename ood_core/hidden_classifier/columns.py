@@ -91,6 +91,8 @@ def tail_quantities(
     labels: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Quantities of each image of one batch, see `HiddenClassifier`."""
+    import torch
+
     a, k = run.flat, wanted.shape[1]
     logits = run.logits.detach().double().gather(1, wanted).cpu().numpy()
     index = wanted.cpu().numpy()

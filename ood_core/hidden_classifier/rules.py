@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ood_core.errors import ModelError
@@ -173,29 +173,29 @@ def _no_dropout(
 
 
 _SECANT = (
-    torch._C._nn.gelu, F.silu, F.elu, F.selu, F.celu, F.mish, F.hardswish, F.relu6, F.hardtanh,
-    F.prelu, torch.prelu, torch.tanh, torch.Tensor.tanh, F.tanh, F.leaky_relu, F.softsign,
+    torch._C._nn.gelu, functional.silu, functional.elu, functional.selu, functional.celu, functional.mish, functional.hardswish, functional.relu6, functional.hardtanh,
+    functional.prelu, torch.prelu, torch.tanh, torch.Tensor.tanh, functional.tanh, functional.leaky_relu, functional.softsign,
 )  # fmt: skip
 _GATES = (
-    torch.sigmoid, torch.Tensor.sigmoid, F.sigmoid, F.hardsigmoid, torch.softmax,
-    torch.Tensor.softmax, F.softmax,
+    torch.sigmoid, torch.Tensor.sigmoid, functional.sigmoid, functional.hardsigmoid, torch.softmax,
+    torch.Tensor.softmax, functional.softmax,
 )  # fmt: skip
 _RULES: dict[Any, tuple[str, Callable[..., Any]]] = {
     **dict.fromkeys(_SECANT, ("exact", _secant)),
     **dict.fromkeys(_GATES, ("extension", _gate)),
-    F.layer_norm: ("extension", _layer_norm),
+    functional.layer_norm: ("extension", _layer_norm),
     torch.layer_norm: ("extension", _layer_norm),
-    F.rms_norm: ("extension", _rms_norm),
-    F.group_norm: ("extension", _group_norm),
-    F.instance_norm: ("extension", _instance_norm),
-    F.normalize: ("extension", _secant),
-    F.local_response_norm: ("extension", _secant),
-    F.glu: ("extension", _glu),
-    F.scaled_dot_product_attention: ("extension", _attention),
-    F.multi_head_attention_forward: ("extension", _attention),
-    F.batch_norm: ("", _eval_batch_norm),
-    F.dropout: ("", _no_dropout),
-    F.dropout2d: ("", _no_dropout),
+    functional.rms_norm: ("extension", _rms_norm),
+    functional.group_norm: ("extension", _group_norm),
+    functional.instance_norm: ("extension", _instance_norm),
+    functional.normalize: ("extension", _secant),
+    functional.local_response_norm: ("extension", _secant),
+    functional.glu: ("extension", _glu),
+    functional.scaled_dot_product_attention: ("extension", _attention),
+    functional.multi_head_attention_forward: ("extension", _attention),
+    functional.batch_norm: ("", _eval_batch_norm),
+    functional.dropout: ("", _no_dropout),
+    functional.dropout2d: ("", _no_dropout),
 }
 _PRODUCTS = {
     torch.mul, torch.Tensor.mul, torch.Tensor.__mul__, torch.matmul, torch.Tensor.matmul,
@@ -205,5 +205,5 @@ _PRODUCTS = {
 _CURVED = {
     torch.exp, torch.Tensor.exp, torch.log, torch.Tensor.log, torch.sqrt, torch.Tensor.sqrt,
     torch.rsqrt, torch.Tensor.rsqrt, torch.pow, torch.Tensor.pow, torch.Tensor.__pow__,
-    F.softplus, torch.softmax, F.logsigmoid,
+    functional.softplus, torch.softmax, functional.logsigmoid,
 }  # fmt: skip
