@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
+from torch.nn import functional as nnf
 from torch.overrides import TorchFunctionMode
 
 from ood_core.errors import ModelError
@@ -173,29 +173,29 @@ def _no_dropout(
 
 
 _SECANT = (
-    torch._C._nn.gelu, functional.silu, functional.elu, functional.selu, functional.celu, functional.mish, functional.hardswish, functional.relu6, functional.hardtanh,
-    functional.prelu, torch.prelu, torch.tanh, torch.Tensor.tanh, functional.tanh, functional.leaky_relu, functional.softsign,
+    torch._C._nn.gelu, nnf.silu, nnf.elu, nnf.selu, nnf.celu, nnf.mish, nnf.hardswish, nnf.relu6, nnf.hardtanh,
+    nnf.prelu, torch.prelu, torch.tanh, torch.Tensor.tanh, nnf.tanh, nnf.leaky_relu, nnf.softsign,
 )  # fmt: skip
 _GATES = (
-    torch.sigmoid, torch.Tensor.sigmoid, functional.sigmoid, functional.hardsigmoid, torch.softmax,
-    torch.Tensor.softmax, functional.softmax,
+    torch.sigmoid, torch.Tensor.sigmoid, nnf.sigmoid, nnf.hardsigmoid, torch.softmax,
+    torch.Tensor.softmax, nnf.softmax,
 )  # fmt: skip
 _RULES: dict[Any, tuple[str, Callable[..., Any]]] = {
     **dict.fromkeys(_SECANT, ("exact", _secant)),
     **dict.fromkeys(_GATES, ("extension", _gate)),
-    functional.layer_norm: ("extension", _layer_norm),
+    nnf.layer_norm: ("extension", _layer_norm),
     torch.layer_norm: ("extension", _layer_norm),
-    functional.rms_norm: ("extension", _rms_norm),
-    functional.group_norm: ("extension", _group_norm),
-    functional.instance_norm: ("extension", _instance_norm),
-    functional.normalize: ("extension", _secant),
-    functional.local_response_norm: ("extension", _secant),
-    functional.glu: ("extension", _glu),
-    functional.scaled_dot_product_attention: ("extension", _attention),
-    functional.multi_head_attention_forward: ("extension", _attention),
-    functional.batch_norm: ("", _eval_batch_norm),
-    functional.dropout: ("", _no_dropout),
-    functional.dropout2d: ("", _no_dropout),
+    nnf.rms_norm: ("extension", _rms_norm),
+    nnf.group_norm: ("extension", _group_norm),
+    nnf.instance_norm: ("extension", _instance_norm),
+    nnf.normalize: ("extension", _secant),
+    nnf.local_response_norm: ("extension", _secant),
+    nnf.glu: ("extension", _glu),
+    nnf.scaled_dot_product_attention: ("extension", _attention),
+    nnf.multi_head_attention_forward: ("extension", _attention),
+    nnf.batch_norm: ("", _eval_batch_norm),
+    nnf.dropout: ("", _no_dropout),
+    nnf.dropout2d: ("", _no_dropout),
 }
 _PRODUCTS = {
     torch.mul, torch.Tensor.mul, torch.Tensor.__mul__, torch.matmul, torch.Tensor.matmul,
@@ -205,5 +205,5 @@ _PRODUCTS = {
 _CURVED = {
     torch.exp, torch.Tensor.exp, torch.log, torch.Tensor.log, torch.sqrt, torch.Tensor.sqrt,
     torch.rsqrt, torch.Tensor.rsqrt, torch.pow, torch.Tensor.pow, torch.Tensor.__pow__,
-    functional.softplus, torch.softmax, functional.logsigmoid,
+    nnf.softplus, nnf.logsigmoid,
 }  # fmt: skip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
+from torch.nn import functional as nnf
 
 from ood_core.errors import ModelError
 from ood_core.hidden_classifier.coefficients import TailRun, coefficients
@@ -156,8 +156,8 @@ class Gates(nn.Module):
 
     def forward(self, x):
         x = self.instance(self.group(x * self.gate(x)))
-        x = functional.local_response_norm(functional.silu(x, inplace=True), 3)
-        return self.head(functional.normalize(functional.glu(x, 1).mean((2, 3))))
+        x = nnf.local_response_norm(nnf.silu(x, inplace=True), 3)
+        return self.head(nnf.normalize(nnf.glu(x, 1).mean((2, 3))))
 
 
 @pytest.mark.parametrize("fused", [True, False])
