@@ -1,0 +1,142 @@
+"""NAN taken apart: the norm of each image against its number of active units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ood_core import metrics
+from ood_core.activations import Activations
+from ood_core.errors import DataError
+from ood_core.layers.quantities import Quantities, quantities
+
+__all__ = ["NanApart", "nan_apart"]
+
+
+@dataclass(frozen=True, eq=False)
+class NanApart:
+    """Everything that the picture of `‖a‖₁` against `‖a‖₀` draws; it does not grow with n.
+
+    Attributes
+    ----------
+    points : columns `set, index, active, l1, nan`: an even subsample of each set, `index` into
+        that set. All images where a set is small.
+    marginals : columns `set, axis ("active" or "l1"), left, right, count, share`, exact.
+    density : set -> (rows = l1 bins, columns = active bins) counts over the edges, exact.
+    active_edges, l1_edges : edges of the bins.
+    totals : set -> number of images.
+    thresholds : "nan", "l1" and "sparsity" -> value that accepts 95 % of the ID images.
+    iso : NAN values of the iso-lines: 5 %, 50 % and 95 % quantile over ID images.
+    auroc : columns `ood_set, l1, sparsity, nan`, AUROC of each part and of the whole.
+    layer, pool, n_units : what was measured.
+    """
+
+    points: pd.DataFrame
+    marginals: pd.DataFrame
+    density: dict[str, np.ndarray]
+    active_edges: np.ndarray
+    l1_edges: np.ndarray
+    totals: dict[str, int]
+    thresholds: dict[str, float]
+    iso: tuple[float, float, float]
+    auroc: pd.DataFrame
+    layer: str
+    pool: str
+    n_units: int
+
+
+def nan_apart(
+    acts: Mapping[str, Activations],
+    id_set: str,
+    ood_sets: Sequence[str],
+    layer: str | None = None,
+    pool: str = "gap",
+    max_points: int = 4000,
+    bins: int = 48,
+) -> NanApart:
+    """Take `NAN = ‖a‖₁ / ‖a‖₀` apart, so that one sees why it separates where a norm does not.
+
+    Parameters
+    ----------
+    acts, id_set, ood_sets : activations by name; ID is the positive class.
+    layer, pool : which activation; `layer=None` is the penultimate layer.
+    max_points : most points over all sets; every set gets an equal part of them.
+    bins : bins per axis of the marginals and the density, which count every image.
+
+    Raises
+    ------
+    DataError
+        Without OOD sets, or for an unknown layer.
+    """
+    if not ood_sets:
+        raise DataError("taking NAN apart compares ID with OOD: choose at least one OOD set.")
+    parts = {name: quantities(acts[name].layer(layer), pool) for name in (id_set, *ood_sets)}
+    inside = parts[id_set]
+    active_edges = _whole_edges(parts, bins)
+    l1_edges = np.histogram_bin_edges(np.concatenate([_ends(q.l1) for q in parts.values()]), bins)
+    return NanApart(
+        points=_subsample(parts, max_points),
+        marginals=_marginals(parts, active_edges, l1_edges),
+        density={
+            name: np.histogram2d(q.l1, q.l0, [l1_edges, active_edges])[0].astype(np.int64)
+            for name, q in parts.items()
+        },
+        active_edges=active_edges,
+        l1_edges=l1_edges,
+        totals={name: len(q.l1) for name, q in parts.items()},
+        thresholds={s: _accepts_95(inside.score(s)) for s in ("nan", "l1", "sparsity")},
+        iso=tuple(np.quantile(inside.nan, [0.05, 0.5, 0.95]).tolist()),
+        auroc=pd.DataFrame([_row(inside, parts[ood], ood) for ood in ood_sets]),
+        layer=layer or "penultimate",
+        pool=pool,
+        n_units=inside.n_units,
+    )
+
+
+def _row(inside: Quantities, outside: Quantities, ood: str) -> dict[str, object]:
+    scores = ("l1", "sparsity", "nan")
+    return {"ood_set": ood} | {s: metrics.auroc(inside.score(s), outside.score(s)) for s in scores}
+
+
+def _accepts_95(scores: np.ndarray) -> float:
+    """Return the k-th largest score, k = ⌈0.95 n⌉: the threshold of FPR95."""
+    k = (95 * len(scores) + 99) // 100
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
+
+
+def _whole_edges(parts: Mapping[str, Quantities], bins: int) -> np.ndarray:
+    """Edges half-way between whole numbers, at most `bins` bins."""
+    low = min(q.l0.min() for q in parts.values())
+    high = max(q.l0.max() for q in parts.values())
+    width = max(1, -(-int(high - low + 1) // bins))
+    return np.arange(low, high + width + 1, width) - 0.5
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    return np.array([values.min(), values.max()])
+
+
+def _subsample(parts: Mapping[str, Quantities], max_points: int) -> pd.DataFrame:
+    each = max(1, max_points // len(parts))
+    frames = []
+    for name, q in parts.items():
+        n = len(q.l1)
+        index = np.arange(n) if n <= each else np.linspace(0, n - 1, each).astype(np.int64)
+        columns = {"set": name, "index": index, "active": q.l0[index].astype(np.int64)}
+        frames.append(pd.DataFrame(columns).assign(l1=q.l1[index], nan=q.nan[index]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _marginals(
+    parts: Mapping[str, Quantities], active_edges: np.ndarray, l1_edges: np.ndarray
+) -> pd.DataFrame:
+    frames = []
+    for name, q in parts.items():
+        for axis, values, edges in (("active", q.l0, active_edges), ("l1", q.l1, l1_edges)):
+            count, _ = np.histogram(values, edges)
+            columns = {"set": name, "axis": axis, "left": edges[:-1], "right": edges[1:]}
+            frames.append(pd.DataFrame(columns).assign(count=count, share=count / len(values)))
+    return pd.concat(frames, ignore_index=True)

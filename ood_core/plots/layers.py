@@ -1,0 +1,200 @@
+"""Figures over depth: how well norms, NAN and sparsity separate, and how mixed the units are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ood_core.layers import LAYER_SCORES
+from ood_core.plots.theme import ACCENT, DIVERGING, SEQUENTIAL, base_layout
+
+__all__ = [
+    "METRIC_TITLES",
+    "SCORE_TITLES",
+    "depth_curves",
+    "depth_heatmap",
+    "entropy_curves",
+]
+
+SCORE_TITLES = {"nan": "NAN", "l1": "L1 norm", "l2": "L2 norm", "sparsity": "Sparsity"}
+METRIC_TITLES = {"auroc": "AUROC", "fpr95": "FPR95"}
+_GREY = "#7F7F7F"
+_LINES = {
+    "nan": {"color": ACCENT, "width": 3},
+    "l1": {"color": _GREY, "width": 2},
+    "l2": {"color": _GREY, "width": 1.5, "dash": "dash"},
+    "sparsity": {"color": _GREY, "width": 1.5, "dash": "dot"},
+}
+_MARKERS = {"nan": "circle", "l1": "square", "l2": "diamond", "sparsity": "x"}
+
+
+def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None = None) -> go.Figure:
+    """Curves of each score over depth, from the rows of one OOD set (or the mean).
+
+    Each point carries its layer's name, so that a click on it can go there.
+    """
+    figure = go.Figure()
+    for score in reversed(LAYER_SCORES):
+        rows = frame[frame["score"] == score].sort_values("depth")
+        figure.add_scatter(
+            x=rows["depth"],
+            y=100 * rows[metric],
+            customdata=rows["layer"],
+            name=SCORE_TITLES[score],
+            mode="lines+markers",
+            line=_LINES[score],
+            marker={"symbol": _MARKERS[score], "size": 8 if score == "nan" else 6},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
+            hovertemplate="%{customdata}: %{y:.2f} %<extra>" + SCORE_TITLES[score] + "</extra>",
+        )
+    if layer is not None and (frame["layer"] == layer).any():
+        depth = int(frame.loc[frame["layer"] == layer, "depth"].iloc[0])
+        figure.add_vline(depth, line={"color": _GREY, "width": 1, "dash": "dot"})
+    against = str(frame["ood_set"].iloc[0])
+    what = "mean over the OOD sets" if against == "mean" else against
+    better = "higher is better" if metric == "auroc" else "lower is better, ID positive"
+    figure.update_layout(
+        base_layout(
+            title=f"{METRIC_TITLES[metric]} by layer: ID against {what}",
+            xaxis=_layer_axis(frame),
+            yaxis={"title": f"{METRIC_TITLES[metric]}, % ({better})", "zeroline": False},
+            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right",
+                    "traceorder": "reversed"},
+            clickmode="event+select",
+            height=360,
+        )
+    )  # fmt: skip
+    return figure
+
+
+def depth_heatmap(
+    frame: pd.DataFrame, score: str = "nan", metric: str = "auroc", layer: str | None = None
+) -> go.Figure:
+    """One cell per OOD set and layer; `score` is one of LAYER_SCORES or "gain" (NAN minus L1)."""
+    wide, title = _cells(frame, score, metric)
+    gain = score == "gain"
+    bound = float(max(np.abs(wide.to_numpy()).max(), 1e-9))
+    depths = [int(d) for d in wide.columns]
+    names = dict(zip(frame["depth"], frame["layer"], strict=True))
+    text = _cell_text(wide, gain)
+    figure = go.Figure(
+        go.Heatmap(
+            x=depths,
+            y=list(wide.index),
+            z=wide.to_numpy(np.float32),
+            colorscale=DIVERGING if gain else SEQUENTIAL,
+            reversescale=not gain and metric == "fpr95",
+            zmin=-bound if gain else None,
+            zmax=bound if gain else None,
+            text=text,
+            texttemplate="%{text}" if len(depths) <= 16 else None,
+            xgap=1,
+            ygap=1,
+            colorbar={"title": "points" if gain else "%", "thickness": 10},
+            hoverinfo="skip",
+        )
+    )
+    _click_targets(figure, wide, names, "points" if gain else "%")
+    if layer in names.values():
+        depth = next(d for d, name in names.items() if name == layer)
+        figure.add_vrect(depth - 0.5, depth + 0.5, line={"color": _GREY, "width": 2})
+    figure.update_layout(
+        base_layout(
+            title=title,
+            xaxis=_layer_axis(frame),
+            yaxis={"title": "OOD set", "autorange": "reversed", "automargin": True},
+            clickmode="event+select",
+            showlegend=False,
+            height=360,
+        )
+    )
+    return figure
+
+
+def entropy_curves(
+    frame: pd.DataFrame, colours: Mapping[str, str], pool: str, layer: str | None = None
+) -> go.Figure:
+    """Mean activation entropy by layer, one line per set."""
+    figure = go.Figure()
+    for name, colour in colours.items():
+        rows = frame[(frame["set"] == name) & (frame["pool"] == pool)].sort_values("depth")
+        figure.add_scatter(
+            x=rows["depth"],
+            y=rows["entropy"],
+            customdata=rows["layer"],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
+            hovertemplate="%{customdata}: %{y:.3f} nats<extra>" + name + "</extra>",
+        )
+    if layer is not None and (frame["layer"] == layer).any():
+        depth = int(frame.loc[frame["layer"] == layer, "depth"].iloc[0])
+        figure.add_vline(depth, line={"color": _GREY, "width": 1, "dash": "dot"})
+    figure.update_layout(
+        base_layout(
+            title="Mean activation entropy by layer: ID against OOD",
+            xaxis=_layer_axis(frame),
+            yaxis={"title": "entropy, nats (at most 0.693)", "range": [0, 0.73]},
+            clickmode="event+select",
+            height=320,
+        )
+    )
+    return figure
+
+
+def _layer_axis(frame: pd.DataFrame) -> dict[str, object]:
+    """Axis over depth: names where they fit, numbers where they do not."""
+    names = frame.drop_duplicates("depth").sort_values("depth")
+    axis: dict[str, object] = {"title": "layer, shallow to deep", "zeroline": False}
+    if len(names) <= 16:
+        text = [n if len(n) <= 14 else "…" + n[-13:] for n in names["layer"]]
+        axis |= {"tickvals": names["depth"].tolist(), "ticktext": text, "automargin": True}
+    return axis
+
+
+def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, str]:
+    def table(name: str) -> pd.DataFrame:
+        rows = frame[frame["score"] == name]
+        wide = rows.pivot(index="ood_set", columns="depth", values=metric)
+        return 100 * wide.loc[list(dict.fromkeys(frame["ood_set"]))]
+
+    title = METRIC_TITLES[metric]
+    if score == "gain":
+        wide = table("nan") - table("l1")
+        return wide if metric == "auroc" else -wide, f"What NAN gains over the L1 norm in {title}"
+    return table(score), f"{title} of {SCORE_TITLES[score]} by layer and OOD set"
+
+
+def _cell_text(wide: pd.DataFrame, signed: bool) -> list[list[str]]:
+    form = "{:+.1f}" if signed else "{:.1f}"
+    return [[form.format(v) for v in row] for row in wide.to_numpy()]
+
+
+def _click_targets(
+    figure: go.Figure, wide: pd.DataFrame, names: Mapping[int, str], unit: str
+) -> None:
+    """Invisible markers over the cells: a heatmap itself reports no click to the page."""
+    values = wide.to_numpy()
+    cells = [
+        (d, s, names[d], values[i, j])
+        for i, s in enumerate(wide.index)
+        for j, d in enumerate(int(d) for d in wide.columns)
+    ]
+    hidden = {"marker": {"opacity": 0}}
+    figure.add_scatter(
+        x=[c[0] for c in cells],
+        y=[c[1] for c in cells],
+        customdata=[c[2] for c in cells],
+        text=[f"{c[1]} at {c[2]}: {c[3]:.2f} {unit}" for c in cells],
+        mode="markers",
+        marker={"size": 26, "symbol": "square", "opacity": 0},
+        selected=hidden,
+        unselected=hidden,
+        hovertemplate="%{text}<extra></extra>",
+    )

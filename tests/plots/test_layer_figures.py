@@ -1,0 +1,95 @@
+"""Figures of the Layers page: what they draw is what the core computed, and they stay small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ood_core.activations import Activations
+from ood_core.layers import (
+    active_units,
+    entropy_by_layer,
+    layer_metrics,
+    mean_over_sets,
+    nan_apart,
+    neuron_entropy,
+)
+from ood_core.plots import layer_units
+from ood_core.plots import layers as plots
+
+BLUE, RED, ORANGE = "#0072B2", "#D55E00", "#E69F00"
+COLOURS = {"test": BLUE, "near": RED, "far": ORANGE}
+
+
+def _acts(n: int, shift: float, seed: int) -> Activations:
+    a = np.maximum(np.random.default_rng(seed).normal(shift, 1, size=(n, 12)), 0)
+    return Activations.from_arrays(a, layers={"block1": a - 0.5, "block2": a})
+
+
+ACTS = {"test": _acts(60, 0.6, 0), "near": _acts(40, 0.3, 1), "far": _acts(30, -0.5, 2)}
+FRAME = layer_metrics(ACTS, "test", ["near", "far"])
+
+
+def _titled(figure: object) -> None:
+    layout = figure.layout  # type: ignore[attr-defined]
+    assert layout.title.text
+    assert layout.xaxis.title.text or layout.xaxis3.title.text
+    assert layout.yaxis.title.text or layout.yaxis3.title.text
+
+
+@pytest.mark.parametrize("metric", ["auroc", "fpr95"])
+def test_depth_curves_draw_every_layer_in_percent(metric: str) -> None:
+    mean = mean_over_sets(FRAME)
+    figure = plots.depth_curves(mean, metric, "block2")
+    _titled(figure)
+    for trace in figure.data:
+        score = next(s for s, t in plots.SCORE_TITLES.items() if t == trace.name)
+        rows = mean[mean["score"] == score]
+        np.testing.assert_allclose(trace.y, 100 * rows[metric])
+        assert list(trace.customdata) == ["block1", "block2", "penultimate"]
+    assert figure.layout.shapes[0].x0 == 2
+
+
+@pytest.mark.parametrize("score", ["nan", "l1", "gain"])
+@pytest.mark.parametrize("metric", ["auroc", "fpr95"])
+def test_depth_heatmap_cells(score: str, metric: str) -> None:
+    figure = plots.depth_heatmap(FRAME, score, metric, "penultimate")
+    _titled(figure)
+    z = np.asarray(figure.data[0].z)
+    for i, ood in enumerate(["near", "far"]):
+        rows = FRAME[FRAME["ood_set"] == ood].set_index(["score", "layer"])[metric]
+        for j, layer in enumerate(["block1", "block2", "penultimate"]):
+            want = rows["nan", layer] - rows["l1", layer] if score == "gain" else rows[score, layer]
+            sign = -1 if score == "gain" and metric == "fpr95" else 1
+            np.testing.assert_allclose(z[i, j], 100 * sign * want, rtol=1e-6)
+    if score == "gain":
+        assert figure.data[0].zmin == -figure.data[0].zmax
+    assert list(figure.data[1].customdata) == ["block1", "block2", "penultimate"] * 2
+
+
+def test_units_and_entropy_figures_close_their_outlines() -> None:
+    units = active_units(ACTS, list(ACTS))
+    figure = layer_units.active_units_figure(units, COLOURS, "penultimate")
+    _titled(figure)
+    assert [t.line.color for t in figure.data] == [BLUE, RED, ORANGE]
+    for trace in figure.data:
+        assert trace.y[0] == trace.y[-1] == 0
+        np.testing.assert_allclose(np.sum(trace.y[1:-1:2]), 100)
+    entropies = {s: neuron_entropy(a.layer()) for s, a in ACTS.items()}
+    figure = layer_units.entropy_histogram(entropies, COLOURS, "penultimate")
+    _titled(figure)
+    np.testing.assert_allclose([np.sum(t.y[1:-1:2]) for t in figure.data], 100)
+    _titled(plots.entropy_curves(entropy_by_layer(ACTS, list(ACTS)), COLOURS, "gap", "block1"))
+
+
+def test_nan_scatter_stays_small_with_many_images() -> None:
+    rng = np.random.default_rng(0)
+    big = {
+        name: Activations.from_arrays(np.maximum(rng.normal(m, 1, (n, 64)), 0).astype(np.float32))
+        for name, m, n in (("test", 0.2, 50_000), ("near", 0.0, 50_000), ("far", -0.2, 50_000))
+    }
+    figure = layer_units.nan_scatter(nan_apart(big, "test", ["near", "far"]), COLOURS)
+    _titled(figure)
+    assert len(figure.to_json()) < 250_000
+    cut = next(t for t in figure.data if t.name and t.name.startswith("NAN accepts"))
+    np.testing.assert_allclose(cut.y / cut.x, cut.y[-1] / cut.x[-1])
