@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ood_core"
 
 ORDER = (
-    ("errors", "paths", "progress"),
+    ("errors", "paths", "progress", "ranking", "intervals"),
     ("experiments",),
     ("data",),
     ("models",),
     ("activations",),
     ("detectors", "importance", "hidden_classifier"),
-    ("metrics", "thresholds"),
-    ("scoring", "gates"),
+    ("metrics", "operating_point", "thresholds"),
+    ("scoring", "score_set", "tables", "gates"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 TOP = len(ORDER)

@@ -1,0 +1,209 @@
+"""Detectors x data sets: fit on the fit set, score the ID test set and every OOD set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ood_core.activations.record import PENULTIMATE, Activations
+from ood_core.errors import ConfigError, did_you_mean
+from ood_core.metrics import Evaluation, evaluate
+from ood_core.operating_point import Halves, Sample, halves
+from ood_core.ranking import ScoreSummary, summarize
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.detectors import Detector
+
+__all__ = ["ScoreSet", "fit", "params_text", "score", "score_rows", "verdicts"]
+
+CHUNK = 4096
+"""Images scored at a time: bounds what a detector holds at once."""
+HELD_BYTES = 256 << 20
+"""Features up to this size are read once for all detectors; larger sets are streamed."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSet:
+    """Scores of one fitted detector on the ID test set and the OOD sets.
+
+    Attributes
+    ----------
+    detector, params, layer : what scored; `params` are all parameters but the layer.
+    fit_set, id_name : names of the fit set and of the ID test set.
+    id_scores : (n,) scores of the ID test set in the order of its images, higher = more ID.
+    ood : OOD set name -> its scores, in the experiment's order.
+    seconds : wall time of fitting and scoring.
+    warnings : plain sentences of the detector about this data.
+    key : identifies content: activations, detector, parameters and layer.
+    fitted : the fitted detector, to score new images with.
+    """
+
+    detector: str
+    params: Mapping[str, Any]
+    layer: str
+    fit_set: str
+    id_name: str
+    id_scores: np.ndarray
+    ood: Mapping[str, np.ndarray]
+    seconds: float
+    warnings: tuple[str, ...]
+    key: str
+    fitted: Detector = field(repr=False)
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def summary(self, name: str | None = None) -> ScoreSummary:
+        """Sorted scores of an OOD set, of the ID test set for None; sorted once."""
+        if name is not None and name not in self.ood:
+            raise ConfigError(f"unknown OOD set {name!r}. {did_you_mean(name, self.ood)}")
+        return self._once(
+            ("summary", name), lambda: summarize(self.id_scores if name is None else self.ood[name])
+        )
+
+    def evaluate(self, ood_set: str) -> Evaluation:
+        """Every metric against one OOD set; computed once."""
+        return self._once(
+            ("evaluation", ood_set), lambda: evaluate(self.summary(), self.summary(ood_set))
+        )
+
+    def sample(self) -> Sample:
+        """All scores, sorted, to choose thresholds on and to count on."""
+        ood = {name: self.summary(name) for name in self.ood}
+        return Sample(self.summary(), ood, f"the images of {self.id_name!r} and the OOD sets")
+
+    def halves(self) -> Halves:
+        """Every set split in two the same way each time: choose on one half, count on the other."""
+        return self._once(("halves", *self.ood), lambda: halves(self.id_scores, self.ood))
+
+    def _once(self, key: Any, compute: Any) -> Any:
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
+
+def fit(
+    acts_set: ActivationSet,
+    detector: str,
+    params: Mapping[str, Any] | None = None,
+    layer: str | None = None,
+) -> Detector:
+    """Make a detector and fit it on the experiment's fit set.
+
+    Parameters
+    ----------
+    detector : a name, or a fusion "a+b".
+    params : parameters that differ from the defaults. The experiment's own overrides apply first.
+    layer : recorded layer for layer-wise detectors; others read the penultimate features.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For an unknown detector, layer or parameter, or where the detector cannot run here.
+    """
+    from ood_core.detectors import make_detector
+
+    experiment = acts_set.experiment
+    given = {**experiment.detectors.get(detector, {}), **(params or {})}
+    if layer is not None and layer != PENULTIMATE:
+        acts_set[experiment.fit_set].layer(layer)
+        if make_detector(detector, **given).layerwise:
+            given["layer"] = layer
+    made = make_detector(detector, **given)
+    return made.fit(acts_set[experiment.fit_set], acts_set.head)
+
+
+def score_rows(fitted: Detector, acts: Activations) -> np.ndarray:
+    """Scores (n,) of all images, in pieces of `CHUNK`: what is held does not grow with n.
+
+    A set whose features are small is cut from arrays that stay in memory, so that the next
+    detector does not read them again; a large one is streamed from where it is stored.
+    """
+    small = len(acts) * acts.layer().n_channels * 8 <= HELD_BYTES
+    pieces = Activations.chunks(acts, CHUNK) if small else acts.chunks(CHUNK)
+    return np.concatenate([np.empty(0), *(fitted.score_samples(piece) for piece in pieces)])
+
+
+def score(
+    acts_set: ActivationSet,
+    detector: str,
+    params: Mapping[str, Any] | None = None,
+    layer: str | None = None,
+    ood_sets: Sequence[str] | None = None,
+) -> ScoreSet:
+    """Fit a detector and score the ID test set and the OOD sets (all of them for None).
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `fit`, and for an unknown OOD set.
+    """
+    experiment = acts_set.experiment
+    names = tuple(experiment.ood_sets if ood_sets is None else ood_sets)
+    for name in names:
+        if name not in experiment.ood_sets:
+            raise ConfigError(
+                f"unknown OOD set {name!r}. {did_you_mean(name, experiment.ood_sets)}"
+            )
+    start = time.perf_counter()
+    fitted = fit(acts_set, detector, params, layer)
+    rows = {n: score_rows(fitted, acts_set[n]) for n in (experiment.test_set, *names)}
+    seconds = time.perf_counter() - start
+    used = fitted.get_params()
+    where = used.pop("layer", None) or PENULTIMATE
+    for scores in rows.values():
+        scores.setflags(write=False)
+    return ScoreSet(
+        detector=detector,
+        params=used,
+        layer=where,
+        fit_set=experiment.fit_set,
+        id_name=experiment.test_set,
+        id_scores=rows.pop(experiment.test_set),
+        ood=rows,
+        seconds=seconds,
+        warnings=tuple(fitted.warnings_),
+        key=_key(acts_set, detector, used, where, names),
+        fitted=fitted,
+    )
+
+
+def verdicts(
+    scores: ScoreSet, acts: Activations, threshold: float, class_names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """One record per new image, in order.
+
+    Yields dicts with `path` (the sample id), `prediction` (class name), `probability` (softmax of
+    the prediction), `score`, `threshold`, `is_id` (score >= threshold) and `id_percentile` (share
+    of the ID test set with a score not above this one, in percent).
+    """
+    logits = acts.logits if acts.logits is not None else np.zeros((len(acts), 0))
+    found = score_rows(scores.fitted, acts)
+    percentiles = scores.summary().percentile_of(found)
+    for i, name in enumerate(acts.ids):
+        z = np.asarray(logits[i], np.float64)
+        best = int(np.argmax(z)) if len(z) else None
+        yield {
+            "path": name,
+            "prediction": None if best is None else class_names[best],
+            "probability": None if best is None else float(1 / np.exp(z - z[best]).sum()),
+            "score": float(found[i]),
+            "threshold": threshold,
+            "is_id": bool(found[i] >= threshold),
+            "id_percentile": float(percentiles[i]),
+        }
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Parameters in one cell: `p_w=90;p_a=90;clip=1.0`."""
+    return ";".join(f"{name}={value}" for name, value in params.items())
+
+
+def _key(acts_set: ActivationSet, *parts: Any) -> str:
+    text = json.dumps([acts_set.fingerprint, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

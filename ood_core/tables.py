@@ -1,0 +1,122 @@
+"""Tidy tables of results, and how they are printed: CSV, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ood_core.score_set import ScoreSet, params_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COLUMNS", "latex", "leaderboard", "markdown", "tidy"]
+
+COLUMNS = (
+    "detector", "params", "layer", "id_set", "ood_set", "auroc", "auroc_low", "auroc_high",
+    "fpr95", "fpr95_low", "fpr95_high", "aupr_in", "aupr_out", "n_id", "n_ood",
+)  # fmt: skip
+"""Columns of results.csv: rates in 0-1, intervals at 95 %, FPR95 with ID positive."""
+KEYS = ["detector", "params", "layer"]
+
+
+def tidy(score_sets: Sequence[ScoreSet]) -> pd.DataFrame:
+    """One row per score set and OOD set, the columns of results.csv."""
+    import pandas as pd
+
+    rows = []
+    for s in score_sets:
+        for name in s.ood:
+            known = {
+                "detector": s.detector,
+                "params": params_text(s.params),
+                "layer": s.layer,
+                "id_set": s.id_name,
+                "ood_set": name,
+            }
+            figures = s.evaluate(name)
+            rows.append(known | {c: getattr(figures, c) for c in COLUMNS[5:]})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def leaderboard(score_sets: Sequence[ScoreSet], near: Sequence[str] = ()) -> pd.DataFrame:
+    """One row per score set, best mean AUROC first.
+
+    Columns: detector, params, layer, then for each OOD set `NAME auroc`, `NAME fpr95` and
+    `NAME fpr95 OOD-positive` (OpenOOD's number), the unweighted means over the sets `near …`,
+    `far …` and `mean …` (near and far only where both exist), and `seconds`.
+    """
+    import pandas as pd
+
+    figures = {"auroc": "auroc", "fpr95": "fpr95", "fpr95 OOD-positive": "fpr95_ood_positive"}
+    rows = []
+    for s in score_sets:
+        row: dict[str, object] = dict(
+            zip(KEYS, (s.detector, params_text(s.params), s.layer), strict=True)
+        )
+        for label, attribute in figures.items():
+            values = {name: float(getattr(s.evaluate(name), attribute)) for name in s.ood}
+            row |= {f"{name} {label}": value for name, value in values.items()}
+            row |= {f"{group} {label}": v for group, v in _means(values, near).items()}
+        rows.append(row | {"seconds": s.seconds})
+    table = pd.DataFrame(rows)
+    if "mean auroc" in table:
+        table = table.sort_values("mean auroc", ascending=False, kind="stable", ignore_index=True)
+    return table
+
+
+def markdown(board: pd.DataFrame) -> str:
+    """Leaderboard as a Markdown table: rates in percent, the best of each column bold."""
+    header, rows = _cells(board, "**{}**")
+    lines = [" | ".join(header), "|".join(["---"] * 3 + ["---:"] * (len(header) - 3))]
+    return "\n".join(f"| {line} |" for line in [*lines, *(" | ".join(r) for r in rows)]) + "\n"
+
+
+def latex(board: pd.DataFrame) -> str:
+    r"""Leaderboard as a LaTeX table (needs the booktabs package), the best of each column bold."""
+    header, rows = _cells(board, r"\textbf{{{}}}", _tex)
+    lines = [" & ".join(cells) + r" \\" for cells in [[_tex(h) for h in header], *rows]]
+    columns = "lll" + "r" * (len(header) - 3)
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
+         r"\bottomrule", r"\end{tabular}"]
+    ) + "\n"  # fmt: skip
+
+
+def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
+    if not values:
+        return {}
+    groups = {
+        "near": [v for name, v in values.items() if name in near],
+        "far": [v for name, v in values.items() if name not in near],
+    }
+    split = all(groups.values())
+    means = {group: float(np.mean(v)) for group, v in groups.items()} if split else {}
+    return means | {"mean": float(np.mean(list(values.values())))}
+
+
+def _cells(board: pd.DataFrame, bold: str, escape=str) -> tuple[list[str], list[list[str]]]:  # type: ignore[no-untyped-def]
+    """Header and rows of text; `bold` marks the best of each column of rates."""
+    shown = [c for c in board.columns if not c.endswith("OOD-positive")]
+    columns = []
+    for name in shown:
+        values = board[name]
+        if name in KEYS:
+            columns.append([escape(v) for v in values])
+        elif name == "seconds":
+            columns.append([f"{v:.2f}" for v in values])
+        else:
+            best = values.max() if name.endswith("auroc") else values.min()
+            texts = [f"{100 * v:.2f}" for v in values]
+            top = f"{100 * best:.2f}"
+            columns.append([bold.format(t) if t == top else t for t in texts])
+    header = [c.replace(" auroc", " AUROC %").replace(" fpr95", " FPR95 %") for c in shown]
+    return header, [list(row) for row in zip(*columns, strict=True)]
+
+
+def _tex(text: str) -> str:
+    for plain in "&%_#$":
+        text = text.replace(plain, "\\" + plain)
+    return text
