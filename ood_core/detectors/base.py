@@ -1,21 +1,36 @@
-"""The detector contract and its discovery: one file is one detector, nothing is registered."""
+"""The detector contract: what every detector declares, checks and returns."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ood_core.activations import Activations
-from ood_core.errors import DataError, NotFittedError
-from ood_core.models import ClassifierHead
+from ood_core.activations.record import Activations
+from ood_core.detectors.constraints import Constraint
+from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
+from ood_core.models.head import ClassifierHead
 
-__all__ = ["Detector", "logger"]
+__all__ = ["FAMILIES", "NEEDS", "Detector", "logger"]
 
 logger = logging.getLogger("ood_core.detectors")
+
+NEEDS = ("logits", "head", "fit", "labels", "model")
+FAMILIES = (
+    "Feature norms",
+    "Important neurons",
+    "Logits",
+    "Distances",
+    "Shaped activations",
+    "Features and logits",
+    "Fusions",
+    "Plug-ins",
+)
+"""Groups in which pages list the detectors, in this order."""
 
 
 class Detector(ABC):
@@ -31,9 +46,16 @@ class Detector(ABC):
     summary : one plain sentence for a reader who has not read the paper.
     equation : LaTeX of the score.
     reference : paper, arXiv id, equation.
-    needs : what it cannot do without, of {"logits", "head", "fit", "labels", "model"}.
-        "fit": rows of the fit set; "labels": their classes; "model": another forward pass.
+    family : the group that pages list it in, one of FAMILIES.
+    needs : what it cannot do without, of NEEDS. "logits": taken from the activations, or computed
+        from features and head; "fit": rows of the fit set; "labels": their classes; "model":
+        another forward pass.
     layerwise : whether it takes a `layer` parameter.
+    nonnegative : whether it is meant for activations >= 0 (after ReLU); signed ones are warned of.
+    fusion_role : "norm", "clip" or "distance" when it can be a part of a fusion "a+b".
+    constraints : parameter name -> what it may be; also what sliders are made of.
+    sweep : parameter name -> values worth trying.
+    warnings_ : plain sentences about what the data did to this detector, after fit and score.
     """
 
     name: ClassVar[str]
@@ -41,10 +63,17 @@ class Detector(ABC):
     summary: ClassVar[str]
     equation: ClassVar[str]
     reference: ClassVar[str]
+    family: ClassVar[str] = "Plug-ins"
     needs: ClassVar[frozenset[str]] = frozenset()
     layerwise: ClassVar[bool] = False
+    nonnegative: ClassVar[bool] = False
+    fusion_role: ClassVar[str | None] = None
+    constraints: ClassVar[Mapping[str, Constraint]] = {}
+    sweep: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     n_features_: int
+    head_: ClassifierHead | None
+    warnings_: list[str]
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -64,6 +93,21 @@ class Detector(ABC):
         shown = ", ".join(f"{k}={v!r}" for k, v in self.get_params().items())
         return f"{type(self).__name__}({shown})"
 
+    @classmethod
+    def check_params(cls, params: Mapping[str, Any]) -> None:
+        """Raise ConfigError for an unknown parameter or a value that `constraints` forbid."""
+        allowed = cls.defaults()
+        for key, value in params.items():
+            if key not in allowed:
+                hint = did_you_mean(key, allowed) if allowed else "It takes no parameters."
+                raise ConfigError(f"detector {cls.name!r} has no parameter {key!r}. {hint}")
+            rule = cls.constraints.get(key)
+            if rule is not None and not rule.accepts(value):
+                raise ConfigError(
+                    f"detector {cls.name!r}: parameter {key!r} must be {rule.describe()}, "
+                    f"got {value!r}."
+                )
+
     def fit(self, acts: Activations, head: ClassifierHead | None = None) -> Self:
         """Fit on ID training activations and return self.
 
@@ -74,18 +118,28 @@ class Detector(ABC):
 
         Raises
         ------
+        ConfigError
+            When a parameter is not allowed.
         DataError
-            When something the detector needs is missing, with what to supply.
+            When something the detector needs is missing or does not fit, with what to supply.
         """
+        self.check_params(self.get_params())
         reason = self.unavailable_reason(acts, head)
         if reason:
             raise DataError(f"detector {self.name!r} cannot run: {reason}")
+        self.__dict__.pop("n_features_", None)
+        self.warnings_ = []
+        self.head_ = head
+        self._check_shapes(acts, head)
+        self._check_signs(acts)
         self._fit(acts, head)
-        self.n_features_ = acts.features.shape[1]
+        self.n_features_ = int(acts.features.shape[1])
         return self
 
     def score_samples(self, acts: Activations) -> np.ndarray:
         """Return scores of shape (n,), float64, higher = more in-distribution.
+
+        -inf is a score (the most OOD there is); NaN is an error.
 
         Raises
         ------
@@ -94,18 +148,28 @@ class Detector(ABC):
         DataError
             When the number of features differs from the fit set's, or a score is NaN.
         """
-        if not hasattr(self, "n_features_"):
-            raise NotFittedError(f"detector {self.name!r} is not fitted: call fit(acts, head) first.")
+        self._check_fitted()
         if acts.features.shape[1] != self.n_features_:
             raise DataError(
                 f"detector {self.name!r} was fitted on {self.n_features_} features, "
-                f"got {acts.features.shape[1]}."
+                f"got {acts.features.shape[1]}: use activations of the same layer and model."
             )
+        if len(acts) == 0:
+            return np.empty(0)
         scores = np.asarray(self._score(acts), dtype=np.float64)
+        if scores.shape != (len(acts),):
+            raise DataError(
+                f"detector {self.name!r} returned shape {scores.shape} for {len(acts)} samples."
+            )
         if np.isnan(scores).any():
             raise DataError(
                 f"detector {self.name!r} gave NaN for {int(np.isnan(scores).sum())} of "
-                f"{len(scores)} samples."
+                f"{len(scores)} samples of {acts.name!r}."
+            )
+        if len(scores) > 1 and (scores == scores[0]).all():
+            self._warn(
+                f"All {len(scores):,} images of {acts.name!r} get the same score "
+                f"({scores[0]:.6g}): it cannot tell them apart."
             )
         return scores
 
@@ -117,10 +181,12 @@ class Detector(ABC):
 
         `model` says whether a forward pass can be run.
         """
-        if "logits" in cls.needs and acts.logits is None:
-            return "it needs logits, and these activations have none."
+        if "logits" in cls.needs and acts.logits is None and head is None:
+            return "it needs logits (or the head to compute them), and these activations have none."
         if "head" in cls.needs and head is None:
             return "it needs the classifier's head (weight and bias)."
+        if "fit" in cls.needs and len(acts) == 0:
+            return "it needs images to be fitted on, and the fit set is empty."
         if "labels" in cls.needs and (acts.labels is None or (acts.labels < 0).all()):
             return "it needs labels for the fit set, and there are none."
         if "model" in cls.needs and not model:
@@ -133,4 +199,77 @@ class Detector(ABC):
 
     @abstractmethod
     def _score(self, acts: Activations) -> np.ndarray:
-        """Score rows of `acts`."""
+        """Score the rows of `acts`, at least one."""
+
+    def _check_fitted(self) -> None:
+        if "n_features_" not in self.__dict__:
+            raise NotFittedError(
+                f"detector {self.name!r} is not fitted: call fit(acts, head) first."
+            )
+
+    def _warn(self, sentence: str) -> None:
+        """Log a warning and keep it for pages, once."""
+        if sentence not in self.warnings_:
+            self.warnings_.append(sentence)
+            logger.warning("%s: %s", self.name, sentence)
+
+    def _logits(self, acts: Activations) -> np.ndarray:
+        """Logits (n, c) as recorded, or computed from features and head."""
+        if acts.logits is not None:
+            return acts.logits
+        if self.head_ is None:
+            raise DataError(
+                f"detector {self.name!r} needs logits and {acts.name!r} has none: give them to "
+                "Activations.from_arrays, or give fit the head."
+            )
+        return self.head_.logits(acts.features)
+
+    def _need_head(self) -> ClassifierHead:
+        """The head that `fit` was given, for detectors with "head" in `needs`."""
+        if self.head_ is None:
+            raise DataError(f"detector {self.name!r} needs the classifier's head.")
+        return self.head_
+
+    def _class_labels(self, acts: Activations, n_classes: int) -> np.ndarray:
+        """Labels of the fit set, int64 (n,); warns of classes without images."""
+        if acts.labels is None:
+            raise DataError(f"detector {self.name!r} needs labels for the fit set.")
+        labels = np.asarray(acts.labels, dtype=np.int64)
+        if labels.max() >= n_classes:
+            raise DataError(
+                f"detector {self.name!r}: label {labels.max()} does not fit {n_classes} classes "
+                f"(0 to {n_classes - 1}; -1 where unknown)."
+            )
+        missing = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=n_classes) == 0)
+        if len(missing):
+            shown = ", ".join(map(str, missing[:10])) + (" and more" if len(missing) > 10 else "")
+            self._warn(
+                f"{len(missing)} of {n_classes} classes have no image in {acts.name!r}: {shown}."
+            )
+        return labels
+
+    def _check_shapes(self, acts: Activations, head: ClassifierHead | None) -> None:
+        if head is None:
+            return
+        d = acts.features.shape[1]
+        if head.n_features != d:
+            raise DataError(
+                f"detector {self.name!r}: the head takes {head.n_features} features and "
+                f"{acts.name!r} has {d}."
+            )
+        if acts.logits is not None and acts.logits.shape[1] != head.n_classes:
+            raise DataError(
+                f"detector {self.name!r}: the head has {head.n_classes} classes and the logits of "
+                f"{acts.name!r} have {acts.logits.shape[1]}."
+            )
+
+    def _check_signs(self, acts: Activations) -> None:
+        if not self.nonnegative:
+            return
+        record = acts.layer(getattr(self, "layer", None))
+        signed = int(np.count_nonzero(record.negatives))
+        if signed:
+            self._warn(
+                f"{signed:,} of {len(record):,} images of {acts.name!r} have negative "
+                "activations; this score is meant for activations after ReLU."
+            )

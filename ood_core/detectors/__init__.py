@@ -1,0 +1,18 @@
+"""Detectors: one file each, found by walking this package and the plug-ins' entry points."""
+
+from ood_core.detectors.base import FAMILIES, Detector
+from ood_core.detectors.discovery import (
+    all_detectors,
+    broken_plugins,
+    detector_class,
+    make_detector,
+)
+
+__all__ = [
+    "FAMILIES",
+    "Detector",
+    "all_detectors",
+    "broken_plugins",
+    "detector_class",
+    "make_detector",
+]

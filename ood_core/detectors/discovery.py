@@ -1,0 +1,116 @@
+"""Finding detectors: the files of this package, then the entry points of installed plug-ins."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ood_core.detectors.base import FAMILIES, Detector, logger
+from ood_core.errors import ConfigError, did_you_mean
+
+__all__ = ["ENTRY_POINTS", "all_detectors", "broken_plugins", "detector_class", "make_detector"]
+
+ENTRY_POINTS = "ood_core.detectors"
+
+
+def all_detectors() -> dict[str, type[Detector]]:
+    """Every detector by name: built in, fusions and plug-ins, in the order pages list them.
+
+    A plug-in that cannot be loaded is left out and told by `broken_plugins`.
+    """
+    found = {**_built_in(), **_plugins()[0]}
+    rank = {family: i for i, family in enumerate(FAMILIES)}
+    ordered = sorted(found.values(), key=lambda c: (rank.get(c.family, len(rank)), c.name))
+    return {c.name: c for c in ordered}
+
+
+def broken_plugins() -> dict[str, str]:
+    """Entry-point name -> one sentence on why that plug-in is left out."""
+    return dict(_plugins()[1])
+
+
+def detector_class(name: str) -> type[Detector]:
+    """Class of the named detector or fusion.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, with what is available.
+    """
+    known = all_detectors()
+    if name in known:
+        return known[name]
+    broken = broken_plugins()
+    if name in broken:
+        raise ConfigError(f"detector {name!r} is a plug-in that cannot be used: {broken[name]}")
+    raise ConfigError(f"unknown detector {name!r}. {did_you_mean(name, known)}")
+
+
+def make_detector(name: str, **params: Any) -> Detector:
+    """Build a detector by name, not yet fitted.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, or a value that is not allowed.
+
+    >>> make_detector("line", p_a=10)
+    Line(p_w=90.0, p_a=10, clip=1.0, contrib='signed')
+    """
+    cls = detector_class(name)
+    cls.check_params(params)
+    return cls(**params)
+
+
+@cache
+def _built_in() -> dict[str, type[Detector]]:
+    package = importlib.import_module("ood_core.detectors")
+    found: dict[str, type[Detector]] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        for value in vars(module).values():
+            if _is_detector(value) and value.__module__ == module.__name__:
+                found[value.name] = value
+    return found
+
+
+def _is_detector(value: Any) -> bool:
+    return (
+        inspect.isclass(value)
+        and issubclass(value, Detector)
+        and not inspect.isabstract(value)
+        and isinstance(getattr(value, "name", None), str)
+    )
+
+
+@cache
+def _plugins() -> tuple[dict[str, type[Detector]], dict[str, str]]:
+    found: dict[str, type[Detector]] = {}
+    broken: dict[str, str] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            cls = _load(point)
+            if cls.name in _built_in() or cls.name in found:
+                raise ConfigError(f"the name {cls.name!r} is taken by another detector.")
+        except Exception as error:  # noqa: BLE001 - someone else's code may raise anything
+            broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+            logger.warning("plug-in %s is left out: %s", point.name, broken[point.name])
+        else:
+            found[cls.name] = cls
+    return found, broken
+
+
+def _load(point: EntryPoint) -> type[Detector]:
+    cls = point.load()
+    if not _is_detector(cls):
+        raise ConfigError(
+            f"{point.value} is not a detector: it must be a subclass of ood_core.Detector with a "
+            "name and the methods _fit and _score."
+        )
+    return cls

@@ -1,0 +1,210 @@
+"""LINe: leveraging important neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ood_core.activations.record import Activations
+from ood_core.detectors._arrays import class_means, logsumexp, row_slices
+from ood_core.detectors.base import Detector
+from ood_core.detectors.constraints import Choice, Number
+from ood_core.detectors.line_masks import LineMasks, line_masks
+from ood_core.errors import ConfigError
+from ood_core.models.head import ClassifierHead
+
+__all__ = ["ClippedRows", "Line", "clip_and_group", "line_scores"]
+
+_BLOCK = 1 << 26
+"""Values clipped and grouped at once: bounds the copy to 256 MB of float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClippedRows:
+    """Clipped features sorted by the class predicted from them.
+
+    Independent of the masks: build it once per data set and `clip`, score it for any p_a, p_w.
+
+    Attributes
+    ----------
+    rows : (n, d) clipped features, rows of one predicted class together.
+    order : (n,) original row of each.
+    bounds : (c + 1,), rows[bounds[k]:bounds[k + 1]] are predicted as class k.
+    """
+
+    rows: np.ndarray
+    order: np.ndarray
+    bounds: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Class predicted from the clipped features, in the original order, (n,)."""
+        out = np.empty(len(self.order), dtype=np.int64)
+        out[self.order] = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+        return out
+
+
+def clip_and_group(features: np.ndarray, head: ClassifierHead, clip: float = 1.0) -> ClippedRows:
+    """Clip features at `clip`, predict with the full head, and sort rows by predicted class.
+
+    Parameters
+    ----------
+    features : (n, d) penultimate features; not changed.
+    head : the classifier's head.
+    clip : upper limit of an activation.
+    """
+    predicted = np.empty(len(features), dtype=np.int32)
+    for part in row_slices(len(features)):
+        clipped = np.minimum(features[part], clip)
+        predicted[part] = head.logits(clipped).argmax(axis=1)
+    order = np.argsort(predicted, kind="stable")
+    rows = np.empty_like(features, subok=False)
+    for part in row_slices(len(features)):
+        np.minimum(features[order[part]], clip, out=rows[part])
+    bounds = np.searchsorted(predicted[order], np.arange(head.n_classes + 1))
+    return ClippedRows(rows, order, bounds)
+
+
+def line_scores(rows: ClippedRows, masks: LineMasks, bias: np.ndarray) -> np.ndarray:
+    """`logsumexp((h_c ⊙ m_a)(W ⊙ m_w)ᵀ + b)` with the masks of the predicted class, (n,).
+
+    Parameters
+    ----------
+    rows : from `clip_and_group`.
+    masks : from `line_masks`.
+    bias : (c,) bias of the head.
+    """
+    scores = np.empty(len(rows.order))
+    for c in np.flatnonzero(np.diff(rows.bounds)):
+        start, stop = rows.bounds[c], rows.bounds[c + 1]
+        keep = np.flatnonzero(masks.units[c])
+        dense = len(keep) * 2 > masks.units.shape[1]
+        # Gathering columns pays only when few are kept; otherwise removed columns get no weight.
+        columns = slice(None) if dense else keep
+        limit = np.where(masks.units[c], masks.cutoff[c], np.inf)[columns]
+        weight = masks.weight[:, columns]
+        kept = np.where(weight > limit, weight, 0.0).T
+        for part in row_slices(int(stop - start)):
+            at = slice(start + part.start, start + part.stop)
+            h = rows.rows[at, columns].astype(np.float64, copy=False)
+            scores[rows.order[at]] = logsumexp(h @ kept + bias)
+    return scores
+
+
+class Line(Detector):
+    """LINe: clip, keep the predicted class's important units and weights, take the energy.
+
+        h_c = min(h, clip),  c = argmax(W h_c + b)
+        m_a = contrib[c] > percentile(contrib[c], p_a)
+        m_w = |contrib[c]| ⊙ W > percentile(|contrib[c]| ⊙ W, p_w)
+        S   = logsumexp((W ⊙ m_w)(h_c ⊙ m_a) + b)
+
+    with `contrib[c] = W[c] ⊙ mean(h | y = c)` over the fit set, unclipped, true labels.
+
+    Parameters
+    ----------
+    p_w : percent of head weights removed.
+    p_a : percent of units removed.
+    clip : upper limit of an activation (the published code's delta).
+    contrib : "signed" as in the published code, or "abs", the paper's reading E|h_j W_cj|.
+
+    Attributes
+    ----------
+    contributions_ : (c, d) class x unit contributions, float64.
+    masks_ : LineMasks.
+    """
+
+    name = "line"
+    title = "LINe"
+    summary = (
+        "Energy computed from the neurons and weights that matter for the predicted class only."
+    )
+    equation = (
+        r"S(x) = \log\sum_k \exp\left[(W \odot m_w^{\hat c})"
+        r"(\min(h, \delta) \odot m_a^{\hat c}) + b\right]_k"
+    )
+    reference = "Ahn et al., CVPR 2023, arXiv 2303.13995"
+    family = "Important neurons"
+    needs: ClassVar[frozenset[str]] = frozenset({"head", "fit", "labels"})
+    nonnegative = True
+    constraints: ClassVar = {
+        "p_w": Number("Weights removed (%)", "Share of head weights cut.", low=0, high=100),
+        "p_a": Number("Neurons removed (%)", "Share of neurons cut per class.", low=0, high=100),
+        "clip": Number("Clip", "Activations above are cut to this value.", low=0, open_low=True,
+                       slider=(0.1, 5.0, 0.1)),
+        "contrib": Choice("Contribution", "signed: published code. abs: the paper's text.",
+                          options=("signed", "abs")),
+    }  # fmt: skip
+    sweep: ClassVar = {
+        "p_a": (0, 10, 30, 50, 70, 90, 95),
+        "p_w": (0, 10, 30, 50, 70, 90, 95),
+        "clip": (0.5, 0.8, 1.0, 1.5, 2.0, 1e5),
+    }
+
+    contributions_: np.ndarray
+    masks_: LineMasks
+
+    def __init__(
+        self,
+        p_w: float = 90.0,
+        p_a: float = 90.0,
+        clip: float = 1.0,
+        contrib: str = "signed",
+    ) -> None:
+        self.p_w = p_w
+        self.p_a = p_a
+        self.clip = clip
+        self.contrib = contrib
+
+    def masks(self, c: int) -> tuple[np.ndarray, np.ndarray]:
+        """Unit mask (d,) and weight mask (c, d) that apply when class `c` is predicted."""
+        self._check_fitted()
+        return self.masks_.units[c], self.masks_.weight_mask(c)
+
+    def retuned(self, **params: Any) -> Self:
+        """Fitted copy with other p_w, p_a or clip, from the same contributions: no refit.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown parameter or a value that is not allowed.
+        """
+        self._check_fitted()
+        self.check_params(params)
+        new = type(self)(**{**self.get_params(), **params})
+        if new.contrib != self.contrib:
+            raise ConfigError(
+                f"retuned cannot change contrib from {self.contrib!r}; fit a new detector."
+            )
+        new.__dict__.update({k: v for k, v in self.__dict__.items() if k.endswith("_")})
+        new.warnings_ = list(self.warnings_)
+        if (new.p_a, new.p_w) != (self.p_a, self.p_w):
+            new.masks_ = line_masks(self.contributions_, self._need_head().weight, new.p_a, new.p_w)
+        return new
+
+    def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
+        weight = self._need_head().weight
+        labels = self._class_labels(acts, len(weight))
+        features = acts.features
+        if self.contrib == "abs":
+            means = class_means(features, labels, len(weight), magnitude=True)
+            weight_used = np.abs(weight)
+        else:
+            means = class_means(features, labels, len(weight))
+            weight_used = weight
+        missing = np.isnan(means[:, 0])
+        # A class without images: the mean over the other classes stands in for its own.
+        means[missing] = means[~missing].mean(axis=0)
+        self.contributions_ = weight_used * means
+        self.masks_ = line_masks(self.contributions_, weight, self.p_a, self.p_w)
+
+    def _score(self, acts: Activations) -> np.ndarray:
+        head = self._need_head()
+        features = acts.features
+        out = np.empty(len(features))
+        for part in row_slices(len(features), max(4096, _BLOCK // features.shape[1])):
+            rows = clip_and_group(features[part], head, self.clip)
+            out[part] = line_scores(rows, self.masks_, head.bias)
+        return out

@@ -1,0 +1,31 @@
+"""Maximum logit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ood_core.activations.record import Activations
+from ood_core.detectors.base import Detector
+from ood_core.models.head import ClassifierHead
+
+__all__ = ["MaxLogit"]
+
+
+class MaxLogit(Detector):
+    """Maximum logit: `S = max_c z_c`."""
+
+    name = "max_logit"
+    title = "Max logit"
+    summary = "The largest raw output of the classifier, before it is turned into a probability."
+    equation = r"S(x) = \max_c z_c"
+    reference = "Hendrycks et al., ICML 2022, arXiv 1911.11132"
+    family = "Logits"
+    needs: ClassVar[frozenset[str]] = frozenset({"logits"})
+
+    def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
+        """Nothing to learn."""
+
+    def _score(self, acts: Activations) -> np.ndarray:
+        return self._logits(acts).max(axis=1)
