@@ -1,4 +1,31 @@
-"""Classifiers: architectures, checkpoints, layers and the head."""
-from ood_core.models.head import ClassifierHead
+"""Classifiers: architectures, checkpoints, layers and the head. Importing this needs no torch."""
 
-__all__ = ["ClassifierHead"]
+from ood_core.models.fingerprint import WeightsMissingError, model_fingerprint
+from ood_core.models.head import ClassifierHead
+from ood_core.models.hooks import capture, tail
+from ood_core.models.layers import LayerInfo, to_positions
+from ood_core.models.loaded import LoadedModel, load_model
+from ood_core.models.preprocessing import resolve_preprocessing
+from ood_core.models.training import ensure_trained
+
+__all__ = [
+    "ClassifierHead",
+    "LayerInfo",
+    "LoadedModel",
+    "WeightsMissingError",
+    "architectures",
+    "capture",
+    "ensure_trained",
+    "load_model",
+    "model_fingerprint",
+    "resolve_preprocessing",
+    "tail",
+    "to_positions",
+]
+
+
+def architectures() -> dict:
+    """Built-in architectures: name -> builder taking the number of classes. Imports torch."""
+    from ood_core.models.architectures import architectures as found
+
+    return found()

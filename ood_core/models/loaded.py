@@ -1,0 +1,146 @@
+"""From an experiment to a classifier that is ready to run: weights, head, layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ood_core.errors import ModelError
+from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.fingerprint import model_fingerprint, weights_file
+from ood_core.models.head import ClassifierHead
+from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer
+from ood_core.models.preprocessing import resolve_preprocessing
+from ood_core.models.training import TRAINED_HERE, ensure_trained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ood_core.experiments import Experiment
+    from ood_core.progress import ProgressCallback, StopCheck
+
+__all__ = ["LoadedModel", "inspect_module", "load_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A classifier in eval mode with everything that was found out about it.
+
+    Attributes
+    ----------
+    module : the network; its parameters take no gradients.
+    head : its last linear layer, float64.
+    head_name : path of the head's module.
+    layers : useful layers in order of depth; the last is PENULTIMATE.
+    preprocessing : transform of its images.
+    input_shape : (channels, height, width) of one image.
+    class_names : names of the classes, or None.
+    fingerprint : identity of weights and architecture, see `model_fingerprint`.
+    """
+
+    module: nn.Module
+    head: ClassifierHead
+    head_name: str
+    layers: tuple[LayerInfo, ...]
+    preprocessing: Preprocessing
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...] | None
+    fingerprint: str
+
+    @property
+    def head_module(self) -> nn.Module:
+        """The head's module; its input is the penultimate activation."""
+        return self.module.get_submodule(self.head_name)
+
+    def layer(self, name: str = PENULTIMATE) -> LayerInfo:
+        """The layer of this name; ModelError with the names there are when there is none."""
+        return find_layer(self.layers, name)
+
+
+def load_model(
+    exp: Experiment,
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> LoadedModel:
+    """Build the experiment's network, load its weights and find its head and layers.
+
+    Trains the embedded experiment's classifier when it was not trained yet; `progress` and
+    `should_stop` belong to that.
+
+    Raises
+    ------
+    ModelError
+        When the architecture is unknown, the weights are missing or do not fit, the number of
+        classes differs, or the network has no linear head.
+    """
+    spec = exp.classifier
+    if spec.weights == TRAINED_HERE:
+        ensure_trained(exp, progress, should_stop)
+    fingerprint = model_fingerprint(exp)
+    preprocessing = resolve_preprocessing(exp)
+    module = _network(exp).eval().requires_grad_(False)
+    head_name, head, layers = inspect_module(module, input_shape(preprocessing), class_names(exp))
+    if spec.num_classes is not None and head.n_classes != spec.num_classes:
+        raise ModelError(
+            f"the network of {exp.name!r} has {head.n_classes} classes but the experiment says "
+            f"num_classes = {spec.num_classes}. Correct num_classes or choose other weights."
+        )
+    return LoadedModel(
+        module=module,
+        head=head,
+        head_name=head_name,
+        layers=layers,
+        preprocessing=preprocessing,
+        input_shape=input_shape(preprocessing),
+        class_names=head.class_names,
+        fingerprint=fingerprint,
+    )
+
+
+def inspect_module(
+    module: nn.Module, shape: tuple[int, int, int], names: tuple[str, ...] | None = None
+) -> tuple[str, ClassifierHead, tuple[LayerInfo, ...]]:
+    """Head's name, head and useful layers of any classifier, found by tracing it.
+
+    Parameters
+    ----------
+    module : network in eval mode.
+    shape : (channels, height, width) of its images.
+    names : class names, where known.
+    """
+    from ood_core.models.tracing import find_head, find_layers, trace
+
+    found = trace(module, shape)
+    name = find_head(found)
+    linear = module.get_submodule(name)
+    weight = linear.weight.detach().double().flatten(1).cpu().numpy()
+    bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
+    return name, ClassifierHead(weight, bias, names), find_layers(found, name)
+
+
+def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    """(channels, height, width) of one preprocessed image."""
+    size = preprocessing.center_crop or preprocessing.resize
+    if size is None:
+        raise ModelError(
+            "preprocessing needs resize or center_crop: without them images of different sizes "
+            "cannot go through the network together."
+        )
+    return len(preprocessing.mean), size, size
+
+
+def class_names(exp: Experiment) -> tuple[str, ...] | None:
+    """Class names of the experiment, else those of the fit set's folders, else None."""
+    return exp.classifier.class_names
+
+
+def _network(exp: Experiment) -> nn.Module:
+    from ood_core.models.architectures import build
+    from ood_core.models.checkpoints import load_weights, randomise
+
+    spec = exp.classifier
+    if spec.random_weights is not None:
+        return randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
+    network = build(spec.architecture, spec.num_classes)
+    load_weights(network, weights_file(exp), spec.architecture)
+    return network
