@@ -1,0 +1,145 @@
+"""Which images a threshold judges wrongly, which lie at it, and which at the ends of the score.
+
+Scores are ranked once (`Ranking`); after that each gallery, at any threshold, is a slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ood_core.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KINDS", "NEAREST", "Ranking", "describe"]
+
+KINDS = {
+    "false_accepts": "False accepts",
+    "false_rejects": "False rejects",
+    "borderline": "Borderline",
+    "most_id": "Most ID",
+    "most_ood": "Most OOD",
+}
+"""Gallery name -> title. False accepts are OOD images with score >= threshold, the highest first;
+false rejects are ID images below it, the lowest first; borderline are the images nearest to it."""
+
+NEAREST = 500
+"""How many images count as borderline."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """All images of a score set in order of their score.
+
+    Attributes
+    ----------
+    sets : set names; the ID test set is number 0.
+    scores : (n,) ascending.
+    which : (n,) number of the image's set in `sets`.
+    index : (n,) the image's row in its set.
+    """
+
+    sets: tuple[str, ...]
+    scores: np.ndarray
+    which: np.ndarray
+    index: np.ndarray
+
+    @classmethod
+    def of(cls, id_name: str, id_scores: np.ndarray, ood: Mapping[str, np.ndarray]) -> Ranking:
+        """Rank the ID test set and the OOD sets together. O(n log n), once."""
+        parts = [np.asarray(s, np.float64) for s in (id_scores, *ood.values())]
+        scores = np.concatenate(parts)
+        which = np.repeat(np.arange(len(parts), dtype=np.int16), [len(p) for p in parts])
+        index = np.concatenate([np.arange(len(p), dtype=np.int64) for p in parts])
+        order = np.argsort(scores, kind="stable")
+        return cls((id_name, *ood), scores[order], which[order], index[order])
+
+    def pick(
+        self, kind: str, threshold: float, between: tuple[float, float] | None = None
+    ) -> pd.DataFrame:
+        """Images of one gallery, in the order to show.
+
+        Parameters
+        ----------
+        kind : a key of KINDS.
+        threshold : accepted as ID is score >= threshold.
+        between : keep only scores in [low, high].
+
+        Returns
+        -------
+        Data frame with `set` (categorical), `index` and `score`.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown kind.
+        """
+        if kind not in KINDS:
+            raise ConfigError(f"unknown gallery {kind!r}. {did_you_mean(kind, KINDS)}")
+        first, last = 0, len(self.scores)
+        if between is not None:
+            first = int(np.searchsorted(self.scores, between[0], side="left"))
+            last = int(np.searchsorted(self.scores, between[1], side="right"))
+        return self._frame(self._rows(kind, threshold, first, max(first, last)))
+
+    def count(self, kind: str, threshold: float, between: tuple[float, float] | None = None) -> int:
+        """How many images the gallery has."""
+        return len(self.pick(kind, threshold, between))
+
+    def _rows(self, kind: str, threshold: float, first: int, last: int) -> np.ndarray:
+        cut = min(max(int(np.searchsorted(self.scores, threshold, side="left")), first), last)
+        if kind == "false_accepts":
+            return np.arange(last - 1, cut - 1, -1)[self.which[cut:last][::-1] > 0]
+        if kind == "false_rejects":
+            return np.arange(first, cut)[self.which[first:cut] == 0]
+        if kind == "most_id":
+            return np.arange(last - 1, first - 1, -1)
+        if kind == "most_ood":
+            return np.arange(first, last)
+        near = np.arange(max(first, cut - NEAREST), min(last, cut + NEAREST))
+        with np.errstate(invalid="ignore"):
+            distance = np.abs(self.scores[near] - threshold)
+        return near[np.argsort(distance, kind="stable")][:NEAREST]
+
+    def _frame(self, rows: np.ndarray) -> pd.DataFrame:
+        import pandas as pd
+
+        sets = pd.Categorical.from_codes(self.which[rows], categories=list(self.sets))
+        return pd.DataFrame({"set": sets, "index": self.index[rows], "score": self.scores[rows]})
+
+
+def describe(rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any) -> pd.DataFrame:
+    """Add what a caption says of each image; give it one page of rows, not all of them.
+
+    Parameters
+    ----------
+    rows : from `Ranking.pick`.
+    acts : set name -> Activations.
+    head : the classifier's head, for class names and where logits were not kept.
+    summary : the ID test set's `ScoreSummary`.
+
+    Returns
+    -------
+    A copy with `id`, `prediction` (class name), `label` (class name where known, "" otherwise)
+    and `percentile` (share of ID test scores not above this one, in percent).
+    """
+    out = rows.reset_index(drop=True).copy()
+    out["percentile"] = summary.percentile_of(out["score"].to_numpy())
+    for column in ("id", "prediction", "label"):
+        out[column] = ""
+    for name in out["set"].astype(str).unique():
+        chosen = np.flatnonzero(out["set"].astype(str) == name)
+        part = acts[name].take(out["index"].to_numpy()[chosen])
+        logits = head.logits(part.features) if part.logits is None else part.logits
+        labels = np.full(len(part), -1) if part.labels is None else part.labels
+        out.loc[chosen, "id"] = list(part.ids)
+        out.loc[chosen, "prediction"] = [head.names[k] for k in np.argmax(logits, axis=1)]
+        out.loc[chosen, "label"] = [
+            head.names[k] if 0 <= k < len(head.names) else "" for k in labels
+        ]
+    return out
