@@ -3,12 +3,14 @@
 from ood_core.models.fingerprint import WeightsMissingError, model_fingerprint
 from ood_core.models.head import ClassifierHead
 from ood_core.models.hooks import capture, tail
-from ood_core.models.layers import LayerInfo, to_positions
+from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer, to_positions
 from ood_core.models.loaded import LoadedModel, load_model
 from ood_core.models.preprocessing import resolve_preprocessing
-from ood_core.models.training import ensure_trained
+from ood_core.models.training import TRAINED_HERE, ensure_trained
 
 __all__ = [
+    "PENULTIMATE",
+    "TRAINED_HERE",
     "ClassifierHead",
     "LayerInfo",
     "LoadedModel",
@@ -16,6 +18,7 @@ __all__ = [
     "architectures",
     "capture",
     "ensure_trained",
+    "find_layer",
     "load_model",
     "model_fingerprint",
     "resolve_preprocessing",

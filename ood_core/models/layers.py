@@ -66,19 +66,15 @@ def to_positions(output: torch.Tensor, layer: LayerInfo) -> torch.Tensor:
     if layer.name == PENULTIMATE:
         vectors = output.flatten(2).mean(2) if output.ndim > 2 else output
         return vectors.unsqueeze(2)
-    if (
-        output.ndim != len(layer.shape) + 1
-        or output.shape[1 + layer.channel_axis] != layer.channels
-    ):
+    fits = output.ndim == len(layer.shape) + 1
+    if not fits or output.shape[1 + layer.channel_axis] != layer.channels:
         raise ModelError(
             f"layer {layer.name!r} gave shape {tuple(output.shape)}; expected (images, "
             f"{', '.join(map(str, layer.shape))}). Use the same image size for every image."
         )
-    return (
-        output.movedim(1 + layer.channel_axis, 1).flatten(2)
-        if output.ndim > 2
-        else (output.unsqueeze(2))
-    )
+    if output.ndim == 2:
+        return output.unsqueeze(2)
+    return output.movedim(1 + layer.channel_axis, 1).flatten(2)
 
 
 def find_layer(layers: Iterable[LayerInfo], name: str) -> LayerInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,7 +155,11 @@ def train(
 
 
 def _initial(num_classes: int, generator: torch.Generator) -> nn.Module:
-    """Network with He-initialised weights drawn from `generator`, not from the global one."""
+    """Network with PyTorch's default initialisation, drawn from `generator`.
+
+    Its small scale matters: from larger initial weights the random part of the hidden layer
+    survives training and responds to anything.
+    """
     import torch
     from torch import nn
 
@@ -164,7 +169,7 @@ def _initial(num_classes: int, generator: torch.Generator) -> nn.Module:
         network = DigitsCNN(num_classes, hidden_norm=True)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5), generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network.train()
