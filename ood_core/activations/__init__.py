@@ -1,5 +1,22 @@
 """Activations: what a forward pass leaves behind, how it is extracted and where it is kept."""
 
-from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord
+from ood_core.activations.activation_set import ActivationSet, prepared
+from ood_core.activations.extraction import extract
+from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
+from ood_core.activations.single import activation_map, embed
+from ood_core.activations.store import StoredEntry, prune, store_usage
 
-__all__ = ["PENULTIMATE", "Activations", "LayerRecord"]
+__all__ = [
+    "PENULTIMATE",
+    "ActivationSet",
+    "Activations",
+    "LayerRecord",
+    "LazyRecord",
+    "StoredEntry",
+    "activation_map",
+    "embed",
+    "extract",
+    "prepared",
+    "prune",
+    "store_usage",
+]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ood_core.errors import DataError, did_you_mean
 
-__all__ = ["PENULTIMATE", "Activations", "LayerRecord"]
+__all__ = ["PENULTIMATE", "Activations", "LayerRecord", "LazyRecord"]
 
 PENULTIMATE = "penultimate"
 """Name of the layer whose output is the input of the head."""
@@ -72,16 +74,64 @@ class LayerRecord:
         )
 
     def take(self, index: np.ndarray | slice) -> LayerRecord:
-        """Record of the chosen images. `active_counts` belong to a whole set and are dropped."""
-        return LayerRecord(
-            pooled=self.pooled[index],
-            active_fraction=self.active_fraction[index],
-            l1=self.l1[index],
-            l2=self.l2[index],
-            l0=self.l0[index],
-            negatives=self.negatives[index],
-            positions=self.positions,
-        )
+        """Record of the chosen images. `active_counts` belong to a whole set and are dropped.
+
+        Fields are cut when they are first asked for: one that nobody reads costs nothing.
+        """
+        n = len(np.arange(len(self))[index])
+
+        @cache
+        def cut(field: str) -> np.ndarray:
+            rows: np.ndarray = getattr(self, field)[index]
+            return rows
+
+        return LazyRecord(cut, n, self.n_channels, self.positions)
+
+
+ROW_FIELDS = ("pooled", "active_fraction", "l1", "l2", "l0", "negatives")
+"""Fields of a LayerRecord that have one row per image."""
+
+
+class LazyRecord(LayerRecord):
+    """Record whose fields come from `read(field)` each time they are asked for.
+
+    What is kept in memory is the reader's choice: the store's reader has a bounded cache.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], np.ndarray],
+        n: int,
+        channels: int,
+        positions: int = 1,
+        counted: bool = False,
+    ) -> None:
+        for name, value in (
+            ("_read", read), ("_n", n), ("_channels", channels), ("positions", positions),
+            ("_counted", counted),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    def __getattribute__(self, name: str) -> Any:
+        # The dataclass has a class attribute for fields with a default, so __getattr__ alone
+        # would never see `active_counts`.
+        if name in ROW_FIELDS:
+            return object.__getattribute__(self, "_read")(name)
+        if name == "active_counts":
+            counted = object.__getattribute__(self, "_counted")
+            return object.__getattribute__(self, "_read")(name) if counted else None
+        return object.__getattribute__(self, name)
+
+    def __len__(self) -> int:
+        return int(object.__getattribute__(self, "_n"))
+
+    def __repr__(self) -> str:
+        return f"LazyRecord({len(self)} x {self.n_channels} x {self.positions})"
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels c, without reading an array."""
+        return int(object.__getattribute__(self, "_channels"))
 
 
 class Activations:
@@ -115,12 +165,12 @@ class Activations:
             raise DataError(f"layers must include {PENULTIMATE!r}; got {list(layers)}.")
         self.layers = layers
         self.name = name
-        self.logits = logits
-        self.labels = labels
         self.fingerprint = fingerprint
-        n = len(self.features)
-        self.ids = tuple(ids) if ids is not None else tuple(f"{name}/{i}" for i in range(n))
-        for what, array in (("logits", logits), ("labels", labels), ("ids", self.ids)):
+        self._logits = logits
+        self._labels = labels
+        n = len(self)
+        self._ids = None if ids is None else tuple(ids)
+        for what, array in (("logits", logits), ("labels", labels), ("ids", self._ids)):
             if array is not None and len(array) != n:
                 raise DataError(f"{what} has {len(array)} rows but features has {n}.")
 
@@ -129,12 +179,29 @@ class Activations:
         """Penultimate features, shape (n, d)."""
         return self.layers[PENULTIMATE].pooled
 
+    @property
+    def logits(self) -> np.ndarray | None:
+        """Logits, shape (n, c), or None."""
+        return self._logits
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class numbers, shape (n,), int64, -1 where unknown; None where there are none."""
+        return self._labels
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Sample ids; "name/number" where none were given."""
+        if self._ids is None:
+            self._ids = tuple(f"{self.name}/{i}" for i in range(len(self)))
+        return self._ids
+
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.layers[PENULTIMATE])
 
     def __repr__(self) -> str:
-        n, d = self.features.shape
-        return f"Activations({self.name!r}, {n} x {d}, layers={list(self.layers)})"
+        d = self.layers[PENULTIMATE].n_channels
+        return f"Activations({self.name!r}, {len(self)} x {d}, layers={list(self.layers)})"
 
     @classmethod
     def from_arrays(
@@ -186,7 +253,7 @@ class Activations:
             {name: record.take(index) for name, record in self.layers.items()},
             logits=None if self.logits is None else self.logits[index],
             labels=None if self.labels is None else self.labels[index],
-            ids=tuple(np.asarray(self.ids, dtype=object)[index]),
+            ids=_picked(self.ids, index),
             name=self.name,
         )
 
@@ -194,6 +261,12 @@ class Activations:
         """Slices of at most `size` images, in order: what bounds memory while scoring."""
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))
+
+
+def _picked(ids: tuple[str, ...], index: np.ndarray | slice) -> tuple[str, ...]:
+    if isinstance(index, slice):
+        return ids[index]
+    return tuple(ids[i] for i in np.arange(len(ids))[index])
 
 
 def _checked(array: np.ndarray, what: str) -> np.ndarray:

@@ -1,0 +1,187 @@
+"""Activations of every set of an experiment, opened from the store without loading the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ood_core.activations.manifest import Manifest, read_manifest
+from ood_core.activations.record import PENULTIMATE
+from ood_core.activations.store import BASE, Entry, EntryIndex, hash_of
+from ood_core.activations.stored import StoredActivations, StoredLayer, StoredTable
+from ood_core.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from ood_core.data import ImageSet
+    from ood_core.experiments import Experiment, Preprocessing
+    from ood_core.models import ClassifierHead, LayerInfo
+
+__all__ = ["ActivationSet", "chosen_layers", "chosen_sets", "open_stored", "prepared", "set_key"]
+
+
+class ActivationSet(Mapping[str, StoredActivations]):
+    """Mapping data set name -> Activations of one experiment.
+
+    Attributes
+    ----------
+    experiment : the experiment.
+    head : the classifier's last linear layer, with class names where known.
+    layers : recorded layers in order of depth; the last is PENULTIMATE.
+    preprocessing : the resolved transform.
+    model : fingerprint of weights and architecture.
+    fingerprint : identifies every array in it.
+    skipped : set name -> (id, message) of each image that could not be read.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        manifest: Manifest,
+        layers: Sequence[LayerInfo],
+        sets: Mapping[str, StoredActivations],
+    ) -> None:
+        self.experiment = experiment
+        self.head: ClassifierHead = manifest.head
+        self.preprocessing: Preprocessing = manifest.preprocessing
+        self.model = manifest.model
+        self.layers = tuple(layers)
+        self._sets = dict(sets)
+        self.fingerprint = hash_of(manifest.model, {k: a.fingerprint for k, a in sets.items()})
+
+    @property
+    def skipped(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Images that could not be read, by set: (id, message)."""
+        return {name: acts.skipped for name, acts in self._sets.items()}
+
+    def __getitem__(self, name: str) -> StoredActivations:
+        if name not in self._sets:
+            raise KeyError(f"no data set {name!r}. {did_you_mean(name, self._sets)}")
+        return self._sets[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sets)
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {len(acts)}" for name, acts in self._sets.items())
+        return f"ActivationSet({self.experiment.name!r}, {sizes})"
+
+
+def prepared(
+    exp: Experiment,
+    layers: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    amp: bool = False,
+) -> ActivationSet | None:
+    """Activations of the experiment when all are stored and current, else None. Computes nothing.
+
+    Parameters
+    ----------
+    layers : layer names; every useful layer for None.
+    sets : data set names; all of the experiment's for None.
+    amp : as in `extract`: half precision results are other results.
+
+    Raises
+    ------
+    DataError, ModelError, ConfigError
+        When data, weights or names given are not usable.
+    """
+    from ood_core.models import WeightsMissingError, model_fingerprint
+
+    try:
+        model = model_fingerprint(exp)
+    except WeightsMissingError:
+        return None
+    manifest = read_manifest(exp, model)
+    return None if manifest is None else open_stored(exp, manifest, layers, sets, amp)
+
+
+def open_stored(
+    exp: Experiment,
+    manifest: Manifest,
+    layers: Sequence[str] | None,
+    sets: Sequence[str] | None,
+    amp: bool,
+) -> ActivationSet | None:
+    """Open what is stored for this classifier, or None when a layer or a set is missing."""
+    from ood_core.data import open_dataset
+
+    infos = chosen_layers(manifest.layers, layers)
+    found: dict[str, StoredActivations] = {}
+    for name in chosen_sets(exp, sets):
+        source = open_dataset(exp.sets[name])
+        acts = _open_set(name, set_key(manifest, source, amp), infos)
+        if acts is None:
+            return None
+        found[name] = acts
+    return ActivationSet(exp, manifest, infos, found)
+
+
+def set_key(manifest: Manifest, source: ImageSet, amp: bool) -> str:
+    """Key of a set's activations: weights, architecture, transform, images and precision."""
+    transform = dataclasses.asdict(manifest.preprocessing)
+    return hash_of(manifest.model, transform, source.identity, bool(amp))
+
+
+def chosen_layers(known: Sequence[LayerInfo], names: Sequence[str] | None) -> tuple[LayerInfo, ...]:
+    """Layers of these names in order of depth, PENULTIMATE always among them; all for None."""
+    from ood_core.models.layers import find_layer
+
+    if names is None:
+        return tuple(known)
+    wanted = {find_layer(known, name).name for name in (*names, PENULTIMATE)}
+    return tuple(layer for layer in known if layer.name in wanted)
+
+
+def chosen_sets(exp: Experiment, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Data sets of these names in the experiment's order: fit, test, then OOD; all for None.
+
+    Raises
+    ------
+    ConfigError
+        On a name that the experiment does not have.
+    """
+    order = tuple(dict.fromkeys((exp.fit_set, exp.test_set, *exp.ood_sets)))
+    for name in names or ():
+        if name not in order:
+            raise ConfigError(
+                f"experiment {exp.name!r} has no set {name!r}. {did_you_mean(name, order)}"
+            )
+    return order if names is None else tuple(name for name in order if name in names)
+
+
+def _open_set(name: str, key: str, layers: Sequence[LayerInfo]) -> StoredActivations | None:
+    entries = [Entry(key, layer) for layer in (BASE, *(info.name for info in layers))]
+    indices = [entry.index() for entry in entries]
+    whole = [index for index in indices if index is not None]
+    if len(whole) < len(entries):
+        return None
+    for entry in entries:
+        entry.touch()
+    return _shared(name, entries, whole)
+
+
+_SHARED: OrderedDict[tuple[object, ...], StoredActivations] = OrderedDict()
+"""One object per stored set and process, so that what it has read is shared."""
+
+
+def _shared(
+    name: str, entries: Sequence[Entry], indices: Sequence[EntryIndex]
+) -> StoredActivations:
+    layers = [entry.layer for entry in entries[1:]]
+    key = (name, entries[0].folder, indices[0].sizes, *layers)
+    if key not in _SHARED:
+        tables = [StoredLayer(e, i) for e, i in zip(entries[1:], indices[1:], strict=True)]
+        _SHARED[key] = StoredActivations(
+            name,
+            hash_of(entries[0].set_key, layers),
+            StoredTable(entries[0], indices[0]),
+            dict(zip(layers, tables, strict=True)),
+        )
+    while len(_SHARED) > 64:
+        _SHARED.popitem(last=False)
+    return _SHARED[key]

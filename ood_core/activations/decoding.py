@@ -1,0 +1,124 @@
+"""Images to batches: decoded by threads ahead of the network, in order, broken ones set aside."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ood_core.errors import DataError
+
+if TYPE_CHECKING:
+    from ood_core.data import ImageSet, Transform
+
+__all__ = ["Batch", "Span", "decoded_batches", "default_workers"]
+
+_TASK_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """Images start to stop of a set; `shard` is where their results go."""
+
+    shard: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Batch:
+    """Decoded images of a span.
+
+    Parameters
+    ----------
+    images : float32, shape (n, channels, height, width), those that could be read.
+    index : (n,) their numbers in the image set.
+    skipped : (number, message) of those that could not.
+    """
+
+    span: Span
+    images: np.ndarray
+    index: np.ndarray
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+
+
+def default_workers() -> int:
+    """Decode threads: one per core, at most 16; more wait for each other in Python."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(16, cores or 1)
+
+
+def decoded_batches(
+    source: ImageSet,
+    transform: Transform,
+    spans: Iterable[Span],
+    workers: int | None = None,
+    ahead: int = 3,
+) -> Iterator[Batch]:
+    """Yield the batches of `spans` in order while threads decode the next `ahead` of them.
+
+    Raises
+    ------
+    DataError
+        When two images give inputs of different shapes: they cannot be one batch.
+    """
+    pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="ood-decode")
+    waiting: deque[tuple[Span, list[Future[_Decoded]]]] = deque()
+    try:
+        for span in spans:
+            waiting.append((span, _submit(pool, source, transform, span)))
+            if len(waiting) > ahead:
+                yield _assembled(*waiting.popleft())
+        while waiting:
+            yield _assembled(*waiting.popleft())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_Decoded = list[tuple[int, "np.ndarray | str"]]
+
+
+def _submit(
+    pool: ThreadPoolExecutor, source: ImageSet, transform: Transform, span: Span
+) -> list[Future[_Decoded]]:
+    starts = range(span.start, span.stop, _TASK_IMAGES)
+    return [
+        pool.submit(_decode, source, transform, range(s, min(s + _TASK_IMAGES, span.stop)))
+        for s in starts
+    ]
+
+
+def _decode(source: ImageSet, transform: Transform, numbers: Sequence[int]) -> _Decoded:
+    """Each image's input, or why it cannot be read."""
+    found: _Decoded = []
+    for number in numbers:
+        try:
+            found.append((number, transform(source.load(number))))
+        except (OSError, ValueError, MemoryError) as problem:
+            found.append((number, str(problem) or type(problem).__name__))
+    return found
+
+
+def _assembled(span: Span, tasks: list[Future[_Decoded]]) -> Batch:
+    index: list[int] = []
+    arrays: list[np.ndarray] = []
+    skipped: list[tuple[int, str]] = []
+    for number, result in (item for task in tasks for item in task.result()):
+        if isinstance(result, str):
+            skipped.append((number, result))
+        else:
+            index.append(number)
+            arrays.append(result)
+    shapes = {a.shape for a in arrays}
+    if len(shapes) > 1:
+        raise DataError(
+            f"images of different sizes reach the network: {sorted(shapes)}. Set center_crop in "
+            "[preprocessing], so that every image has the same size."
+        )
+    images = np.stack(arrays) if arrays else np.empty((0, 0, 0, 0), np.float32)
+    return Batch(span, images, np.asarray(index, np.int64), skipped)

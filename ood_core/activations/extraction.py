@@ -1,0 +1,201 @@
+"""Extraction: one forward pass per image, ever, into the store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ood_core import paths
+from ood_core.activations.activation_set import (
+    ActivationSet,
+    chosen_layers,
+    chosen_sets,
+    open_stored,
+    prepared,
+    set_key,
+)
+from ood_core.activations.engine import EngineOptions, Runner
+from ood_core.activations.filling import SetFiller, ShardTask
+from ood_core.activations.manifest import Manifest, read_manifest, write_manifest
+from ood_core.activations.passes import compute_shards
+from ood_core.activations.resident import resident_model
+from ood_core.activations.store import max_bytes, prune, set_lock
+from ood_core.errors import ConfigError, DataError
+from ood_core.progress import Meter, ProgressCallback, StopCheck
+
+if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
+    from ood_core.models import LayerInfo
+
+__all__ = ["extract"]
+
+
+def extract(
+    exp: Experiment,
+    device: str = "auto",
+    layers: Sequence[str] | None = None,
+    sets: Sequence[str] | None = None,
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+    *,
+    amp: bool = False,
+    channels_last: bool = False,
+    compile: bool = False,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    engine: str = "local",
+) -> ActivationSet:
+    """Activations of every image of the experiment; what is stored is not computed again.
+
+    A run that is killed or stopped continues from its last shard. Of two processes that ask for
+    the same set, the second waits and then reads. Images that cannot be read have no row and are
+    listed in `ActivationSet.skipped`.
+
+    Parameters
+    ----------
+    device : "auto" (cuda, else mps, else cpu), "cpu", "cuda", "cuda:1", "mps".
+    layers : names of layers to record; every useful layer for None. PENULTIMATE always is.
+    sets : names of data sets; all of the experiment's for None.
+    progress, should_stop : called while it works, see ood_core.progress.
+    amp, channels_last, compile, batch_size, workers, engine : see EngineOptions.
+
+    Raises
+    ------
+    ConfigError, DataError, ModelError
+        When options, images or the classifier are not usable.
+    StoppedError
+        When `should_stop` says so. Finished shards are kept.
+    """
+    options = EngineOptions(device, amp, channels_last, compile, batch_size, workers, engine)
+    stored = prepared(exp, layers, sets, amp)
+    if stored is not None:
+        return stored
+    manifest = _manifest(exp, progress, should_stop)
+    job = _Extraction(exp, manifest, chosen_layers(manifest.layers, layers), options)
+    job.run(chosen_sets(exp, sets), progress, should_stop)
+    stored = open_stored(exp, manifest, layers, sets, amp)
+    if stored is None:
+        raise DataError(
+            f"images or weights of {exp.name!r} changed while they were extracted. Run it again."
+        )
+    return stored
+
+
+def _manifest(
+    exp: Experiment, progress: ProgressCallback | None, should_stop: StopCheck | None
+) -> Manifest:
+    """What is known of the classifier; it is trained or loaded when nothing is."""
+    from ood_core.models import WeightsMissingError, ensure_trained, model_fingerprint
+    from ood_core.models.training import TRAINED_HERE
+
+    if exp.classifier.weights == TRAINED_HERE:
+        ensure_trained(exp, progress, should_stop)
+    try:
+        known = read_manifest(exp, model_fingerprint(exp))
+    except WeightsMissingError:
+        known = None
+    return known or write_manifest(exp, resident_model(exp))
+
+
+@dataclass
+class _Extraction:
+    """One call of `extract` that has something to compute."""
+
+    exp: Experiment
+    manifest: Manifest
+    layers: tuple[LayerInfo, ...]
+    options: EngineOptions
+    runner: Runner | None = None
+
+    def run(
+        self,
+        names: Sequence[str],
+        progress: ProgressCallback | None,
+        should_stop: StopCheck | None,
+    ) -> None:
+        """Fill every set; then what was not used for longest goes when the store is too large."""
+        from ood_core.data import open_dataset
+
+        sources = {name: open_dataset(self.exp.sets[name]) for name in names}
+        total = sum(map(len, sources.values()))
+        _check_room(total, self.layers, self.manifest.head.n_classes)
+        meter = Meter(f"extracting {self.exp.name}", total, progress, should_stop)
+        amp = self.options.amp
+        keys = {name: set_key(self.manifest, source, amp) for name, source in sources.items()}
+        for name, source in sources.items():
+            info = {"experiment": self.exp.name, "set": name, "model": self.manifest.model}
+            filler = SetFiller(keys[name], source, self.layers, info)
+            with _held(keys[name], meter, name):
+                meter.stage = f"extracting {name}"
+                self._fill(filler, meter)
+            prune(keep=set(keys.values()))
+
+    def _fill(self, filler: SetFiller, meter: Meter) -> None:
+        """Compute what one set lacks. Sweeps again when an image became readable meanwhile."""
+        tasks = filler.begin()
+        meter.skip(len(filler.source) - sum(task.n_images for task in tasks))
+        for _ in range(3):
+            if not tasks:
+                return filler.finish()
+            self._compute(filler, tasks, meter)
+            tasks = filler.missing()
+        raise DataError(
+            f"images of {filler.source.name!r} change while they are read. Extract again when "
+            "they are complete."
+        )
+
+    def _compute(self, filler: SetFiller, tasks: Sequence[ShardTask], meter: Meter) -> None:
+        """Pass images through the network while the shard before is written."""
+        from ood_core.data import Transform
+
+        if self.runner is None:
+            self.runner = Runner(resident_model(self.exp), self.options)
+        transform = Transform(self.manifest.preprocessing)
+        results = compute_shards(self.runner, filler.source, transform, tasks, meter.advance)
+        written: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="ood-write") as writer:
+            for result in results:
+                if written is not None:
+                    written.result()
+                written = writer.submit(filler.write, result)
+        if written is not None:
+            written.result()
+
+
+@contextmanager
+def _held(key: str, meter: Meter, name: str) -> Iterator[None]:
+    """Hold a set's lock. Another process that has it is waited for, visibly and stoppably."""
+    from filelock import Timeout
+
+    lock = set_lock(key)
+    while True:
+        try:
+            lock.acquire(timeout=0.25)
+            break
+        except Timeout:
+            meter.stage = f"waiting for another process that extracts {name}"
+            meter.check(force=True)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_room(n_images: int, layers: Sequence[LayerInfo], n_classes: int) -> None:
+    """Refuse at once what the store could never hold."""
+    needed = n_images * (4 * n_classes + sum(6 * layer.channels + 32 for layer in layers))
+    limit, free = max_bytes(), shutil.disk_usage(paths.store_dir()).free
+    if needed > limit:
+        raise ConfigError(
+            f"these activations take about {needed / 1e9:.1f} GB, more than the store's limit of "
+            f"{limit / 1e9:.1f} GB. Record fewer layers, or set OOD_LENS_STORE_GB higher."
+        )
+    if needed > free:
+        raise ConfigError(
+            f"these activations take about {needed / 1e9:.1f} GB but {free / 1e9:.1f} GB are "
+            "free. Make room, record fewer layers, or set OOD_LENS_HOME to another disk."
+        )
