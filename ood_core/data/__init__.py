@@ -2,16 +2,28 @@
 
 from ood_core.data.decode import decode_image
 from ood_core.data.digits import DIGITS_SOURCES
+from ood_core.data.download import download
 from ood_core.data.image_set import BrokenImageError, ImageSet, thumbnail_bytes, thumbnail_of
 from ood_core.data.opening import open_dataset
+from ood_core.data.status import (
+    DataStatus,
+    classifier_status,
+    dataset_status,
+    experiment_status,
+)
 from ood_core.data.transform import Transform
 
 __all__ = [
     "DIGITS_SOURCES",
     "BrokenImageError",
+    "DataStatus",
     "ImageSet",
     "Transform",
+    "classifier_status",
+    "dataset_status",
     "decode_image",
+    "download",
+    "experiment_status",
     "open_dataset",
     "thumbnail_bytes",
     "thumbnail_of",

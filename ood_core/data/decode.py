@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from ood_core.data.image_set import BrokenImageError
 
-__all__ = ["MAX_PIXELS", "decode_image"]
+__all__ = ["MAX_PIXELS", "decode_image", "read_file"]
 
 MAX_PIXELS = 89_478_485
 """Largest image decoded at full size (Pillow's own limit). Larger JPEGs are read reduced."""
@@ -45,10 +45,7 @@ def decode_image(
         decode safely.
     """
     name = name or (str(source) if isinstance(source, Path) else "image")
-    try:
-        data = source.read_bytes() if isinstance(source, Path) else source
-    except OSError as error:
-        raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    data = read_file(source, name) if isinstance(source, Path) else source
     if not data:
         raise BrokenImageError(f"{name}: the file is empty (0 bytes).")
     try:
@@ -66,6 +63,14 @@ def decode_image(
         # Decoders raise almost anything on damaged files.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BrokenImageError(f"{name}: the image is damaged ({reason}).") from error
+
+
+def read_file(path: Path, name: str) -> bytes:
+    """Bytes of a file; `BrokenImageError` when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
 
 
 _TOO_LARGE = f"too large to decode safely (more than {MAX_PIXELS / 1e6:.0f} megapixels)."

@@ -9,25 +9,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from ood_core.data.decode import decode_image
-from ood_core.data.image_set import ImageSet, thumbnail_of
+from ood_core.data.decode import read_file
+from ood_core.data.listed import ListedSet
 from ood_core.experiments.sources import is_image_name
 
 __all__ = ["FileSet", "scan_folder"]
 
 
-class FileSet(ImageSet):
+class FileSet(ListedSet):
     """Images in files of their own.
 
     Parameters
     ----------
-    name : the data set's name.
     root : folder that the ids are relative to.
-    ids : path of each image, relative to `root`, with forward slashes.
-    labels : class numbers (n,), or None.
-    class_names : their names, or None.
+    ids : path of each image with forward slashes.
+    name, labels, class_names : as in `ListedSet`.
     """
 
     def __init__(
@@ -38,55 +35,33 @@ class FileSet(ImageSet):
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, ids, labels, class_names)
         self.root = root
-        self._ids = tuple(ids)
-        self._labels = labels
-        self._class_names = class_names
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Paths relative to the root."""
-        return self._ids
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """Class numbers (n,), or None."""
-        return self._labels
-
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, or None."""
-        return self._class_names
 
     @cached_property
     def identity(self) -> str:
         """Hash of each file's path, size and time of last change, and of the labels."""
         digest = hashlib.sha256(os.fsencode(os.path.abspath(self.root)))
+        root = os.path.join(self.root, "")
         for image_id in self._ids:
             try:
-                stat = os.stat(self.root / image_id)
+                stat = os.stat(root + image_id)
                 line = f"\n{image_id}\0{stat.st_size}\0{stat.st_mtime_ns}"
             except OSError:
                 line = f"\n{image_id}\0missing"
             digest.update(os.fsencode(line))
-        if self._labels is not None:
-            digest.update(self._labels.astype("<i8").tobytes())
+        digest.update(self._label_digest())
         return digest.hexdigest()
 
     def path(self, index: int) -> Path:
         """File of the image."""
         return self.root / self._ids[index]
 
-    def load(self, index: int) -> Image.Image:
-        """Decoded image; `BrokenImageError` names the file."""
-        path = self.path(index)
-        return decode_image(path, str(path))
+    def _bytes(self, index: int) -> bytes:
+        return read_file(self.path(index), self._shown(index))
 
-    def thumbnail(self, index: int, size: int = 96) -> Image.Image:
-        """Preview of the image; large JPEGs are read at a fraction of their size."""
-        path = self.path(index)
-        return thumbnail_of(decode_image(path, str(path), reduce_to=2 * size), size)
+    def _shown(self, index: int) -> str:
+        return str(self.path(index))
 
 
 def scan_folder(root: Path) -> list[str]:
@@ -100,7 +75,16 @@ def scan_folder(root: Path) -> list[str]:
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
+                    if entry.is_symlink() and _leads_back(entry.path):
+                        continue
                     stack.append((entry.path, f"{prefix}{entry.name}/"))
                 elif is_image_name(entry.name):
                     found.append(prefix + entry.name)
     return sorted(found)
+
+
+def _leads_back(link: str) -> bool:
+    """Whether a link to a folder points at a folder that it lies in."""
+    inside = os.path.realpath(os.path.dirname(link))
+    target = os.path.realpath(link)
+    return inside == target or inside.startswith(os.path.join(target, ""))

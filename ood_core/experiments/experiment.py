@@ -16,7 +16,8 @@ class ClassifierSpec:
 
     `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME". Exactly one of
     `checkpoint` (a file), `weights` (a name the architecture knows) or `random_weights` (a seed)
-    is set; the embedded experiment trains its own (`weights = "trained-here"`).
+    is set; the embedded experiment trains its own (`weights = "trained-here"`). `obtain` says
+    where a checkpoint that is not on disk is to be had.
     """
 
     architecture: str
@@ -26,6 +27,7 @@ class ClassifierSpec:
     num_classes: int | None = None
     class_names: tuple[str, ...] | None = None
     expected_accuracy: float | None = None
+    obtain: str | None = None
 
 
 @dataclass(frozen=True)

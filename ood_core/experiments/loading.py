@@ -12,7 +12,7 @@ from ood_core.experiments.experiment import Experiment
 from ood_core.experiments.parsing import parse_experiment
 from ood_core.paths import experiments_dir
 
-__all__ = ["BrokenExperiment", "list_experiments", "load_experiment"]
+__all__ = ["BrokenExperiment", "is_builtin_name", "list_experiments", "load_experiment"]
 
 _BUILTIN = Path(__file__).parent / "builtin"
 
@@ -75,6 +75,11 @@ def list_experiments() -> list[Experiment | BrokenExperiment]:
         except (OODLensError, OSError) as error:
             entries.append(BrokenExperiment(path.stem, path, str(error)))
     return entries
+
+
+def is_builtin_name(name: str) -> bool:
+    """Whether an experiment of this name ships with OOD Lens."""
+    return (_BUILTIN / f"{name}.toml").is_file()
 
 
 def _read(path: Path) -> Experiment:

@@ -12,6 +12,7 @@ from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import class_folders, resolve
+from ood_core.paths import find_data
 
 __all__ = ["parse_experiment"]
 
@@ -70,7 +71,7 @@ def _name(top: Table, default: str | None) -> str:
 
 def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
     keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("num_classes", "class_names", "expected_accuracy")
+    more = ("num_classes", "class_names", "expected_accuracy", "obtain")
     table = top.table("classifier", (*keys, *more))
     given = [key for key in keys[1:] if key in table]
     if len(given) != 1:
@@ -92,6 +93,7 @@ def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec
         num_classes=num_classes or (len(names) if names else None),
         class_names=names,
         expected_accuracy=table.share("expected_accuracy"),
+        obtain=table.text("obtain"),
     )
 
 
@@ -172,9 +174,10 @@ def _class_options(fit: DataSpec, classifier: ClassifierSpec) -> dict[str, Any]:
         options["num_classes"] = classifier.num_classes
     if classifier.class_names:
         options["class_names"] = classifier.class_names
-    elif fit.kind == "folder" and Path(fit.source).is_dir() and "label_map" not in fit.options:
-        folders = class_folders(fit.source)
-        if folders:
+    elif fit.kind == "folder" and not {"label_map", "labels"} & set(fit.options):
+        found = find_data(fit.source)
+        folders = class_folders(found) if found and found.is_dir() else ()
+        if folders and len(folders) == (classifier.num_classes or len(folders)):
             options["class_names"] = folders
     return options
 

@@ -71,10 +71,13 @@ def _spec(
         source = _source(table, kind, source, beside, strict)
         if "root" in options:
             options["root"] = _existing(table, "root", str(options["root"]), beside, strict)
-        elif kind in ("image_list", "manifest") and strict:
-            options["root"] = str(Path(source).parent)
     else:
         known = TORCHVISION_SETS if kind == "torchvision" else BUILTIN_SOURCES
+        if source == "LSUN":
+            raise ConfigError(
+                f"{where}: LSUN comes as LMDB files that torchvision cannot download. Unpack its "
+                "images (or the LSUN crop and resize sets of 32 x 32 pixels) and name the folder."
+            )
         if source not in known:
             raise ConfigError(
                 f"{where}: {kind} = {source!r} is not known. {did_you_mean(source, known)}"

@@ -20,8 +20,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"]
-    + [".ppm", ".pgm", ".pbm", ".jp2", ".avif"]
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 )
 """File names that count as images in a folder or an archive, any case."""
 
@@ -48,9 +47,8 @@ TORCHVISION_SETS: dict[str, tuple[str, ...]] = {
     "KMNIST": ("test", "train"),
     "SVHN": ("test", "train", "extra"),
     "STL10": ("test", "train"),
-    "DTD": ("test", "train", "val"),
-    "Places365": ("val", "train-standard"),
-    "LSUN": ("test", "val", "train"),
+    "DTD": ("test", "train", "val", "all"),
+    "Places365": ("val",),
     "Food101": ("test", "train"),
     "Flowers102": ("test", "train", "val"),
     "OxfordIIITPet": ("test", "trainval"),
