@@ -45,8 +45,8 @@ def leaderboard(score_sets: Sequence[ScoreSet], near: Sequence[str] = ()) -> pd.
     """One row per score set, best mean AUROC first.
 
     Columns: detector, params, layer, then for each OOD set `NAME auroc`, `NAME fpr95` and
-    `NAME fpr95 OOD-positive` (OpenOOD's number), the unweighted means over the sets `near …`,
-    `far …` and `mean …` (near and far only where both exist), and `seconds`.
+    `NAME fpr95 OOD-positive` (OpenOOD's number), the unweighted means over the sets `near-OOD …`,
+    `far-OOD …` and `mean …` (near and far only where both exist), and `seconds`.
     """
     import pandas as pd
 
@@ -89,8 +89,8 @@ def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
     if not values:
         return {}
     groups = {
-        "near": [v for name, v in values.items() if name in near],
-        "far": [v for name, v in values.items() if name not in near],
+        "near-OOD": [v for name, v in values.items() if name in near],
+        "far-OOD": [v for name, v in values.items() if name not in near],
     }
     split = all(groups.values())
     means = {group: float(np.mean(v)) for group, v in groups.items()} if split else {}
