@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import streamlit as st
 
 __all__ = [
-    "FUSIONS",
     "detector_titles",
     "experiments",
     "frozen",
@@ -21,9 +20,6 @@ __all__ = [
     "prepared",
     "refresh",
 ]
-
-FUSIONS = ("nan+knn", "nan+ssd", "nan+react", "nan+react+knn", "nan+react+ssd")
-"""Score fusions of the NAN paper, offered beside the single detectors."""
 
 T = TypeVar("T")
 
@@ -96,12 +92,7 @@ def experiments() -> list[Any]:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def detector_titles() -> dict[str, str]:
-    """Name -> title of every detector: the three this dashboard is about, then the others."""
+    """Name -> title of every detector, family by family."""
     from ood_core.detectors import all_detectors
 
-    known = all_detectors()
-    first = [n for n in ("nan", "feature_norm", "sparsity", "line") if n in known]
-    single = first + sorted(n for n in known if n not in first and "+" not in n)
-    fused = [n for n in FUSIONS if set(n.split("+")) <= set(known)]
-    titles = {n: str(known[n].title) for n in single}
-    return titles | {n: " + ".join(titles[part] for part in n.split("+")) for n in fused}
+    return {name: str(kind.title) for name, kind in all_detectors().items()}

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from ood_core.errors import OODLensError
 from pages.components import cache, explain, nav, prepare, state
 from pages.components.view import View, detector_params
 
@@ -15,6 +14,7 @@ __all__ = ["open_page"]
 
 DEFAULT_EXPERIMENT = "digits"
 DEFAULT_DETECTOR = "nan"
+_ICON = str(Path(__file__).parent / "icon.svg")
 _STYLE = (Path(__file__).parent / "style.css").read_text()
 
 
@@ -29,7 +29,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         False the page goes on with `view.acts` None.
     """
     st.set_page_config(
-        page_title=f"{title} · OOD Lens", page_icon=":material/lens_blur:", layout="wide"
+        page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide"
     )
     state.begin()
     st.html(f"<style>{_STYLE}</style>")
@@ -51,8 +51,6 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
 
 
 def _choose_experiment() -> Any:
-    from ood_core.experiments import load_experiment
-
     known = cache.experiments()
     usable = {e.name: e for e in known if not hasattr(e, "message")}
     name = state.choose("experiment", list(usable), _first(DEFAULT_EXPERIMENT, usable))
@@ -63,11 +61,7 @@ def _choose_experiment() -> Any:
         format_func=lambda n: usable[n].title,
         help="Classifier and its image sets.",
     )
-    try:
-        return usable[name] if name in usable else load_experiment(name)
-    except OODLensError as error:
-        st.error(str(error))
-        st.stop()
+    return usable[name]
 
 
 def _choices(experiment: Any, acts: Any) -> View:

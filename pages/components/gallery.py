@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -16,18 +17,26 @@ __all__ = ["grid", "show", "thumbnail_uri"]
 PAGE = 24
 
 
+@st.fragment
 def show(
-    view: View, rows: Any, key: str, *, per_page: int = PAGE, empty: str = "No images."
+    view: View,
+    rows: Any,
+    key: str,
+    *,
+    per_page: int = PAGE,
+    detail: Callable[[Any], Any] | None = None,
+    empty: str = "No images.",
 ) -> None:
-    """Paged grid of images.
+    """Paged grid of images; turning a page redraws only the grid.
 
     Parameters
     ----------
     view : the page's view.
     rows : data frame with one row per image, in the order to show: columns `set` (data set
-        name) and `index` (its number there); optional `score`, `prediction`, `percentile`
-        (0 to 1), `label`, `id`. Only the rows of the page shown are read, so 100,000 are fine.
+        name) and `index` (row in `view.acts[set]`); optional `score`, `prediction`, `label`,
+        `percentile` (0 to 100), `id`. Only the page shown is read, so 100,000 rows are fine.
     key : unique on the page; the page number is kept under `<key>_page`.
+    detail : adds columns to the rows of one page, where adding them to all would be slow.
     empty : what to say when there are no rows.
     """
     if not len(rows):
@@ -36,7 +45,7 @@ def show(
     last = (len(rows) - 1) // per_page
     page = min(max(int(st.session_state.get(f"{key}_page", 0)), 0), last)
     shown = rows.iloc[page * per_page : (page + 1) * per_page]
-    st.html(grid(view, shown))
+    st.html(grid(view, detail(shown) if detail else shown))
     if last:
         _pager(key, page, last, per_page, len(rows))
 
@@ -48,9 +57,21 @@ def grid(view: View, rows: Any) -> str:
 
 
 def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
-    """Thumbnail as a data URI, encoded once; empty where the image cannot be read."""
+    """Thumbnail of row `index` of `view.acts[name]` as a data URI; empty where it is unreadable."""
     spec = view.experiment.sets[name]
+    if view.acts.skipped.get(name):
+        index = _positions(view, name, spec)[int(index)]
     return _thumbnail(repr(spec), int(index), size, spec)
+
+
+def _positions(view: View, name: str, spec: Any) -> Any:
+    """Row of the activations -> number of the image in its set: they differ once one is skipped."""
+
+    def make() -> list[int]:
+        place = {ident: i for i, ident in enumerate(cache.image_set(repr(spec), spec).ids)}
+        return [place[ident] for ident in view.acts[name].ids]
+
+    return cache.once(("positions", view.fingerprint, name), make)
 
 
 @st.cache_resource(max_entries=5000, show_spinner=False)
@@ -67,30 +88,35 @@ def _thumbnail(key: str, index: int, size: int, _spec: Any) -> str:
 
 
 def _figure(view: View, row: dict[str, Any]) -> str:
-    name, index = row["set"], int(row["index"])
-    uri = thumbnail_uri(view, name, index)
-    ident = html.escape(str(row.get("id") or f"{name}/{index}"))
-    image = (
-        f"<img src='{uri}' alt='{ident}' loading='lazy'>" if uri else "<small>not readable</small>"
-    )
-    lines = []
-    if "score" in row:
-        lines.append(f"<span><b>{row['score']:.4g}</b>{_percentile(row)}</span>")
-    if "prediction" in row:
-        lines.append(f"<span>{html.escape(str(row['prediction']))}</span>")
+    name = str(row["set"])
+    uri = thumbnail_uri(view, name, int(row["index"]))
+    ident = html.escape(str(row.get("id") or f"{name}/{row['index']}"), quote=True)
+    image = f"<img src='{uri}' alt='{ident}'>" if uri else "<small>not readable</small>"
     chip = f"<i class='chip' style='background:{view.colour(name)}'></i>"
-    lines.append(f"<span class='quiet'>{chip}{html.escape(name)}</span>")
+    lines = [f"<span class='quiet'>{chip}{html.escape(name)}</span>"]
+    if "score" in row:
+        lines.insert(0, f"<span><b>{row['score']:.4g}</b>{_percentile(row)}</span>")
+    if "prediction" in row:
+        lines.insert(1, f"<span>{_prediction(row)}</span>")
     return (
         f"<figure title='{ident}'><div class='frame'>{image}</div>"
         f"<figcaption>{''.join(lines)}</figcaption></figure>"
     )
 
 
+def _prediction(row: dict[str, Any]) -> str:
+    text = f"→ {html.escape(str(row['prediction']))}"
+    label = str(row.get("label") or "")
+    if label and label != str(row["prediction"]):
+        text += f" <i class='quiet'>is {html.escape(label)}</i>"
+    return text
+
+
 def _percentile(row: dict[str, Any]) -> str:
     if "percentile" not in row:
         return ""
-    share = f"P{row['percentile'] * 100:.1f}"
-    return f" <i class='quiet' title='share of ID test images that score lower'>{share}</i>"
+    title = "share of ID test images that score no higher"
+    return f" <i class='quiet' title='{title}'>P{row['percentile']:.1f}</i>"
 
 
 def _pager(key: str, page: int, last: int, per_page: int, total: int) -> None:

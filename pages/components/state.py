@@ -82,6 +82,34 @@ def number(name: str, low: float, high: float, default: float) -> float:
     return _hold(name, min(max(value, low), high))
 
 
+def span(name: str, low: float, high: float) -> tuple[float, float] | None:
+    """Range (from, to) that a selection holds, or None."""
+    value = st.session_state.get(_KEPT, {}).get(name)
+    if isinstance(value, _Raw):
+        try:
+            a, b = (float(text) for text in value)
+        except ValueError:
+            a, b = math.nan, math.nan
+        if not low <= a <= b <= high:
+            _note(
+                f"The address gives {name} = {', '.join(value)}; it takes two numbers, lowest "
+                f"first, from {low:g} to {high:g}. Nothing is selected."
+            )
+            forget(name)
+            return None
+        value = [a, b]
+    if not value:
+        return None
+    remember(name, list(value))
+    return float(value[0]), float(value[1])
+
+
+def put(name: str, value: Any) -> None:
+    """Set a choice from a callback, whether or not a widget shows it."""
+    st.session_state[name] = value
+    remember(name, value)
+
+
 def kept(name: str, default: Any = None) -> Any:
     """Last known value of `name`, also of a choice whose widget is on another page."""
     value = st.session_state.get(_KEPT, {}).get(name, default)
@@ -97,6 +125,12 @@ def remember(name: str, value: Any) -> None:
     """Keep a value that no widget holds (a selection, a page number) and put it in the URL."""
     st.session_state.setdefault(_KEPT, {})[name] = value
     st.session_state.setdefault(_SHOWN, set()).add(name)
+
+
+def forget(name: str) -> None:
+    """Drop a value that no longer means anything; it leaves the URL too."""
+    st.session_state.get(_KEPT, {}).pop(name, None)
+    st.session_state.get(_SHOWN, set()).discard(name)
 
 
 def publish() -> None:
@@ -154,7 +188,7 @@ def _texts(value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, list | tuple):
-        return [str(v) for v in value]
+        return [repr(v) if isinstance(v, float) else str(v) for v in value]
     return [repr(value) if isinstance(value, float) else str(value)]
 
 

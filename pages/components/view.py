@@ -10,13 +10,12 @@ from typing import Any
 import streamlit as st
 
 from ood_core.errors import OODLensError
-from pages.components import cache
+from pages.components import cache, state
 
-__all__ = ["LINE_DEFAULTS", "LINE_SLIDERS", "View", "detector_params"]
+__all__ = ["LINE_SLIDERS", "View", "detector_params"]
 
 LINE_SLIDERS = {"p_a": 100.0, "p_w": 100.0, "clip": 1e6}
 """LINe parameters that sliders hold (keys `line_<name>`), with the largest value allowed."""
-LINE_DEFAULTS = {"p_a": 90.0, "p_w": 90.0, "clip": 1.0}
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ class View:
         """
         name = detector or self.detector
         if params is None:
-            params = self.params if name == self.detector else detector_params(self, name)
+            params = (
+                self.params if name == self.detector else detector_params(self.experiment, name)
+            )
         try:
             full = self._all_scores(name, params, layer or self.layer)
         except OODLensError as error:
@@ -87,15 +88,14 @@ class View:
         return cache.once(key, lambda: scoring.score(self.acts, name, dict(params), layer, every))
 
 
-def detector_params(view_or_experiment: Any, detector: str) -> dict[str, Any]:
+def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
     """Parameters of `detector` here: the experiment's overrides, then the LINe sliders."""
-    from pages.components import state
-
-    experiment = getattr(view_or_experiment, "experiment", view_or_experiment)
     params = dict(experiment.detectors.get(detector, {}))
     if detector == "line":
+        from ood_core.detectors import detector_class
+
+        defaults = detector_class("line").defaults() | params
         for name, high in LINE_SLIDERS.items():
             if state.known(f"line_{name}"):
-                default = params.get(name, LINE_DEFAULTS[name])
-                params[name] = state.number(f"line_{name}", 0.0, high, default)
+                params[name] = state.number(f"line_{name}", 0.0, high, float(defaults[name]))
     return params

@@ -1,0 +1,13 @@
+"""Scores: distributions, curves, one threshold, and the images that it judges."""
+
+import streamlit as st
+
+from pages.components import frame, workbench
+
+view = frame.open_page(
+    "Scores", "Which threshold separates ID from OOD, and which images does it judge wrongly?"
+)
+scores = view.scores()
+for warning in scores.warnings:
+    st.caption(f":material/warning: {warning}")
+workbench.draw(view, scores)

@@ -1,0 +1,393 @@
+// Histogram with a threshold line to drag. Counts come from exact cumulative counts at `grid`
+// thresholds, sent once; nothing is asked of the server until the line is released.
+const instances = new WeakMap()
+const M = { left: 52, right: 10, top: 20, bottom: 38 }
+const SVG = "http://www.w3.org/2000/svg"
+
+const node = (name, attributes, parent, text) => {
+  const el = document.createElementNS(SVG, name)
+  for (const k in attributes) el.setAttribute(k, attributes[k])
+  if (text !== undefined) el.textContent = text
+  if (parent) parent.appendChild(el)
+  return el
+}
+const count = (n) => n.toLocaleString("en-US")
+const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
+const short = (v) => {
+  if (v === 0 || !Number.isFinite(v)) return String(v)
+  const a = Math.abs(v)
+  return a >= 1e5 || a < 1e-3 ? v.toExponential(3) : String(+v.toPrecision(5))
+}
+
+function ticks(low, high, wanted) {
+  const span = high - low
+  if (!(span > 0)) return [low]
+  const raw = span / wanted
+  const power = Math.pow(10, Math.floor(Math.log10(raw)))
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)
+  const out = []
+  for (let k = Math.ceil(low / step); k * step <= high + step * 1e-9; k++) out.push(+(k * step).toPrecision(12))
+  return out
+}
+
+function nearest(grid, value) {
+  let a = 0
+  let b = grid.length - 1
+  while (b - a > 1) {
+    const m = (a + b) >> 1
+    if (grid[m] <= value) a = m
+    else b = m
+  }
+  return value - grid[a] <= grid[b] - value ? a : b
+}
+
+class Histogram {
+  constructor(root) {
+    this.root = root
+    this.plot = root.querySelector(".plot")
+    this.readout = root.querySelector(".readout")
+    this.options = root.querySelector(".options")
+    this.legend = root.querySelector(".legend")
+    this.hint = root.querySelector(".hint")
+    this.tip = root.querySelector(".tip")
+    this.width = 0
+    this.frame = 0
+    this.observer = new ResizeObserver(() => this.resize())
+    this.observer.observe(this.plot)
+  }
+
+  update(component) {
+    this.send = component.setTriggerValue
+    const d = component.data
+    const fresh = !this.data || d.id !== this.data.id
+    this.data = d
+    this.style = { unit: d.unit, scale: d.scale, sets: d.sets_shown }
+    if (fresh || !this.dragging) {
+      this.value = d.threshold
+      this.counts = d.accepted
+    }
+    this.range = d.range
+    this.width = this.plot.clientWidth || 600
+    this.controls()
+    this.draw()
+  }
+
+  resize() {
+    const w = this.plot.clientWidth
+    if (this.data && w && Math.abs(w - this.width) > 1) {
+      this.width = w
+      this.draw()
+    }
+  }
+
+  // What is drawn: one series per set, or ID against all OOD sets together.
+  series() {
+    const all = this.data.sets.map((s) => ({ name: s.name, colour: s.colour, n: s.n, bins: s.bins, id: s.id }))
+    if (this.style.sets !== "pooled") return all
+    const ood = all.filter((s) => !s.id)
+    if (ood.length < 2) return all
+    const bins = ood[0].bins.map((_, i) => ood.reduce((t, s) => t + s.bins[i], 0))
+    const n = ood.reduce((t, s) => t + s.n, 0)
+    return [...all.filter((s) => s.id), { name: "OOD, pooled", colour: this.data.pooled_colour, n, bins, id: false }]
+  }
+
+  heights(series) {
+    const e = this.data.edges
+    const density = this.style.unit === "density"
+    return series.bins.map((b, i) => (density ? b / series.n / (e[i + 1] - e[i]) : b))
+  }
+
+  controls() {
+    const set = (name, label, choices) => {
+      const buttons = choices
+        .map(([v, t]) => `<button type="button" data-name="${name}" data-value="${v}" aria-pressed="${this.style[name] === v}">${t}</button>`)
+        .join("")
+      return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
+    }
+    const many = this.data.sets.filter((s) => !s.id).length > 1
+    const html =
+      set("unit", "Vertical axis", [["density", "Density"], ["counts", "Counts"]]) +
+      set("scale", "Vertical scale", [["linear", "Linear"], ["log", "Log"]]) +
+      (many ? set("sets", "OOD sets", [["each", "Each set"], ["pooled", "Pooled"]]) : "")
+    if (html !== this.controlsHtml) {
+      this.controlsHtml = html
+      this.options.innerHTML = html
+    }
+    this.options.onclick = (e) => {
+      const b = e.target.closest("button")
+      if (!b) return
+      const { name, value } = b.dataset
+      this.style[name] = value
+      for (const o of b.parentElement.children) o.setAttribute("aria-pressed", String(o === b))
+      this.draw()
+      this.send("drawn", { ...this.style })
+    }
+  }
+
+  draw() {
+    const d = this.data
+    const W = this.width
+    const H = d.height
+    this.x0 = d.edges[0]
+    this.x1 = d.edges[d.edges.length - 1]
+    const sx = (v) => M.left + ((v - this.x0) / (this.x1 - this.x0)) * (W - M.left - M.right)
+    this.sx = sx
+    this.inverse = (px) => this.x0 + ((px - M.left) / (W - M.left - M.right)) * (this.x1 - this.x0)
+    const shown = this.series()
+    const heights = shown.map((s) => this.heights(s))
+    const top = Math.max(...heights.map((h) => Math.max(...h)), 1e-12)
+    const log = this.style.scale === "log"
+    const positive = Math.min(...heights.flat().filter((v) => v > 0), top)
+    const floor = log ? Math.pow(10, Math.floor(Math.log10(positive) - 0.01)) : 0
+    const ceiling = log ? top * 1.4 : top * 1.06
+    const sy = (v) => {
+      const share = log ? (v <= floor ? 0 : Math.log(v / floor) / Math.log(ceiling / floor)) : v / ceiling
+      return H - M.bottom - share * (H - M.bottom - M.top)
+    }
+    const old = this.plot.querySelector("svg")
+    const hadFocus = this.handle && this.root.getRootNode().activeElement === this.handle
+    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "group", "aria-label": d.alt })
+    this.axes(svg, W, H, sx, sy, floor, ceiling, log)
+    const bottom = H - M.bottom
+    this.rejected = node("rect", { class: "rejected", x: M.left, y: M.top, height: bottom - M.top, width: 0 }, svg)
+    shown.forEach((s, k) => {
+      const h = heights[k]
+      let path = `M${sx(d.edges[0])},${bottom}`
+      for (let i = 0; i < h.length; i++) {
+        const y = sy(h[i]).toFixed(1)
+        path += `L${sx(d.edges[i]).toFixed(1)},${y}L${sx(d.edges[i + 1]).toFixed(1)},${y}`
+      }
+      path += `L${sx(this.x1).toFixed(1)},${bottom}`
+      if (s.id || shown.length === 2) node("path", { d: path, class: "area", style: `fill:${s.colour}` }, svg)
+      node("path", { d: path, class: "outline", style: `stroke:${s.colour}` }, svg)
+    })
+    this.rangeBox = node("rect", { class: "range", y: M.top, height: bottom - M.top, width: 0, visibility: "hidden" }, svg)
+    this.surface = node("rect", { x: M.left, y: M.top, width: Math.max(W - M.left - M.right, 1), height: bottom - M.top, fill: "transparent", style: "cursor:crosshair" }, svg)
+    this.makeHandle(svg, bottom)
+    if (old) old.replaceWith(svg)
+    else this.plot.appendChild(svg)
+    this.svg = svg
+    this.legend.innerHTML = shown.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)} <span style="opacity:.65">${count(s.n)}</span></span>`).join("")
+    this.shown = shown
+    this.bind()
+    this.place()
+    this.drawRange()
+    if (hadFocus) this.handle.focus({ preventScroll: true })
+  }
+
+  axes(svg, W, H, sx, sy, floor, ceiling, log) {
+    const d = this.data
+    const bottom = H - M.bottom
+    const grid = node("g", { class: "grid" }, svg)
+    const axis = node("g", { class: "axis" }, svg)
+    const ys = log ? [] : ticks(0, ceiling, 4)
+    if (log) for (let v = floor; v <= ceiling; v *= 10) ys.push(v)
+    for (const v of ys) {
+      const y = Math.round(sy(v))
+      if (y < M.top - 1) continue
+      node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
+      node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, this.style.unit === "counts" ? (v >= 1 ? count(v) : "") : short(v))
+    }
+    for (const v of ticks(this.x0, this.x1, Math.max(3, W / 110))) {
+      const x = Math.round(sx(v))
+      node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
+      node("text", { x, y: bottom + 16, "text-anchor": "middle" }, axis, short(v))
+    }
+    node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
+    node("text", { x: (M.left + W - M.right) / 2, y: H - 5, "text-anchor": "middle", class: "title" }, svg, d.x_title)
+    const yTitle = this.style.unit === "density" ? "share of the set per unit of score" : "images per bin"
+    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, yTitle)
+  }
+
+  makeHandle(svg, bottom) {
+    const g = node("g", { class: "handle", tabindex: 0, role: "slider", "aria-label": "Threshold", "aria-orientation": "horizontal" }, svg)
+    node("rect", { class: "grab", x: -9, y: M.top - 14, width: 18, height: bottom - M.top + 14 }, g)
+    node("line", { class: "line", x1: 0, x2: 0, y1: M.top - 6, y2: bottom }, g)
+    node("path", { class: "grip", d: `M-6,${M.top - 13}L6,${M.top - 13}L6,${M.top - 8}L0,${M.top - 1}L-6,${M.top - 8}Z` }, g)
+    node("rect", { class: "ring", x: -9, y: M.top - 16, width: 18, height: bottom - M.top + 18, rx: 4 }, g)
+    this.left = node("text", { class: "sides", y: M.top - 5, "text-anchor": "end", x: -12 }, g, "rejected as OOD")
+    this.right = node("text", { class: "sides", y: M.top - 5, x: 12 }, g, "accepted as ID")
+    const grid = this.data.grid
+    g.setAttribute("aria-valuemin", grid[0])
+    g.setAttribute("aria-valuemax", grid[grid.length - 1])
+    this.handle = g
+  }
+
+  // Everything that follows the line at every frame.
+  place() {
+    const d = this.data
+    const clamped = Math.min(Math.max(this.value, this.x0), this.x1)
+    const x = this.sx(clamped)
+    this.handle.setAttribute("transform", `translate(${x.toFixed(2)} 0)`)
+    this.rejected.setAttribute("width", Math.max(0, x - M.left).toFixed(2))
+    this.left.style.display = x - M.left < 100 ? "none" : ""
+    this.right.style.display = this.width - M.right - x < 95 ? "none" : ""
+    let id = 0
+    let nId = 0
+    let ood = 0
+    let nOod = 0
+    d.sets.forEach((s, k) => {
+      if (s.id) {
+        id += this.counts[k]
+        nId += s.n
+      } else {
+        ood += this.counts[k]
+        nOod += s.n
+      }
+    })
+    const precision = id + ood ? percent(id, id + ood) : "–"
+    const html =
+      `<span>ID accepted <b data-id="tpr">${percent(id, nId)}</b> <span data-id="id-count">${count(id)} / ${count(nId)}</span></span>` +
+      `<span>OOD accepted <b data-id="fpr">${percent(ood, nOod)}</b> <span data-id="ood-count">${count(ood)} / ${count(nOod)}</span></span>` +
+      `<span>precision <b data-id="precision">${precision}</b></span>` +
+      `<span>threshold <b data-id="threshold">${short(this.value)}</b></span>`
+    this.readout.innerHTML = html
+    this.handle.setAttribute("aria-valuenow", clamped)
+    this.handle.setAttribute("aria-valuetext", `${short(this.value)}: ID accepted ${percent(id, nId)}, OOD accepted ${percent(ood, nOod)}`)
+    window.dispatchEvent(new CustomEvent("ood-lens-threshold", { detail: { channel: d.channel, value: this.value, counts: this.counts } }))
+  }
+
+  moveTo(index) {
+    const d = this.data
+    this.index = Math.min(Math.max(index, 0), d.grid.length - 1)
+    this.value = d.grid[this.index]
+    this.counts = d.sets.map((s) => s.accepted[this.index])
+    if (!this.frame)
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0
+        this.place()
+      })
+  }
+
+  release() {
+    clearTimeout(this.timer)
+    this.timer = 0
+    if (this.value !== this.data.threshold) this.send("moved", this.value)
+  }
+
+  at(event) {
+    const box = this.svg.getBoundingClientRect()
+    return this.inverse(((event.clientX - box.left) / box.width) * this.width)
+  }
+
+  bind() {
+    const grid = this.data.grid
+    const drag = (event, moved, done) => {
+      event.preventDefault()
+      const target = event.currentTarget
+      target.setPointerCapture(event.pointerId)
+      target.onpointermove = moved
+      target.onpointerup = target.onpointercancel = (e) => {
+        target.onpointermove = target.onpointerup = target.onpointercancel = null
+        done(e)
+      }
+    }
+    this.handle.onpointerdown = (event) => {
+      this.dragging = true
+      this.handle.classList.add("moving")
+      this.handle.focus({ preventScroll: true })
+      this.tip.hidden = true
+      drag(
+        event,
+        (e) => this.moveTo(nearest(grid, this.at(e))),
+        () => {
+          this.dragging = false
+          this.handle.classList.remove("moving")
+          this.release()
+        },
+      )
+    }
+    this.handle.onkeydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -50, PageUp: 50, Home: -1e9, End: 1e9 }[event.key]
+      if (!step) return
+      event.preventDefault()
+      const from = this.index !== undefined && grid[this.index] === this.value ? this.index : nearest(grid, this.value)
+      this.moveTo(from + step * (event.shiftKey ? 10 : 1))
+      clearTimeout(this.timer)
+      this.timer = setTimeout(() => this.release(), 350)
+    }
+    this.surface.onpointerdown = (event) => {
+      const from = this.at(event)
+      let to = from
+      const before = this.range
+      this.tip.hidden = true
+      drag(
+        event,
+        (e) => {
+          to = Math.min(Math.max(this.at(e), this.x0), this.x1)
+          this.range = [Math.min(from, to), Math.max(from, to)]
+          this.drawRange()
+        },
+        () => {
+          const wide = Math.abs(this.sx(to) - this.sx(from)) > 4
+          this.range = wide ? this.range : null
+          this.drawRange()
+          if (wide || before) this.send("selected", this.range || [])
+        },
+      )
+    }
+    this.surface.onmousemove = (event) => this.hover(event)
+    this.surface.onmouseleave = () => (this.tip.hidden = true)
+  }
+
+  drawRange() {
+    const r = this.range
+    const box = this.rangeBox
+    if (!r || !r.length) {
+      box.setAttribute("visibility", "hidden")
+      this.hint.textContent = "Drag the line to set the threshold; drag across the histogram to filter the images below."
+      return
+    }
+    const a = this.sx(Math.max(r[0], this.x0))
+    const b = this.sx(Math.min(r[1], this.x1))
+    box.setAttribute("x", a.toFixed(1))
+    box.setAttribute("width", Math.max(b - a, 1).toFixed(1))
+    box.setAttribute("visibility", "visible")
+    this.hint.innerHTML = `Images below: scores ${short(r[0])} to ${short(r[1])} <button type="button">show all</button>`
+    this.hint.querySelector("button").onclick = () => {
+      this.range = null
+      this.drawRange()
+      this.send("selected", [])
+    }
+  }
+
+  hover(event) {
+    if (event.buttons) return
+    const e = this.data.edges
+    const v = this.at(event)
+    let i = nearest(e, v)
+    if (v < e[i]) i -= 1
+    i = Math.min(Math.max(i, 0), e.length - 2)
+    const rows = this.shown.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`)
+    this.tip.innerHTML = `<div style="opacity:.75">score ${short(e[i])} to ${short(e[i + 1])}</div>` + rows.join("")
+    this.tip.hidden = false
+    const box = this.root.querySelector(".wrap").getBoundingClientRect()
+    const x = event.clientX - box.left
+    const w = this.tip.offsetWidth
+    this.tip.style.left = `${x + 14 + w > box.width ? x - w - 14 : x + 14}px`
+    this.tip.style.top = `${event.clientY - box.top + 12}px`
+  }
+
+  close() {
+    this.observer.disconnect()
+    clearTimeout(this.timer)
+    cancelAnimationFrame(this.frame)
+  }
+}
+
+function escape_(text) {
+  const span = document.createElement("span")
+  span.textContent = text
+  return span.innerHTML
+}
+
+export default function (component) {
+  const root = component.parentElement
+  let instance = instances.get(root)
+  if (!instance) instances.set(root, (instance = new Histogram(root)))
+  instance.update(component)
+  return () => {
+    instance.close()
+    instances.delete(root)
+  }
+}
