@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ood_core.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["METHODS", "inside", "pca", "project", "subsample"]
+__all__ = ["METHODS", "gather", "in_region", "inside", "pca", "predictions", "project", "subsample"]
 
 METHODS = ("pca", "tsne", "umap")
 
@@ -159,3 +160,34 @@ def inside(
                 at = (x2 - x1) * (y - y1) / (y2 - y1) + x1
             held ^= crosses & (x < at)
     return held
+
+
+def gather(frame: pd.DataFrame, values: Mapping[str, np.ndarray]) -> pd.Series:
+    """Value of each point of a map from one array per set.
+
+    Parameters
+    ----------
+    frame : columns `set` and `index`.
+    values : set name -> (n,) values in the order of the set's images.
+
+    Returns
+    -------
+    Series with the frame's index.
+    """
+    parts = [
+        pd.Series(np.asarray(values[str(name)])[group["index"].to_numpy()], index=group.index)
+        for name, group in frame.groupby("set", sort=False, observed=True)
+    ]
+    return pd.concat(parts).loc[frame.index]
+
+
+def predictions(acts: Mapping[str, Any], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Predicted class number of every image of the named sets: argmax of its logits."""
+    return {n: np.asarray(acts[n].logits).argmax(1) for n in names}
+
+
+def in_region(frame: pd.DataFrame, x: Sequence[float], y: Sequence[float]) -> pd.DataFrame:
+    """Rows of a map inside a lasso (its corners) or a box (two opposite corners)."""
+    if len(x) == 2:
+        x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
+    return frame[inside(frame["x"].to_numpy(), frame["y"].to_numpy(), x, y)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ood_core.errors import ConfigError, DataError
-from ood_core.projection import inside, pca, project, subsample
+from ood_core.projection import gather, in_region, inside, pca, predictions, project, subsample
 
 
 @pytest.fixture
@@ -96,3 +96,26 @@ def test_inside_equals_a_slow_ray_cast() -> None:
 def test_inside_refuses_a_line() -> None:
     with pytest.raises(DataError, match="at least three corners"):
         inside(np.zeros(1), np.zeros(1), [0, 1], [0, 1])
+
+
+def test_gather_follows_set_and_index(features: dict[str, np.ndarray]) -> None:
+    frame = project(features).sample(frac=1, random_state=0)
+    values = {"test": np.arange(60.0), "ood": 1000 + np.arange(40.0)}
+    slow = [values[s][i] for s, i in zip(frame["set"], frame["index"], strict=True)]
+    np.testing.assert_array_equal(gather(frame, values), slow)
+
+
+def test_predictions_are_the_largest_logits() -> None:
+    from ood_core.activations import Activations
+
+    logits = np.random.default_rng(2).normal(size=(9, 4))
+    acts = {"test": Activations.from_arrays(np.ones((9, 3)), logits=logits)}
+    np.testing.assert_array_equal(predictions(acts, ["test"])["test"], logits.argmax(1))
+
+
+def test_a_box_is_its_four_corners(features: dict[str, np.ndarray]) -> None:
+    frame = project(features)
+    held = in_region(frame, [-1.0, 2.0], [3.0, -1.0])
+    slow = frame[frame["x"].between(-1, 2) & frame["y"].between(-1, 3)]
+    assert len(held) > 3
+    np.testing.assert_array_equal(held.index, slow.index)

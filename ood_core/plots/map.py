@@ -67,7 +67,19 @@ def feature_map(
     else:
         _by_class(figure, shown, values.loc[shown.index].astype(int), class_names or {})
     figure.update_layout(
-        **base_layout(title={"text": title, "font": {"size": 14}}, height=560, dragmode="lasso")
+        **base_layout(
+            title={"text": title, "font": {"size": 14}},
+            height=560,
+            dragmode="lasso",
+            legend={
+                "orientation": "h",
+                "y": -0.14,
+                "yanchor": "top",
+                "x": 0,
+                "itemsizing": "constant",
+            },
+            margin={"l": 56, "r": 12, "t": 40, "b": 96},
+        )
     )
     figure.update_xaxes(title=titles[0], zeroline=False)
     figure.update_yaxes(title=titles[1], zeroline=False)
