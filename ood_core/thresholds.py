@@ -28,6 +28,7 @@ __all__ = [
     "Halves",
     "OperatingPoint",
     "Sample",
+    "at",
     "at_cost",
     "at_fpr",
     "at_threshold",
@@ -36,6 +37,51 @@ __all__ = [
     "conformal_p_values",
     "halves",
 ]
+
+
+def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> OperatingPoint:
+    """Operating point from one line of text, as `--at` and recipes have it.
+
+    Parameters
+    ----------
+    text : "tpr=0.95", "fpr=0.05", "alpha=0.05" (conformal), "cost=10,prevalence=0.1" or
+        "threshold=1.25".
+
+    Raises
+    ------
+    ConfigError
+        When the text is none of these, or as the chosen mode does.
+    """
+    values = _read(text)
+    match sorted(values):
+        case ["tpr"]:
+            return at_tpr(sample, tpr=values["tpr"], count_on=count_on)
+        case ["fpr"]:
+            return at_fpr(sample, fpr=values["fpr"], count_on=count_on)
+        case ["alpha"]:
+            return conformal(sample, alpha=values["alpha"], count_on=count_on)
+        case ["cost"] | ["cost", "prevalence"]:
+            share = values.get("prevalence", 0.5)
+            return at_cost(sample, None, values["cost"], share, count_on=count_on)
+        case ["threshold"]:
+            return at_threshold(count_on or sample, None, values["threshold"])
+    raise ConfigError(f"cannot read {text!r}: {_AT_HELP}")
+
+
+_AT_HELP = (
+    "write tpr=0.95, fpr=0.05, alpha=0.05, threshold=1.25 or cost=10,prevalence=0.1 (rates in 0-1)."
+)
+
+
+def _read(text: str) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        try:
+            values[name.strip()] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"cannot read {text!r}: {_AT_HELP}") from error
+    return values
 
 
 def at_threshold(

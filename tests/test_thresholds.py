@@ -142,3 +142,25 @@ def test_minus_infinity_is_accepted_only_by_minus_infinity():
 def test_errors_say_what_is_allowed(call, message):
     with pytest.raises(ConfigError, match=message):
         call()
+
+
+def test_at_reads_what_the_command_line_writes():
+    rng = np.random.default_rng(1)
+    split = halves(rng.normal(1, 1, 200), {"far": rng.normal(0, 1, 200)})
+    one, other = split.calibration, split.evaluation
+    assert thresholds.at("tpr=0.9", one) == at_tpr(one, tpr=0.9)
+    assert thresholds.at("fpr=0.1", one) == at_fpr(one, fpr=0.1)
+    assert thresholds.at("alpha=0.1", one, count_on=other) == conformal(
+        one, alpha=0.1, count_on=other
+    )
+    assert thresholds.at("cost=3", one) == at_cost(one, cost_ratio=3)
+    assert thresholds.at("cost=3, prevalence=0.1", one) == at_cost(
+        one, cost_ratio=3, prevalence=0.1
+    )
+    assert thresholds.at("threshold=-1e-3", one).threshold == -1e-3
+
+
+@pytest.mark.parametrize("text", ["", "tpr", "tpr=x", "tpr=0.9,fpr=0.1", "prevalence=0.1", "top=1"])
+def test_at_says_what_it_can_read(text):
+    with pytest.raises(ConfigError, match=r"cannot read .*write tpr=0\.95"):
+        thresholds.at(text, thresholds.Sample.of([1.0], {"a": [0.0]}))
