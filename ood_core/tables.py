@@ -1,8 +1,8 @@
-"""Tidy tables of results, and how they are printed: CSV, Markdown, LaTeX."""
+"""Tidy tables of results, and how they are printed: Markdown, LaTeX. FPR95 has ID positive."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,21 +68,23 @@ def leaderboard(score_sets: Sequence[ScoreSet], near: Sequence[str] = ()) -> pd.
 
 
 def markdown(board: pd.DataFrame) -> str:
-    """Leaderboard as a Markdown table: rates in percent, the best of each column bold."""
-    header, rows = _cells(board, "**{}**")
-    lines = [" | ".join(header), "|".join(["---"] * 3 + ["---:"] * (len(header) - 3))]
-    return "\n".join(f"| {line} |" for line in [*lines, *(" | ".join(r) for r in rows)]) + "\n"
+    """Leaderboard as a Markdown table: `AUROC / FPR95` per set in percent, the best bold."""
+    header, rows = _cells(board, "**{}**", str)
+    texts = header.count("detector") + header.count("params") + header.count("layer")
+    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in [header, rule, *rows])
 
 
 def latex(board: pd.DataFrame) -> str:
     r"""Leaderboard as a LaTeX table (needs the booktabs package), the best of each column bold."""
     header, rows = _cells(board, r"\textbf{{{}}}", _tex)
+    texts = header.count("detector") + header.count("params") + header.count("layer")
+    columns = "l" * texts + "r" * (len(header) - texts)
     lines = [" & ".join(cells) + r" \\" for cells in [[_tex(h) for h in header], *rows]]
-    columns = "lll" + "r" * (len(header) - 3)
     return "\n".join(
         [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
-         r"\bottomrule", r"\end{tabular}"]
-    ) + "\n"  # fmt: skip
+         r"\bottomrule", r"\end{tabular}", ""]
+    )  # fmt: skip
 
 
 def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
@@ -97,23 +99,30 @@ def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
     return means | {"mean": float(np.mean(list(values.values())))}
 
 
-def _cells(board: pd.DataFrame, bold: str, escape=str) -> tuple[list[str], list[list[str]]]:  # type: ignore[no-untyped-def]
-    """Header and rows of text; `bold` marks the best of each column of rates."""
-    shown = [c for c in board.columns if not c.endswith("OOD-positive")]
-    columns = []
-    for name in shown:
-        values = board[name]
-        if name in KEYS:
-            columns.append([escape(v) for v in values])
-        elif name == "seconds":
-            columns.append([f"{v:.2f}" for v in values])
-        else:
-            best = values.max() if name.endswith("auroc") else values.min()
-            texts = [f"{100 * v:.2f}" for v in values]
-            top = f"{100 * best:.2f}"
-            columns.append([bold.format(t) if t == top else t for t in texts])
-    header = [c.replace(" auroc", " AUROC %").replace(" fpr95", " FPR95 %") for c in shown]
-    return header, [list(row) for row in zip(*columns, strict=True)]
+def _cells(
+    board: pd.DataFrame, bold: str, escape: Callable[[str], str]
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of text; `bold` marks the best AUROC and the best FPR95 of each set.
+
+    A column of parameters or layers is left out where it would say the same in every row.
+    """
+    columns = {
+        name: [escape(v) for v in board[name]]
+        for name in KEYS
+        if name == "detector" or board[name].nunique() > 1
+    }
+    for name in (c.removesuffix(" auroc") for c in board.columns if c.endswith(" auroc")):
+        areas = _percent(board[f"{name} auroc"], max, bold)
+        rates = _percent(board[f"{name} fpr95"], min, bold)
+        columns[name] = [f"{a} / {r}" for a, r in zip(areas, rates, strict=True)]
+    if "seconds" in board:
+        columns["seconds"] = [f"{v:.2f}" for v in board["seconds"]]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def _percent(values: pd.Series, best: Callable[..., float], bold: str) -> list[str]:
+    top = f"{100 * best(values):.2f}"
+    return [bold.format(t) if t == top else t for t in (f"{100 * v:.2f}" for v in values)]
 
 
 def _tex(text: str) -> str:

@@ -203,17 +203,18 @@ def test_leaderboard_means_are_unweighted(acts_set):
 
 def test_markdown_and_latex_mark_the_best(acts_set):
     board = scoring.benchmark(acts_set, ["nan", "line", "energy"]).leaderboard()
-    text = tables.markdown(board)
-    lines = text.splitlines()
+    lines = tables.markdown(board).splitlines()
     assert len(lines) == 5
     assert {line.count("|") for line in lines} == {lines[0].count("|")}
-    assert "AUROC %" in lines[0]
-    assert text.count("**") >= 4
+    assert lines[0] == "| detector | params | near | far | near-OOD | far-OOD | mean | seconds |"
+    best = f"**{100 * board['mean auroc'].max():.2f}** / "
+    assert best in lines[2].split("|")[7]
     tex = tables.latex(board)
-    assert tex.startswith(r"\begin{tabular}{lllr")
+    assert tex.startswith(r"\begin{tabular}{llrrrrrr}")
     assert r"p\_w=90" in tex
-    assert r"AUROC \%" in tex
-    assert r"\textbf{" in tex
+    assert best.replace("**", r"\textbf{", 1).replace("**", "}") in tex
+    alone = tables.markdown(board[board["detector"] == "nan"].drop(columns="seconds"))
+    assert alone.startswith("| detector | near | far |")
 
 
 def test_verdicts_give_one_record_per_image(acts_set):
