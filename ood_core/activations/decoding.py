@@ -94,13 +94,21 @@ def _submit(
 
 
 def _decode(source: ImageSet, transform: Transform, numbers: Sequence[int]) -> _Decoded:
-    """Each image's input, or why it cannot be read."""
+    """Each image's input, or why there is none."""
+    from ood_core.data import BrokenImageError
+
     found: _Decoded = []
     for number in numbers:
         try:
-            found.append((number, transform(source.load(number))))
+            image = source.load(number)
+        except BrokenImageError as problem:
+            found.append((number, str(problem)))
+            continue
+        try:
+            found.append((number, transform(image)))
         except (OSError, ValueError, MemoryError) as problem:
-            found.append((number, str(problem) or type(problem).__name__))
+            reason = str(problem) or type(problem).__name__
+            found.append((number, f"{source.ids[number]}: cannot be transformed ({reason})."))
     return found
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ood_core.activations import store
 from ood_core.activations.shards import read_array, read_metadata, write_shard
-from ood_core.activations.store import BASE, SHARD_IMAGES, Entry
+from ood_core.activations.store import BASE, Entry
 from ood_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class ShardResult:
     index : (n,) numbers of the images that could be read, in order.
     skipped : (number, message) of the others.
     logits : (n, c) float32.
-    layers : layer name -> statistics as of `layer_statistics`, as arrays.
+    layers : layer name -> statistics as of `layer_statistics`, as arrays; empty without images.
     """
 
     task: ShardTask
@@ -82,7 +83,7 @@ class SetFiller:
     @property
     def n_shards(self) -> int:
         """Shards of the complete set."""
-        return -(-len(self.source) // SHARD_IMAGES)
+        return -(-len(self.source) // store.SHARD_IMAGES)
 
     def begin(self) -> list[ShardTask]:
         """Clear what a killed run left half written; return what is missing."""
@@ -97,8 +98,8 @@ class SetFiller:
         """Shards that are not there whole, with the layers to compute."""
         tasks = []
         for number in range(self.n_shards):
-            start = number * SHARD_IMAGES
-            stop = min(start + SHARD_IMAGES, len(self.source))
+            start = number * store.SHARD_IMAGES
+            stop = min(start + store.SHARD_IMAGES, len(self.source))
             whole = self.base.has(number)
             if not whole:
                 self._forget(number)
@@ -124,7 +125,7 @@ class SetFiller:
         else:
             self._write_base(path, result)
         for layer in result.task.layers:
-            arrays = _compact(result.layers[layer.name], layer.positions)
+            arrays = _compact(result.layers.get(layer.name) or _nothing(layer), layer.positions)
             write_shard(self.entries[layer.name].shard(number), arrays, {"rows": len(result.index)})
 
     def finish(self) -> None:
@@ -167,6 +168,17 @@ class SetFiller:
             path.unlink(missing_ok=True)
 
 
+def _nothing(layer: LayerInfo) -> dict[str, np.ndarray]:
+    """Statistics of no image at all."""
+    return {
+        "pooled": np.empty((0, layer.channels), np.float32),
+        "active": np.empty((0, layer.channels), np.int64),
+        **dict.fromkeys(("l1", "l2"), np.empty(0)),
+        **dict.fromkeys(("l0", "negatives"), np.empty(0, np.int64)),
+        "active_counts": np.zeros(layer.channels * layer.positions, np.int64),
+    }
+
+
 def _compact(statistics: dict[str, np.ndarray], positions: int) -> dict[str, np.ndarray]:
     """Smallest types that hold the counts exactly; a vector's `active` follows from `pooled`."""
     arrays = dict(statistics)
@@ -174,5 +186,5 @@ def _compact(statistics: dict[str, np.ndarray], positions: int) -> dict[str, np.
         del arrays["active"]
     else:
         arrays["active"] = arrays["active"].astype(np.min_scalar_type(positions))
-    arrays["active_counts"] = arrays["active_counts"].astype(np.min_scalar_type(SHARD_IMAGES))
+    arrays["active_counts"] = arrays["active_counts"].astype(np.min_scalar_type(store.SHARD_IMAGES))
     return arrays

@@ -82,7 +82,7 @@ class Job:
             self._end("stopped")
         except OODLensError as problem:
             self._end("failed", str(problem))
-        except Exception as problem:  # noqa: BLE001 - the worker lives on for the other visitors
+        except Exception as problem:  # the worker lives on for the others
             logger.exception("preparing %s failed", self.experiment.name)
             self._end("failed", f"{type(problem).__name__}: {problem}")
         else:

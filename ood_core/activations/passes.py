@@ -60,22 +60,23 @@ class _Building:
 
     def result(self) -> ShardResult:
         """Everything joined, as numpy arrays."""
+        index = np.concatenate(self.index)
+        if not self.parts:
+            return ShardResult(self.task, index, self.skipped, np.empty((0, 0), np.float32), {})
         layers = {
             layer.name: {
                 name: _joined([part[layer.name][name] for part in self.parts], name)
-                for name in (self.parts[0][layer.name] if self.parts else ())
+                for name in self.parts[0][layer.name]
             }
             for layer in self.task.layers
         }
         logits = _joined([part["logits"] for part in self.parts], "logits")
-        return ShardResult(self.task, np.concatenate(self.index), self.skipped, logits, layers)
+        return ShardResult(self.task, index, self.skipped, logits, layers)
 
 
 def _joined(tensors: list[Any], name: str) -> np.ndarray:
     import torch
 
-    if not tensors:  # not one image of the shard could be read
-        return np.empty((0, 0), np.float32)
     joined = sum(tensors) if name == _SUMMED else torch.cat(tensors)
     array: np.ndarray = joined.cpu().numpy()
     return array

@@ -25,8 +25,7 @@ def resident_model(exp: Experiment) -> LoadedModel:
     ModelError
         As `load_model`.
     """
-    from ood_core.models import load_model, model_fingerprint
-    from ood_core.models.fingerprint import WeightsMissingError
+    from ood_core.models import WeightsMissingError, load_model, model_fingerprint
 
     with _lock:
         try:

@@ -85,7 +85,7 @@ class StoredTable:
 
     def _parts(self, name: str, start: int, stop: int) -> Iterator[np.ndarray]:
         for number, (low, high) in enumerate(pairwise(self.starts)):
-            if low < stop and high > start:
+            if low < high and low < stop and high > start:
                 yield self.array(number, name)[max(start - low, 0) : stop - low]
 
     def array(self, number: int, name: str) -> np.ndarray:
