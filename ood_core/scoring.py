@@ -58,6 +58,15 @@ class Benchmark:
     skipped: tuple[Skipped, ...]
     near: tuple[str, ...]
 
+    @classmethod
+    def of(cls, found: Sequence[ScoreSet | Skipped], near: Sequence[str]) -> Benchmark:
+        """Sort out what `runs` yielded."""
+        return cls(
+            tuple(r for r in found if isinstance(r, ScoreSet)),
+            tuple(r for r in found if isinstance(r, Skipped)),
+            tuple(near),
+        )
+
     def table(self) -> pd.DataFrame:
         """One row per detector, layer and OOD set: the columns of results.csv."""
         return table(self.score_sets)
@@ -94,11 +103,7 @@ def benchmark(
         When should_stop says so.
     """
     found = list(runs(acts_set, detectors, layer, ood_sets, params, progress, should_stop))
-    return Benchmark(
-        tuple(r for r in found if isinstance(r, ScoreSet)),
-        tuple(r for r in found if isinstance(r, Skipped)),
-        acts_set.experiment.near,
-    )
+    return Benchmark.of(found, acts_set.experiment.near)
 
 
 def runs(

@@ -33,6 +33,7 @@ __all__ = [
     "at_fpr",
     "at_threshold",
     "at_tpr",
+    "check_at",
     "conformal",
     "conformal_p_values",
     "halves",
@@ -66,6 +67,11 @@ def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> Operatin
         case ["threshold"]:
             return at_threshold(count_on or sample, None, values["threshold"])
     raise ConfigError(f"cannot read {text!r}: {_AT_HELP}")
+
+
+def check_at(text: str) -> None:
+    """Raise ConfigError, as `at` does, for a text that no scores could be judged by."""
+    at(text, Sample.of([0.0], {"any": [0.0]}))
 
 
 _AT_HELP = (

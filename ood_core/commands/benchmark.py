@@ -1,0 +1,90 @@
+"""Compare detectors on the experiment's OOD sets.
+
+Prints AUROC / FPR95 in percent (ID is the positive class), near and far means and the mean over
+the sets; the same numbers each time. Files get all columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ood_core.commands._common import add_experiment, add_json, add_pass, names, prepared_set
+from ood_core.console import Terminal
+from ood_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ood_core.scoring import Benchmark
+
+FORMATS = (".csv", ".md", ".tex")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_experiment(parser)
+    parser.add_argument("--detectors", type=names, help="a,b,… or fusions a+b (default: every one)")
+    parser.add_argument("--layer", help="layer for layer-wise detectors, or 'all' for every layer")
+    parser.add_argument("--ood-sets", type=names, help="OOD sets, a,b,… (default: all)")
+    parser.add_argument(
+        "--out", type=Path, action="append", default=[],
+        help="file to write: .csv (every figure), .md or .tex (table); may be given again",
+    )  # fmt: skip
+    add_pass(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> bool:
+    """Run the detectors, print the table, write the files; keeps what was done on Ctrl-C."""
+    from ood_core import scoring
+    from ood_core.errors import StoppedError
+
+    _check_files(args.out)
+    acts = prepared_set(args, terminal)
+    found: list[scoring.ScoreSet | scoring.Skipped] = []
+    stopped = None
+    try:
+        for result in scoring.runs(
+            acts, args.detectors, args.layer, args.ood_sets,
+            progress=terminal.progress, should_stop=terminal.should_stop,
+        ):  # fmt: skip
+            found.append(result)
+    except (StoppedError, KeyboardInterrupt) as error:
+        stopped = error
+    done = scoring.Benchmark.of(found, acts.experiment.near)
+    if done.score_sets:
+        _report(done, args, terminal)
+    if stopped is not None:
+        raise stopped
+    return True
+
+
+def _check_files(paths: list[Path]) -> None:
+    """Complain before the work, not after it."""
+    for path in paths:
+        if path.suffix not in FORMATS:
+            raise ConfigError(f"--out {path}: the file must end in {', '.join(FORMATS)}.")
+        if not path.absolute().parent.is_dir():
+            raise ConfigError(f"--out {path}: the folder {path.parent} does not exist.")
+
+
+def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> None:
+    from ood_core import tables
+
+    table, board = done.table(), done.leaderboard()
+    for path in args.out:
+        write = {".md": tables.markdown, ".tex": tables.latex}.get(path.suffix)
+        text = write(board) if write else table.to_csv(index=False)
+        path.write_text(text, encoding="utf-8")
+    if args.json:
+        for row in table.to_dict("records"):
+            terminal.record(row)
+    else:
+        terminal.out(tables.markdown(board.drop(columns="seconds")).rstrip())
+    for entry in done.score_sets:
+        for warning in entry.warnings:
+            terminal.note(f"{entry.detector} ({entry.layer}): {warning}")
+    for skipped in done.skipped:
+        terminal.note(f"left out: {skipped.reason}")
+    seconds = ", ".join(f"{e.detector} {e.seconds:.2f}" for e in done.score_sets)
+    terminal.note(f"seconds: {seconds}")

@@ -1,0 +1,107 @@
+"""Score images and say whether each is in-distribution.
+
+The threshold is chosen on the ID test set; an image is accepted when score >= threshold. With
+--json, one object a line: path, prediction, probability, score, threshold, is_id,
+id_percentile, or path, error. A score of -inf is null. Exit status 1 when an image could not be
+read; the others are scored all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ood_core.commands._common import add_experiment, add_json, add_pass, prepared_set
+from ood_core.console import Terminal
+from ood_core.errors import ConfigError
+
+BATCH = 64
+"""Images decoded at a time."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_experiment(parser)
+    parser.add_argument("--detector", required=True, help="name of a detector, or a fusion a+b")
+    parser.add_argument(
+        "--at", default="tpr=0.95",
+        help="threshold: tpr=0.95 (default), fpr=0.05, alpha=0.05 (conformal), threshold=1.25 or "
+        "cost=10,prevalence=0.1; rates in 0-1",
+    )  # fmt: skip
+    parser.add_argument("--layer", help="layer, for a layer-wise detector")
+    add_pass(parser)
+    add_json(parser)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="files or folders")
+
+
+def run(args: argparse.Namespace, terminal: Terminal) -> bool:
+    """Score every image given; False when one could not be read."""
+    from ood_core import scoring, thresholds
+    from ood_core.experiments import load_experiment
+
+    exp = load_experiment(args.experiment)
+    thresholds.check_at(args.at)
+    files = list(_files(args.images))
+    with_ood = args.at.startswith(("fpr", "cost"))
+    ood_sets = exp.ood_sets if with_ood else ()
+    acts = prepared_set(args, terminal, (exp.fit_set, exp.test_set, *ood_sets))
+    scores = scoring.score(acts, args.detector, layer=args.layer, ood_sets=ood_sets)
+    point = thresholds.at(args.at, scores.sample())
+    if not args.json:
+        terminal.note(f"threshold {point.threshold:.6g}. {point.how}")
+    good = True
+    for record in _records(files, scores, point.threshold, acts, args.device):
+        if terminal.should_stop():
+            raise KeyboardInterrupt
+        terminal.record(record) if args.json else terminal.out(_line(record))
+        good &= "error" not in record
+    return good
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as given; the images below each folder in order of name."""
+    from ood_core.experiments.sources import is_image_name
+
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        below = sorted(p for p in path.rglob("*") if p.is_file() and is_image_name(p.name))
+        if not below:
+            raise ConfigError(f"the folder {path} holds no images.")
+        yield from below
+
+
+def _records(
+    files: Sequence[Path], scores: Any, threshold: float, acts: Any, device: str
+) -> Iterator[dict[str, Any]]:
+    """One record per file, in order; `BATCH` images are in memory at a time."""
+    from ood_core.activations import embed
+    from ood_core.data import BrokenImageError, decode_image
+    from ood_core.scoring import verdicts
+
+    for start in range(0, len(files), BATCH):
+        records: dict[str, dict[str, Any]] = {}
+        images = {}
+        for path in files[start : start + BATCH]:
+            try:
+                images[str(path)] = decode_image(path)
+            except BrokenImageError as error:
+                records[str(path)] = {"path": str(path), "error": str(error)}
+        if images:
+            new = embed(acts.experiment, list(images.values()), list(images), device)
+            found = verdicts(scores, new, threshold, acts.head.names)
+            records |= {record["path"]: record for record in found}
+        yield from (records[str(path)] for path in files[start : start + BATCH])
+
+
+def _line(record: dict[str, Any]) -> str:
+    if "error" in record:
+        return f"error  {record['error']}"
+    return (
+        f"{'ID ' if record['is_id'] else 'OOD'}    {record['path']}: score {record['score']:.6g}, "
+        f"above {record['id_percentile']:.2f} % of the ID test set, predicted "
+        f"{record['prediction']} ({100 * record['probability']:.2f} %)"
+    )
