@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.errors import OODLensError
 from pages.components import cache, explain, nav, prepare, state
 from pages.components.view import View, detector_params
 
@@ -28,26 +29,35 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     prepared : when nothing is prepared yet, draw the panel that prepares it and stop. With
         False the page goes on with `view.acts` None.
     """
-    st.set_page_config(
-        page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide"
-    )
+    st.set_page_config(page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide")
     state.begin()
     st.html(f"<style>{_STYLE}</style>")
     with st.sidebar:
         st.html("<div class='brand'>OOD Lens</div>")
         links = st.container()
         experiment = _choose_experiment()
-        acts = cache.prepared(experiment)
+        acts, problem = _stored(experiment)
         view = _choices(experiment, acts)
     with links:
         nav.page_links()
     state.publish()
     st.html(f"<h1 class='page-title'>{title}</h1><p class='page-question'>{question}</p>")
     state.notes()
+    if problem:
+        st.error(problem, icon=":material/error:")
+        st.stop()
     if acts is None and prepared:
         prepare.panel(experiment)
         st.stop()
     return view
+
+
+def _stored(experiment: Any) -> tuple[Any | None, str]:
+    """Activations of the experiment, if prepared, and what is wrong with it, if anything."""
+    try:
+        return cache.prepared(experiment), ""
+    except OODLensError as error:
+        return None, str(error)
 
 
 def _choose_experiment() -> Any:
@@ -67,11 +77,16 @@ def _choose_experiment() -> Any:
 def _choices(experiment: Any, acts: Any) -> View:
     from ood_core.activations import PENULTIMATE
 
-    layers = [layer.name for layer in acts.layers] if acts is not None else [PENULTIMATE]
-    layer = state.choose("layer", layers, PENULTIMATE)
-    st.selectbox("Layer", layers, key="layer", disabled=acts is None, help=_LAYER_HELP)
+    layer = PENULTIMATE
+    if acts is None:
+        st.selectbox("Layer", ["known once prepared"], key="layer_waiting", disabled=True)
+    else:
+        layers = [info.name for info in acts.layers]
+        layer = state.choose("layer", layers, PENULTIMATE)
+        st.selectbox("Layer", layers, key="layer", help=_LAYER_HELP)
     sets = list(experiment.ood_sets)
     chosen = state.choose_many("ood_sets", sets, sets)
+    st.html(_set_hues(sets))
     st.multiselect("OOD sets", sets, key="ood_sets")
     names = cache.detector_titles()
     detector = state.choose("detector", list(names), _first(DEFAULT_DETECTOR, names))
@@ -80,6 +95,17 @@ def _choices(experiment: Any, acts: Any) -> View:
         params = detector_params(experiment, detector)
         explain.score(detector, params)
     return View(experiment, acts, layer, tuple(chosen), detector, params)
+
+
+def _set_hues(sets: list[str]) -> str:
+    """Style that marks each OOD set in the list with the hue it has in every figure."""
+    from ood_core.plots.theme import ood_colour
+
+    rules = []
+    for i, name in enumerate(sets):
+        label = name.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\3c ")
+        rules.append(f'[data-tag][aria-label="{label}"] {{ --hue: {ood_colour(i)}; }}')
+    return f"<style>{''.join(rules)}</style>"
 
 
 _LAYER_HELP = (

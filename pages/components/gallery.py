@@ -95,7 +95,7 @@ def _figure(view: View, row: dict[str, Any]) -> str:
     chip = f"<i class='chip' style='background:{view.colour(name)}'></i>"
     lines = [f"<span class='quiet'>{chip}{html.escape(name)}</span>"]
     if "score" in row:
-        lines.insert(0, f"<span><b>{row['score']:.4g}</b>{_percentile(row)}</span>")
+        lines.insert(0, f"<span><b>{row['score']:.5g}</b>{_percentile(row)}</span>")
     if "prediction" in row:
         lines.insert(1, f"<span>{_prediction(row)}</span>")
     return (

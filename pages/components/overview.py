@@ -26,6 +26,13 @@ _NEXT = {
 }
 
 
+_STEPS = (
+    ("Scores", "Which detector would you ship, and at which threshold?"),
+    ("Layers", "At which layer does NAN beat the norm, and why?"),
+    ("Neurons", "Which neurons tell class 3, and what happens without them?"),
+)
+
+
 def draw(view: View) -> None:
     """Draw the page."""
     _guide()
@@ -36,10 +43,11 @@ def draw(view: View) -> None:
         _headline(view)
     _next(view)
     _broken()
+    state.publish()
 
 
 def _guide() -> None:
-    if state.kept("guide") == "off":
+    if state.choose("guide", ["on", "off"], "on") == "off":
         return
     with st.container(border=True, key="guide"):
         left, right = st.columns([12, 1], vertical_alignment="top")
@@ -58,17 +66,12 @@ def _guide() -> None:
             on_click=state.put,
             args=("guide", "off"),
         )
-        steps = (
-            ("Scores", "1. Which detector would you ship, and at which threshold?"),
-            ("Layers", "2. At which layer does NAN beat the norm, and why?"),
-            ("Neurons", "3. Which neurons tell class 3, and what happens without them?"),
-        )
         found = {label: (path, icon) for path, label, icon in nav.pages()}
         params = state.link_params(*nav.SHARED)
-        for column, (page, question) in zip(st.columns(3), steps, strict=True):
+        for page, question in _STEPS:
             if page in found:
                 path, icon = found[page]
-                column.page_link(path, label=question, icon=icon, query_params=params)
+                st.page_link(path, label=question, icon=icon, query_params=params)
 
 
 def _facts(view: View) -> None:
@@ -145,8 +148,9 @@ def _next(view: View) -> None:
     links = [p for p in nav.pages() if p[1] in _NEXT]
     columns = st.columns(3)
     for i, (path, label, icon) in enumerate(links):
-        with columns[i % 3]:
-            st.page_link(path, label=f"**{label}**  {_NEXT[label]}", icon=icon, query_params=params)
+        with columns[i % 3].container(gap=None):
+            st.page_link(path, label=f"**{label}**", icon=icon, query_params=params)
+            st.caption(_NEXT[label])
 
 
 def _broken() -> None:

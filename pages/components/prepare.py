@@ -28,7 +28,7 @@ def panel(experiment: Any) -> None:
     job = jobs.find(experiment)
     if job is None and is_embedded(experiment):
         job = _start(experiment)
-    if job is not None and job.state in ("queued", "running"):
+    if job is not None and job.active:
         _watch(experiment)
     elif job is not None and job.state == "done":
         cache.refresh()
@@ -78,14 +78,13 @@ def _watch(experiment: Any) -> None:
     from ood_core.activations import jobs
 
     job = jobs.find(experiment)
-    if job is None or job.state not in ("queued", "running"):
+    if job is None or not job.active:
         cache.refresh()
         st.rerun()
     with st.container(border=True):
         st.markdown(f"**Preparing {experiment.title}**")
         progress = job.progress
-        share = progress.done / progress.total if progress and progress.total else 0.0
-        st.progress(min(share, 1.0), text=progress_text(progress))
+        st.progress(progress.fraction if progress else 0.0, text=progress_text(progress, job.state))
         st.caption(
             "Each image passes through the classifier once. The first visit also trains "
             "the embedded network. Nothing is downloaded."
@@ -95,10 +94,10 @@ def _watch(experiment: Any) -> None:
         st.button("Stop", key="prepare_stop", icon=":material/stop:", on_click=job.stop)
 
 
-def progress_text(progress: Any) -> str:
+def progress_text(progress: Any, state: str = "running") -> str:
     """One line: what is done, how much of it, how fast, how long still."""
     if progress is None:
-        return "Waiting for its turn …"
+        return "Waiting for its turn …" if state == "queued" else "Starting …"
     parts = [progress.stage]
     if progress.total:
         parts.append(f"{progress.done:,} of {progress.total:,}")

@@ -26,13 +26,15 @@ __all__ = [
     "remember",
 ]
 
-_KEPT, _URL, _SHOWN, _NOTES = "_kept", "_url", "_shown", "_notes"
+_KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
+_ALWAYS = ("experiment", "layer", "detector")
+"""In the URL also when they are the default, so that a pasted address names what it shows."""
 
 
 def begin() -> None:
     """Start a page run: adopt the URL when it is not the one that this session wrote."""
     st.session_state.setdefault(_KEPT, {})
-    st.session_state[_SHOWN] = set()
+    st.session_state.setdefault(_SHOWN, set())
     st.session_state[_NOTES] = []
     url = {name: st.query_params.get_all(name) for name in st.query_params}
     if url == st.session_state.get(_URL):
@@ -41,6 +43,8 @@ def begin() -> None:
         st.session_state[_KEPT][name] = _Raw(values)
         st.session_state.pop(name, None)
     st.session_state[_URL] = url
+    # Names from the URL that nothing on this page has read yet stay in it until something does.
+    st.session_state[_SHOWN] = set(url)
 
 
 def choose(name: str, options: Sequence[str], default: str) -> str:
@@ -54,7 +58,7 @@ def choose(name: str, options: Sequence[str], default: str) -> str:
         value = _from_url(name, value[-1:], options, [default])[0]
     if value not in options:
         value = default
-    return _hold(name, value)
+    return _hold(name, value, default)
 
 
 def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
@@ -63,7 +67,7 @@ def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> li
     if isinstance(value, _Raw):
         value = _from_url(name, value, options, list(default))
     value = [o for o in options if o in (value or ())]
-    return _hold(name, value or list(default))
+    return _hold(name, value or list(default), list(default))
 
 
 def number(name: str, low: float, high: float, default: float) -> float:
@@ -79,7 +83,7 @@ def number(name: str, low: float, high: float, default: float) -> float:
             _note(f"The address gives {name} = {text}; allowed is {low:g} to {high:g}.")
     if not isinstance(value, int | float) or not math.isfinite(value):
         value = default
-    return _hold(name, min(max(value, low), high))
+    return _hold(name, min(max(value, low), high), default)
 
 
 def span(name: str, low: float, high: float) -> tuple[float, float] | None:
@@ -142,16 +146,26 @@ def publish() -> None:
 
 
 def link_params(*names: str) -> dict[str, list[str]]:
-    """Named choices as URL parameters: what `st.page_link(query_params=…)` takes."""
-    store = st.session_state.get(_KEPT, {})
-    found = {name: _texts(store[name]) for name in sorted(names) if name in store}
-    return {name: texts for name, texts in found.items() if texts}
+    """Named choices as URL parameters: what `st.page_link(query_params=…)` takes.
+
+    A choice that is at its default is left out, so that addresses stay short.
+    """
+    store, defaults = st.session_state.get(_KEPT, {}), st.session_state.get(_DEFAULTS, {})
+    url = {}
+    for name in sorted(set(names) & set(store)):
+        if name in _ALWAYS or name not in defaults or store[name] != defaults[name]:
+            url[name] = _texts(store[name])
+    return {name: texts for name, texts in url.items() if texts}
 
 
 def notes() -> None:
-    """Draw the notes about unusable values in the URL, if any."""
+    """Draw the notes about unusable values in the URL that were not drawn yet.
+
+    `open_page` does it for its own choices; call it after yours.
+    """
     for text in st.session_state.get(_NOTES, ()):
         st.warning(text, icon=":material/link_off:")
+    st.session_state[_NOTES] = []
 
 
 class _Raw(list[str]):
@@ -164,7 +178,8 @@ def _current(name: str) -> Any:
     return st.session_state.setdefault(_KEPT, {}).get(name)
 
 
-def _hold(name: str, value: Any) -> Any:
+def _hold(name: str, value: Any, default: Any) -> Any:
+    st.session_state.setdefault(_DEFAULTS, {})[name] = default
     if name not in st.session_state or st.session_state[name] != value:
         st.session_state[name] = value
     remember(name, value)

@@ -11,24 +11,28 @@ from pages.components.view import View
 
 __all__ = ["draw", "live_table", "threshold_histogram"]
 
-HEIGHT = 330
-CURVES = {"roc": "ROC", "pr_id": "PR, ID positive", "pr_ood": "PR, OOD positive"}
+HEIGHT = 310
+CURVES = {"roc": "ROC", "pr_id": "PR (ID)", "pr_ood": "PR (OOD)"}
 
 
 @st.fragment
 def draw(view: View, scores: Any) -> None:
     """Everything that follows the threshold, in one fragment."""
+    noted = st.container()
     low, high = _payload(view, scores)["ends"]
     point, check = operating.choose_point(scores, low, high)
-    left, right = st.columns([7, 3], gap="medium")
-    with left:
-        threshold_histogram(view, scores, point)
-    with right:
-        _curves(view, scores, point)
+    with st.container(key="bench"):
+        left, right = st.columns([7, 3], gap="medium")
+        with left:
+            threshold_histogram(view, scores, point)
+        with right:
+            _curves(view, scores, point)
     operating.controls(low, high)
     live_table(view, scores, point)
     st.caption(operating.sentences(point, check))
     _galleries(view, scores, point.threshold)
+    with noted:
+        state.notes()
     state.publish()
 
 
@@ -100,7 +104,7 @@ def _payload(view: View, scores: Any) -> dict[str, Any]:
             "pooled_colour": OOD_COLOURS[0],
             "sets": [
                 {
-                    "name": name,
+                    "name": f"{name} (ID)" if name == scores.id_name else name,
                     "colour": view.colour(name),
                     "n": len(summary),
                     "id": name == scores.id_name,
@@ -136,6 +140,12 @@ def _curves(view: View, scores: Any, point: Any) -> None:
     else:
         positive = kind.removeprefix("pr_")
         fig = roc.pr(sample.id, sample.ood, positive=positive, point=point, colours=colours)
+    title = fig.layout.title.text.replace(" (", "<br>(", 1)
+    fig.update_layout(
+        title={"text": title, "font_size": 12},
+        margin={"l": 44, "r": 4, "t": 46},
+        legend_font_size=10,
+    )
     figures.show(fig, f"scores_{kind}", name=f"{scores.detector}-{kind}", height=HEIGHT)
 
 
@@ -184,7 +194,8 @@ def _select(between: list[float]) -> None:
 def _row(
     view: View, name: str, n: int, is_id: bool, fixed: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    return {"name": name, "colour": view.colour(name), "n": n, "id": is_id, "fixed": fixed}
+    label = f"{name} (ID)" if is_id else name
+    return {"name": label, "colour": view.colour(name), "n": n, "id": is_id, "fixed": fixed}
 
 
 def _percent(value: float) -> str:

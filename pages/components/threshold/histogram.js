@@ -49,6 +49,8 @@ class Histogram {
     this.options = root.querySelector(".options")
     this.legend = root.querySelector(".legend")
     this.hint = root.querySelector(".hint")
+    this.note = root.querySelector(".note")
+    this.saves = root.querySelector(".save")
     this.tip = root.querySelector(".tip")
     this.width = 0
     this.frame = 0
@@ -168,6 +170,8 @@ class Histogram {
     else this.plot.appendChild(svg)
     this.svg = svg
     this.legend.innerHTML = shown.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)} <span style="opacity:.65">${count(s.n)}</span></span>`).join("")
+    this.note.textContent = d.note
+    this.saving()
     this.shown = shown
     this.bind()
     this.place()
@@ -206,7 +210,7 @@ class Histogram {
     node("path", { class: "grip", d: `M-6,${M.top - 13}L6,${M.top - 13}L6,${M.top - 8}L0,${M.top - 1}L-6,${M.top - 8}Z` }, g)
     node("rect", { class: "ring", x: -9, y: M.top - 16, width: 18, height: bottom - M.top + 18, rx: 4 }, g)
     this.left = node("text", { class: "sides", y: M.top - 5, "text-anchor": "end", x: -12 }, g, "rejected as OOD")
-    this.right = node("text", { class: "sides", y: M.top - 5, x: 12 }, g, "accepted as ID")
+    this.right = node("text", { class: "sides", y: M.top - 5, x: 12, "data-id": "threshold" }, g, "")
     const grid = this.data.grid
     g.setAttribute("aria-valuemin", grid[0])
     g.setAttribute("aria-valuemax", grid[grid.length - 1])
@@ -221,7 +225,7 @@ class Histogram {
     this.handle.setAttribute("transform", `translate(${x.toFixed(2)} 0)`)
     this.rejected.setAttribute("width", Math.max(0, x - M.left).toFixed(2))
     this.left.style.display = x - M.left < 100 ? "none" : ""
-    this.right.style.display = this.width - M.right - x < 95 ? "none" : ""
+    this.right.style.display = this.width - M.right - x < 150 ? "none" : ""
     let id = 0
     let nId = 0
     let ood = 0
@@ -239,8 +243,8 @@ class Histogram {
     const html =
       `<span>ID accepted <b data-id="tpr">${percent(id, nId)}</b> <span data-id="id-count">${count(id)} / ${count(nId)}</span></span>` +
       `<span>OOD accepted <b data-id="fpr">${percent(ood, nOod)}</b> <span data-id="ood-count">${count(ood)} / ${count(nOod)}</span></span>` +
-      `<span>precision <b data-id="precision">${precision}</b></span>` +
-      `<span>threshold <b data-id="threshold">${short(this.value)}</b></span>`
+      `<span>precision <b data-id="precision">${precision}</b></span>`
+    this.right.textContent = `≥ ${short(this.value)} accepted as ID`
     this.readout.innerHTML = html
     this.handle.setAttribute("aria-valuenow", clamped)
     this.handle.setAttribute("aria-valuetext", `${short(this.value)}: ID accepted ${percent(id, nId)}, OOD accepted ${percent(ood, nOod)}`)
@@ -335,7 +339,7 @@ class Histogram {
     const box = this.rangeBox
     if (!r || !r.length) {
       box.setAttribute("visibility", "hidden")
-      this.hint.textContent = "Drag the line to set the threshold; drag across the histogram to filter the images below."
+      this.hint.textContent = "Drag the line, or across bars to filter images."
       return
     }
     const a = this.sx(Math.max(r[0], this.x0))
@@ -343,12 +347,42 @@ class Histogram {
     box.setAttribute("x", a.toFixed(1))
     box.setAttribute("width", Math.max(b - a, 1).toFixed(1))
     box.setAttribute("visibility", "visible")
-    this.hint.innerHTML = `Images below: scores ${short(r[0])} to ${short(r[1])} <button type="button">show all</button>`
+    this.hint.innerHTML = `Images: ${short(r[0])} to ${short(r[1])}<button type="button">show all</button>`
     this.hint.querySelector("button").onclick = () => {
       this.range = null
       this.drawRange()
       this.send("selected", [])
     }
+  }
+
+  // What a bin holds, in words: the outer ones may hold everything beyond them.
+  label(i) {
+    const d = this.data
+    const e = d.edges
+    if (d.underflow && i === 0) return `below ${short(e[1])}`
+    if (d.overflow && i === e.length - 2) return `${short(e[i])} and above`
+    return `${short(e[i])} to ${short(e[i + 1])}`
+  }
+
+  saving() {
+    if (!this.saves.firstChild) {
+      this.saves.innerHTML = `<button type="button" title="The figure, print quality">SVG</button><button type="button" title="The numbers: images per bin">CSV</button>`
+      const [svg, csv] = this.saves.children
+      svg.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, this.shown, this.width, this.data))
+      csv.onclick = () => save(`${this.data.name}.csv`, "text/csv", this.table())
+    }
+  }
+
+  table() {
+    const d = this.data
+    const quote = (t) => `"${String(t).replaceAll('"', '""')}"`
+    const rows = [["from", "to", ...d.sets.map((s) => quote(s.name))].join(",")]
+    for (let i = 0; i + 1 < d.edges.length; i++) {
+      const from = d.underflow && i === 0 ? "" : d.edges[i]
+      const to = d.overflow && i === d.edges.length - 2 ? "" : d.edges[i + 1]
+      rows.push([from, to, ...d.sets.map((s) => s.bins[i])].join(","))
+    }
+    return rows.join("\n") + "\n"
   }
 
   hover(event) {
@@ -359,7 +393,7 @@ class Histogram {
     if (v < e[i]) i -= 1
     i = Math.min(Math.max(i, 0), e.length - 2)
     const rows = this.shown.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`)
-    this.tip.innerHTML = `<div style="opacity:.75">score ${short(e[i])} to ${short(e[i + 1])}</div>` + rows.join("")
+    this.tip.innerHTML = `<div style="opacity:.75">score ${this.label(i)}</div>` + rows.join("")
     this.tip.hidden = false
     const box = this.root.querySelector(".wrap").getBoundingClientRect()
     const x = event.clientX - box.left
@@ -373,6 +407,44 @@ class Histogram {
     clearTimeout(this.timer)
     cancelAnimationFrame(this.frame)
   }
+}
+
+// The figure by itself: styles written into it, white ground, black ink, with its legend.
+function standalone(svg, shown, width, d) {
+  const copy = svg.cloneNode(true)
+  const from = svg.querySelectorAll("*")
+  copy.querySelectorAll("*").forEach((el, k) => {
+    const style = getComputedStyle(from[k])
+    const ink = getComputedStyle(svg).color
+    for (const name of ["fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "visibility", "display"]) {
+      let value = style.getPropertyValue(name)
+      if ((name === "fill" || name === "stroke") && value === ink) value = "#000"
+      el.style.setProperty(name, value)
+    }
+    if (el.tagName === "text") el.style.setProperty("font-family", "Helvetica, Arial, sans-serif")
+  })
+  const height = d.height + 24
+  copy.setAttribute("xmlns", SVG)
+  copy.setAttribute("width", width)
+  copy.setAttribute("height", height)
+  copy.setAttribute("viewBox", `0 0 ${width} ${height}`)
+  copy.insertBefore(node("rect", { width, height, fill: "#fff" }), copy.firstChild)
+  let x = M.left
+  for (const s of shown) {
+    node("rect", { x, y: d.height + 6, width: 10, height: 10, fill: s.colour }, copy)
+    const text = `${s.name} (${count(s.n)})`
+    node("text", { x: x + 14, y: d.height + 15, style: "font: 11px Helvetica, Arial, sans-serif" }, copy, text)
+    x += 28 + text.length * 6
+  }
+  return new XMLSerializer().serializeToString(copy)
+}
+
+function save(name, type, text) {
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(new Blob([text], { type }))
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
 }
 
 function escape_(text) {

@@ -17,7 +17,7 @@ class Table {
   update(component) {
     const d = (this.data = component.data)
     this.root.querySelector("thead").innerHTML =
-      "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted", ""].map((c) => `<th scope="col">${c}</th>`).join("") + "</tr>"
+      "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted %", ""].map((c) => `<th scope="col">${c}</th>`).join("") + "</tr>"
     const body = this.root.querySelector("tbody")
     body.textContent = ""
     this.cells = d.rows.map((r) => {
