@@ -2,7 +2,7 @@
 
 from ood_core.data.decode import decode_image
 from ood_core.data.digits import DIGITS_SOURCES
-from ood_core.data.download import download
+from ood_core.data.downloading import download
 from ood_core.data.image_set import BrokenImageError, ImageSet, thumbnail_bytes, thumbnail_of
 from ood_core.data.opening import open_dataset
 from ood_core.data.status import (
@@ -12,6 +12,7 @@ from ood_core.data.status import (
     experiment_status,
 )
 from ood_core.data.transform import Transform
+from ood_core.data.uploads import Upload, read_uploads
 
 __all__ = [
     "DIGITS_SOURCES",
@@ -19,12 +20,14 @@ __all__ = [
     "DataStatus",
     "ImageSet",
     "Transform",
+    "Upload",
     "classifier_status",
     "dataset_status",
     "decode_image",
     "download",
     "experiment_status",
     "open_dataset",
+    "read_uploads",
     "thumbnail_bytes",
     "thumbnail_of",
 ]

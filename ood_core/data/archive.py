@@ -57,7 +57,7 @@ class ZipSet(ListedSet):
         return digest.hexdigest()
 
     def _bytes(self, index: int) -> bytes:
-        return read_member(self._archive, self._ids[index])
+        return read_member(self._archive, self._ids[index], self._shown(index))
 
     def _shown(self, index: int) -> str:
         return f"{self.file.name}/{self._ids[index]}"
@@ -99,9 +99,8 @@ def _visible(names: Sequence[str]) -> Iterator[str]:
             yield name
 
 
-def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
-    """Bytes of one file in the archive; `BrokenImageError` when that fails."""
-    name = f"{os.path.basename(archive.filename or 'zip')}/{member}"
+def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
+    """Bytes of one file in the archive; `BrokenImageError` with `name` when that fails."""
     info = archive.getinfo(member)
     if info.file_size > MAX_MEMBER_BYTES:
         raise BrokenImageError(f"{name}: {info.file_size:,} bytes unpacked is too large.")

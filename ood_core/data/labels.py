@@ -108,7 +108,7 @@ def _check_range(
             f"({len(bad)} of {len(numbers)} are). Allowed: {allowed}, or -1 for unknown."
         )
     known = np.unique(numbers[numbers >= 0])
-    if spec.options.get("role") == "fit" and len(known) == 1 and classes != 1:
+    if spec.options.get("role") == "fit" and len(known) == 1:
         what = names[known[0]] if names else known[0]
         raise DataError(
             f"data set {spec.name!r} holds images of one class only ({what}); a fit set needs "

@@ -9,6 +9,7 @@ from typing import Literal
 from ood_core.data.files import scan_folder
 from ood_core.data.named import NAMED_SETS, find_named, named_folder
 from ood_core.data.opening import open_dataset
+from ood_core.data.subsets import whole
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec, Experiment
 from ood_core.paths import data_dir, find_data
@@ -87,7 +88,7 @@ def _file_status(spec: DataSpec) -> DataStatus:
         message = f"{spec.source!r} is not on disk. {_where(spec.source)} {obtain}".strip()
         return DataStatus(spec.name, False, message, "by hand", target)
     try:
-        count = len(scan_folder(found)) if spec.kind == "folder" else len(open_dataset(spec))
+        count = len(scan_folder(found)) if spec.kind == "folder" else len(open_dataset(whole(spec)))
     except (DataError, OSError) as error:
         return DataStatus(spec.name, False, str(error), "by hand", str(found))
     expected = spec.options.get("count")

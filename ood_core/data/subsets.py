@@ -14,7 +14,7 @@ from ood_core.data.image_set import ImageSet
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 
-__all__ = ["SubsetView", "choose"]
+__all__ = ["SubsetView", "choose", "whole"]
 
 
 def choose(
@@ -42,6 +42,12 @@ def choose(
             )
         drawn = _first_of_each(drawn, groups, per_class)
     return np.array(sorted(drawn[:limit]), dtype=np.int64)
+
+
+def whole(spec: DataSpec) -> DataSpec:
+    """The same set without `limit` and `per_class`."""
+    kept = {k: v for k, v in spec.options.items() if k not in ("limit", "per_class")}
+    return DataSpec(spec.name, spec.kind, spec.source, kept)
 
 
 def _draw(image_id: str) -> bytes:

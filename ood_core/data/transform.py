@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from ood_core.errors import DataError
 from ood_core.experiments import Preprocessing
 
 __all__ = ["Transform"]
@@ -16,6 +17,9 @@ _FILTERS = {
     "box": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+_MAX_RESIZED = 64_000_000
+"""Pixels after resizing above which only the middle that the crop keeps is resized."""
 
 
 class Transform:
@@ -49,20 +53,45 @@ class Transform:
         if image.mode != p.mode:
             image = image.convert(p.mode)
         if p.resize is not None:
-            image = _resize(image, p.resize, _FILTERS[p.interpolation])
+            size = _resized(image.size, p.resize)
+            if size[0] * size[1] > _MAX_RESIZED:
+                image, size = _middle(image, size, p.center_crop)
+            if size != image.size:
+                image = image.resize(size, _FILTERS[p.interpolation])
         if p.center_crop is not None:
             image = _center_crop(image, p.center_crop)
         return image
 
 
-def _resize(image: Image.Image, size: int, method: Image.Resampling) -> Image.Image:
-    """Scale the shorter side to `size`; the longer one is rounded down, as torchvision does."""
-    width, height = image.size
+def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """Size with the shorter side scaled to `shorter`, the longer rounded down as in torchvision."""
+    width, height = size
     if width <= height:
-        target = (size, int(size * height / width))
+        return shorter, int(shorter * height / width)
+    return int(shorter * width / height), shorter
+
+
+def _middle(
+    image: Image.Image, size: tuple[int, int], crop: int | None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Middle of a very long image, and its size once resized.
+
+    Resizing all of a strip of 1 x 60,000 pixels would take gigabytes; the crop keeps its middle.
+    """
+    if crop is None:
+        raise DataError(
+            f"an image of {image.size[0]:,} x {image.size[1]:,} pixels would be resized to "
+            f"{size[0]:,} x {size[1]:,}; set center_crop under [preprocessing]."
+        )
+    width, height = image.size
+    kept = min(max(size), 4 * max(crop, min(size)))
+    length = max(1, round(max(image.size) * kept / max(size)))
+    start = (max(image.size) - length) // 2
+    if width > height:
+        part = image.crop((start, 0, start + length, height))
     else:
-        target = (int(size * width / height), size)
-    return image if target == image.size else image.resize(target, method)
+        part = image.crop((0, start, width, start + length))
+    return part, _resized(part.size, min(size))
 
 
 def _center_crop(image: Image.Image, size: int) -> Image.Image:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ood_core.data.named import NAMED_SETS, find_named, named_folder, torchvision_dataset
 from ood_core.data.opening import open_dataset
+from ood_core.data.subsets import whole
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 from ood_core.progress import Meter, ProgressCallback, StopCheck
@@ -136,8 +137,7 @@ def _check_space(folder: Path, needed: int, name: str) -> None:
 
 
 def _check_count(spec: DataSpec) -> None:
-    whole = {k: v for k, v in spec.options.items() if k not in ("limit", "per_class", "count")}
-    found = len(open_dataset(DataSpec(spec.name, spec.kind, spec.source, whole)))
+    found = len(open_dataset(whole(spec)))
     expected = NAMED_SETS[spec.source].images.get(str(spec.options.get("split")))
     if expected is not None and found != expected:
         raise DataError(
