@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ood_core.errors import ModelError
+from ood_core.models.published import WeightsMissingError, package_version, published_file
 from ood_core.models.training import TRAINED_HERE, trained_path
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
 
-__all__ = ["WeightsMissingError", "model_fingerprint", "weights_file"]
-
-
-class WeightsMissingError(ModelError):
-    """The classifier's weights are not on this machine yet."""
+__all__ = ["model_fingerprint", "weights_file"]
 
 
 def model_fingerprint(exp: Experiment) -> str:
@@ -61,9 +56,7 @@ def weights_file(exp: Experiment) -> Path:
                 f"the classifier of {exp.name!r} is not trained yet: prepare the experiment."
             )
         return path
-    from ood_core.models.downloads import downloaded_file
-
-    return downloaded_file(spec.architecture, spec.weights)
+    return published_file(spec.architecture, spec.weights)
 
 
 @lru_cache(maxsize=64)
@@ -73,11 +66,11 @@ def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _code(architecture: str) -> str:
-    """Version of the package an architecture comes from; ours are known by their state dict."""
-    package = architecture.partition(":")[0] if ":" in architecture else None
-    if package is None:
-        return "built-in"
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return f"{package} missing"
+    """What decides how weights become a network: the package's version, or our file's content."""
+    package, colon, _ = architecture.partition(":")
+    if colon:
+        return f"{package} {package_version(package)}"
+    quoted = f'"{architecture}"'.encode()
+    files = sorted((Path(__file__).parent / "architectures").glob("*.py"))
+    code = [content for content in (f.read_bytes() for f in files) if quoted in content]
+    return hashlib.sha256(b"".join(code)).hexdigest()

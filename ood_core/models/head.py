@@ -1,4 +1,4 @@
-"""The classifier's last linear layer as arrays: all that logit and weight scores need of a model."""
+"""The classifier's last linear layer as arrays: all that logit and weight scores need."""
 
 from __future__ import annotations
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from ood_core.errors import ModelError
+from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.head import ClassifierHead
 from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.preprocessing import resolve_preprocessing
+from ood_core.models.published import published_weights
 from ood_core.models.training import TRAINED_HERE, ensure_trained
 
 if TYPE_CHECKING:
@@ -79,26 +80,24 @@ def load_model(
     fingerprint = model_fingerprint(exp)
     preprocessing = resolve_preprocessing(exp)
     module = _network(exp).eval().requires_grad_(False)
-    head_name, head, layers = inspect_module(module, input_shape(preprocessing), class_names(exp))
-    if spec.num_classes is not None and head.n_classes != spec.num_classes:
-        raise ModelError(
-            f"the network of {exp.name!r} has {head.n_classes} classes but the experiment says "
-            f"num_classes = {spec.num_classes}. Correct num_classes or choose other weights."
-        )
+    shape = input_shape(preprocessing)
+    head_name, head, layers = inspect_module(module, shape)
+    _check_classes(exp, head)
+    names = class_names(exp, head.n_classes)
     return LoadedModel(
         module=module,
-        head=head,
+        head=replace(head, class_names=names),
         head_name=head_name,
         layers=layers,
         preprocessing=preprocessing,
-        input_shape=input_shape(preprocessing),
-        class_names=head.class_names,
+        input_shape=shape,
+        class_names=names,
         fingerprint=fingerprint,
     )
 
 
 def inspect_module(
-    module: nn.Module, shape: tuple[int, int, int], names: tuple[str, ...] | None = None
+    module: nn.Module, shape: tuple[int, int, int]
 ) -> tuple[str, ClassifierHead, tuple[LayerInfo, ...]]:
     """Head's name, head and useful layers of any classifier, found by tracing it.
 
@@ -106,16 +105,16 @@ def inspect_module(
     ----------
     module : network in eval mode.
     shape : (channels, height, width) of its images.
-    names : class names, where known.
     """
-    from ood_core.models.tracing import find_head, find_layers, trace
+    from ood_core.models.layer_search import find_layers
+    from ood_core.models.tracing import find_head, trace
 
     found = trace(module, shape)
     name = find_head(found)
-    linear = module.get_submodule(name)
+    linear: Any = module.get_submodule(name)
     weight = linear.weight.detach().double().flatten(1).cpu().numpy()
     bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
-    return name, ClassifierHead(weight, bias, names), find_layers(found, name)
+    return name, ClassifierHead(weight, bias), find_layers(found, name)
 
 
 def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
@@ -129,18 +128,46 @@ def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     return len(preprocessing.mean), size, size
 
 
-def class_names(exp: Experiment) -> tuple[str, ...] | None:
-    """Class names of the experiment, else those of the fit set's folders, else None."""
-    return exp.classifier.class_names
+def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
+    """Names from the experiment, else of the published weights, else of the fit set, else None."""
+    from ood_core.data import open_dataset
+
+    spec = exp.classifier
+    if spec.class_names is not None:
+        return spec.class_names
+    if spec.weights not in (None, TRAINED_HERE):
+        found = published_weights(spec.architecture, spec.weights)
+        if found and found.class_names and len(found.class_names) == n_classes:
+            return found.class_names
+    try:
+        names = open_dataset(exp.sets[exp.fit_set]).class_names
+    except DataError:
+        return None  # the images are reported missing where they are needed
+    return tuple(names) if names and len(names) == n_classes else None
 
 
 def _network(exp: Experiment) -> nn.Module:
-    from ood_core.models.architectures import build
-    from ood_core.models.checkpoints import load_weights, randomise
+    from ood_core.models.architectures import adapter, build
+    from ood_core.models.fitting import load_weights, randomise
 
     spec = exp.classifier
     if spec.random_weights is not None:
         return randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
-    network = build(spec.architecture, spec.num_classes)
-    load_weights(network, weights_file(exp), spec.architecture)
+    named = spec.weights if ":" in spec.architecture else None
+    network = randomise(lambda: build(spec.architecture, spec.num_classes, named), seed=0)
+    load_weights(network, weights_file(exp), spec.architecture, adapter(spec.architecture))
     return network
+
+
+def _check_classes(exp: Experiment, head: ClassifierHead) -> None:
+    spec = exp.classifier
+    if spec.num_classes is not None and head.n_classes != spec.num_classes:
+        raise ModelError(
+            f"the network of {exp.name!r} has {head.n_classes} classes but the experiment says "
+            f"num_classes = {spec.num_classes}. Correct num_classes or choose other weights."
+        )
+    if spec.class_names is not None and len(spec.class_names) != head.n_classes:
+        raise ModelError(
+            f"experiment {exp.name!r} names {len(spec.class_names)} classes but its network has "
+            f"{head.n_classes}. Give one name a class in class_names, in the network's order."
+        )

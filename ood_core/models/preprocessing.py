@@ -1,4 +1,4 @@
-"""Which preprocessing an experiment uses: its own, else that of the weights."""
+"""Which preprocessing an experiment uses: its own, else that of its weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.published import published_weights
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -16,6 +17,8 @@ __all__ = ["resolve_preprocessing"]
 def resolve_preprocessing(exp: Experiment) -> Preprocessing:
     """Preprocessing of the experiment file; without one, the transforms of its weights.
 
+    A checkpoint or random weights take those of the architecture's default weights.
+
     Raises
     ------
     ModelError
@@ -23,15 +26,11 @@ def resolve_preprocessing(exp: Experiment) -> Preprocessing:
     """
     if exp.preprocessing is not None:
         return exp.preprocessing
-    from ood_core.models.architectures import collection
-
     spec = exp.classifier
-    module = collection(spec.architecture)
-    found = module and module.preprocessing(
-        spec.architecture.removeprefix(module.PREFIX), spec.weights
-    )
-    if found:
-        return found
+    named = None if spec.random_weights is not None or spec.checkpoint else spec.weights
+    found = published_weights(spec.architecture, named)
+    if found is not None:
+        return found.preprocessing
     raise ModelError(
         f"experiment {exp.name!r} needs a [preprocessing] section: architecture "
         f"{spec.architecture!r} brings no transforms of its own. Give resize, center_crop, mean "

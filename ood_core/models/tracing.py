@@ -1,4 +1,4 @@
-"""Finding the head and the useful layers of any classifier by watching one forward pass."""
+"""Watching one forward pass of any classifier, and finding its head in what was seen."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import ModelError
-from ood_core.models.layers import PENULTIMATE, LayerInfo
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Trace", "find_head", "find_layers", "trace"]
+__all__ = ["Call", "Trace", "find_head", "trace"]
 
 PROBE_IMAGES = 2
-MAX_LAYERS = 24
 
 
 @dataclass
@@ -108,7 +106,9 @@ def find_head(found: Trace) -> str:
     for name, child in reversed(list(found.module.named_modules())):
         one_by_one = isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1)
         call = found.once(name)
-        if call is None or not (one_by_one or isinstance(child, nn.Linear)):
+        if call is None or call.output is None:
+            continue
+        if not (one_by_one or isinstance(child, nn.Linear)):
             continue
         output = _averaged(call.output, channels_first=one_by_one)
         if output.shape == expected.shape and torch.allclose(output, expected, 1e-4, 1e-5 * scale):
@@ -124,155 +124,3 @@ def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     if tensor.ndim == 2:
         return tensor
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
-
-
-def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
-    """Useful layers in order of depth; the last is the input of the head.
-
-    A useful layer is the output of a block or an activation function that *every* path from image
-    to logits goes through: then the layer alone decides the logits. Which those are is read off
-    autograd's graph, so shared modules, functional ReLUs and residual paths need no knowledge of
-    the architecture. Networks with very many blocks list MAX_LAYERS of them, evenly spread.
-    """
-    order = _cut_points(found)
-    last = found.calls[head][0]
-    chosen: dict[Any, LayerInfo] = {}
-    for name in _walk(found, "", found.module, order):
-        call = found.once(name)
-        assert call is not None
-        if not _same_values(call.output, last.inputs):
-            chosen[call.node] = _layer(name, call, found.module.get_submodule(name))
-    ordered = [chosen[node] for node in sorted(chosen, key=order.__getitem__)]
-    limit = MAX_LAYERS - 1
-    if len(ordered) > limit:
-        ordered = [ordered[(i + 1) * len(ordered) // limit - 1] for i in range(limit)]
-    return (*ordered, _penultimate(found, head))
-
-
-def _cut_points(found: Trace) -> dict[Any, int]:
-    """Autograd nodes on every path from the images to the logits -> place in order of depth.
-
-    A node lies on every path when (paths from the logits to it) x (paths from it to the images)
-    is the number of all paths.
-    """
-    ordered = _topological(found.logits.grad_fn, found.source)
-    to_source = {found.source: 1}
-    for node in ordered:
-        to_source.setdefault(node, sum(to_source.get(n, 0) for n, _ in node.next_functions if n))
-    from_logits: dict[Any, int] = defaultdict(int, {found.logits.grad_fn: 1})
-    for node in reversed(ordered):
-        for child, _ in () if node is found.source else node.next_functions:
-            from_logits[child] += from_logits[node]
-    total = to_source.get(found.logits.grad_fn, 0)
-    return {
-        node: place
-        for place, node in enumerate(ordered)
-        if total and to_source[node] * from_logits[node] == total
-    }
-
-
-def _topological(root: Any, source: Any) -> list[Any]:
-    """Nodes from the images' to the logits', each after everything that it is computed from."""
-    ordered, done, stack = [], set(), [(root, False)]
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            ordered.append(node)
-        elif node not in done:
-            done.add(node)
-            stack.append((node, True))
-            if node is not source:
-                stack.extend((child, False) for child, _ in node.next_functions if child)
-    return ordered
-
-
-def _walk(found: Trace, path: str, module: nn.Module, cuts: dict[Any, int]) -> list[str]:
-    """Names of blocks and activation functions under `module` that are cut points."""
-    names: list[str] = []
-    for child_name, child in module.named_children():
-        name = f"{path}.{child_name}" if path else child_name
-        call = found.once(name)
-        useful = call is not None and call.node in cuts
-        if _is_container(found, name, child, cuts):
-            inner = _walk(found, name, child, cuts)
-            last = found.once(inner[-1]) if len(inner) == 1 else None
-            same = useful and last is not None and call is not None and last.node is call.node
-            names += [name] if same else inner
-        elif useful and (_is_activation(child) or _is_block(child)):
-            names.append(name)
-    return names
-
-
-def _is_container(found: Trace, name: str, module: nn.Module, cuts: dict[Any, int]) -> bool:
-    """Whether to look inside: a sequence, or a stage made of several blocks one after another."""
-    from torch import nn
-
-    if not list(module.children()):
-        return False
-    if isinstance(module, (nn.Sequential, nn.ModuleList)) or found.once(name) is None:
-        return True
-    blocks = 0
-    for inner, child in module.named_modules():
-        call = found.once(f"{name}.{inner}") if inner else None
-        if call is not None and call.node in cuts and not isinstance(child, nn.Sequential):
-            blocks += _weighted(child) >= 2
-    return blocks >= 2
-
-
-def _is_block(module: nn.Module) -> bool:
-    return bool(list(module.children())) and _weighted(module) >= 1
-
-
-def _weighted(module: nn.Module) -> int:
-    """Number of linear maps and convolutions inside."""
-    return sum(
-        any(p.ndim >= 2 for p in m.parameters(recurse=False))
-        for m in module.modules()
-        if m is not module
-    )
-
-
-def _is_activation(module: nn.Module) -> bool:
-    from torch.nn.modules import activation
-
-    return type(module).__module__ == activation.__name__ or "activations" in (
-        type(module).__module__
-    )
-
-
-def _same_values(output: torch.Tensor | None, head_input: torch.Tensor | None) -> bool:
-    """Whether a layer repeats the penultimate features."""
-    if output is None or head_input is None or output.numel() != head_input.numel():
-        return False
-    return bool((output.reshape(-1) == head_input.reshape(-1)).all())
-
-
-def _layer(name: str, call: Call, module: nn.Module) -> LayerInfo:
-    assert call.output is not None
-    shape = tuple(call.output.shape[1:])
-    kind = {1: "vector", 2: "tokens", 3: "map"}.get(len(shape), "map")
-    axis = len(shape) - 1 if _channels_last(shape, module) else 0
-    return LayerInfo(name, shape, kind, signed=call.minimum < 0, channel_axis=axis)
-
-
-def _channels_last(shape: tuple[int, ...], module: nn.Module) -> bool:
-    """Tokens are channels last; a map is when its first two sizes are the equal ones (H = W)."""
-    if len(shape) == 1:
-        return False
-    if len(shape) == 3 and (shape[0] == shape[1]) != (shape[1] == shape[2]):
-        return shape[0] == shape[1]
-    widths = {p.shape[0] for p in module.parameters() if p.ndim == 1}
-    if (shape[-1] in widths) != (shape[0] in widths):
-        return shape[-1] in widths
-    return len(shape) == 2
-
-
-def _penultimate(found: Trace, head: str) -> LayerInfo:
-    from torch import nn
-
-    call = found.calls[head][0]
-    assert call.inputs is not None
-    linear = isinstance(found.module.get_submodule(head), nn.Linear)
-    channels = call.inputs.shape[-1 if linear else 1]
-    signed = bool((call.inputs < 0).any())
-    return LayerInfo(PENULTIMATE, (channels,), "vector", signed=signed)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ood_core.experiments import Experiment
+    from ood_core.models.architectures.digits_cnn import DigitsCNN
     from ood_core.progress import ProgressCallback, StopCheck
 
 __all__ = ["TRAINED_HERE", "ensure_trained", "fit_images", "train", "trained_path"]
@@ -110,7 +111,7 @@ def train(
     seed: int = SEED,
     progress: ProgressCallback | None = None,
     should_stop: StopCheck | None = None,
-) -> nn.Module:
+) -> DigitsCNN:
     """Train a `DigitsCNN` and return it in eval mode with the hidden batch norm folded in.
 
     SGD with Nesterov momentum and a one-cycle rate, cross-entropy. The choices are ordinary ones
@@ -154,7 +155,7 @@ def train(
         return _folded(network)
 
 
-def _initial(num_classes: int, generator: torch.Generator) -> nn.Module:
+def _initial(num_classes: int, generator: torch.Generator) -> DigitsCNN:
     """Network with PyTorch's default initialisation, drawn from `generator`.
 
     Its small scale matters: from larger initial weights the random part of the hidden layer
@@ -175,13 +176,15 @@ def _initial(num_classes: int, generator: torch.Generator) -> nn.Module:
     return network.train()
 
 
-def _folded(network: nn.Module) -> nn.Module:
+def _folded(network: DigitsCNN) -> DigitsCNN:
     """The same function in eval mode, without the batch norm of the hidden layer."""
     from torch import nn
     from torch.nn.utils.fusion import fuse_linear_bn_eval
 
     network.eval()
-    network.hidden = fuse_linear_bn_eval(network.hidden, network.hidden_norm)
+    norm = network.hidden_norm
+    assert isinstance(norm, nn.BatchNorm1d)
+    network.hidden = fuse_linear_bn_eval(network.hidden, norm)
     network.hidden_norm = nn.Identity()
     return network
 

@@ -2,7 +2,9 @@
 
 A file has `NAMES` (a tuple of architecture names) and `build(name, num_classes)`, which returns a
 `torch.nn.Module` with untrained weights; `num_classes` is None where the experiment gives none.
-A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`.
+A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`, and functions
+`names()`, `build(name, num_classes, weights)` and `published(name, weights)`. Either may have
+`adapt(state)`, which brings the names in a checkpoint to those of the network.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from ood_core.errors import ModelError, did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["architectures", "build", "collection"]
+    from ood_core.models.checkpoints import Candidate
+
+__all__ = ["adapter", "architectures", "build", "collection"]
 
 
 @cache
@@ -43,8 +47,16 @@ def collection(architecture: str) -> ModuleType | None:
     return next((m for p, m in prefixes.items() if architecture.startswith(p)), None)
 
 
-def build(architecture: str, num_classes: int | None = None) -> nn.Module:
+def build(
+    architecture: str, num_classes: int | None = None, weights: str | None = None
+) -> nn.Module:
     """Network with untrained weights.
+
+    Parameters
+    ----------
+    architecture : a name in `architectures()`, or "torchvision:NAME", "timm:NAME".
+    num_classes : number of classes; the architecture's own for None.
+    weights : name of the published weights that it will get, where its form depends on them.
 
     Raises
     ------
@@ -53,13 +65,22 @@ def build(architecture: str, num_classes: int | None = None) -> nn.Module:
     """
     module = collection(architecture)
     if module is not None:
-        network: nn.Module = module.build(architecture.removeprefix(module.PREFIX), num_classes)
+        name = architecture.removeprefix(module.PREFIX)
+        network: nn.Module = module.build(name, num_classes, weights)
         return network
     known = architectures()
     if architecture not in known:
         prefixes = " or ".join(f'"{m.PREFIX}NAME"' for m in _modules() if hasattr(m, "PREFIX"))
         raise ModelError(
-            f"unknown architecture {architecture!r}. {did_you_mean(architecture, known)}"
-            + (f" Or {prefixes}." if prefixes else "")
+            f"unknown architecture {architecture!r}. {did_you_mean(architecture, known)} "
+            f"Or {prefixes}."
         )
     return known[architecture](num_classes)
+
+
+def adapter(architecture: str) -> Callable[[Candidate], Candidate] | None:
+    """The architecture's `adapt`, or None where it has none."""
+    module = collection(architecture) or next(
+        (m for m in _modules() if architecture in getattr(m, "NAMES", ())), None
+    )
+    return getattr(module, "adapt", None)

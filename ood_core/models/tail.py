@@ -1,0 +1,78 @@
+"""From a layer's activation to the logits: the rest of the network as a function."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ood_core.models.layers import PENULTIMATE, find_layer
+
+if TYPE_CHECKING:
+    import torch
+
+    from ood_core.models.loaded import LoadedModel
+
+__all__ = ["tail"]
+
+
+def tail(model: LoadedModel, layer: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Function from a layer's raw activation (n, *shape) to logits (n, classes).
+
+    The network runs on blank images while a hook puts the given tensor in place of the layer's
+    output. Every listed layer is one that all paths from image to logits go through, so nothing
+    else of those images reaches the logits. Differentiable in the activation. The hook goes when
+    the pass ends, also by an exception, and leaves passes of other threads alone.
+
+    Parameters
+    ----------
+    model : what `load_model` returned.
+    layer : a name in `model.layers`; for PENULTIMATE the activation has shape (n, features).
+
+    Raises
+    ------
+    ModelError
+        When the model has no such layer.
+    """
+    import torch
+
+    name = find_layer(model.layers, layer).name
+
+    def run(activation: torch.Tensor) -> torch.Tensor:
+        shape = (len(activation), *model.input_shape)
+        blank = torch.zeros(shape, dtype=activation.dtype, device=activation.device)
+        handle = _replace(model, name, activation)
+        try:
+            logits: torch.Tensor = model.module(blank)
+        finally:
+            handle.remove()
+        return logits
+
+    return run
+
+
+def _replace(model: LoadedModel, layer: str, activation: torch.Tensor) -> Any:
+    owner = threading.get_ident()
+    # Networks may write into a layer's output (in-place ReLU); the caller's tensor stays as it is.
+    given = activation.clone()
+
+    def before(_module: Any, inputs: tuple[torch.Tensor, ...]) -> Any:
+        if threading.get_ident() != owner:
+            return None
+        return (_as_head_input(given, inputs[0]), *inputs[1:])
+
+    def after(_module: Any, _inputs: Any, _output: Any) -> Any:
+        return given if threading.get_ident() == owner else None
+
+    if layer == PENULTIMATE:
+        return model.head_module.register_forward_pre_hook(before)
+    return model.module.get_submodule(layer).register_forward_hook(after)
+
+
+def _as_head_input(features: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
+    """Pooled features (n, d) in the shape that the head takes: the same at every position."""
+    if features.ndim == expected.ndim:
+        return features
+    if expected.shape[1] == features.shape[1]:  # a 1x1 convolution takes (n, d, height, width)
+        return features.reshape(*features.shape, *(1,) * (expected.ndim - 2)).expand_as(expected)
+    return features.reshape(len(features), *(1,) * (expected.ndim - 2), -1).expand_as(expected)
