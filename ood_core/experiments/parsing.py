@@ -174,12 +174,16 @@ def _class_options(fit: DataSpec, classifier: ClassifierSpec) -> dict[str, Any]:
         options["num_classes"] = classifier.num_classes
     if classifier.class_names:
         options["class_names"] = classifier.class_names
-    elif fit.kind == "folder" and not {"label_map", "labels"} & set(fit.options):
+    elif fit.kind == "folder" and not _own_labels(fit):
         found = find_data(fit.source)
         folders = class_folders(found) if found and found.is_dir() else ()
         if folders and len(folders) == (classifier.num_classes or len(folders)):
             options["class_names"] = folders
     return options
+
+
+def _own_labels(fit: DataSpec) -> bool:
+    return "label_map" in fit.options or fit.options.get("labels") == "none"
 
 
 def _detectors(top: Table) -> dict[str, dict[str, Any]]:
