@@ -87,7 +87,7 @@ class Sample:
 
     id: ScoreSummary
     ood: Mapping[str, ScoreSummary]
-    what: str = "all images shown"
+    what: str = "all images given"
 
     @classmethod
     def of(cls, id_scores: Scores, ood: Mapping[str, Scores] | None = None) -> Sample:

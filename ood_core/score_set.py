@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.detectors import Detector
 
-__all__ = ["ScoreSet", "fit", "params_text", "score", "score_rows", "verdicts"]
+__all__ = ["ScoreSet", "chosen_ood_sets", "fit", "params_text", "score", "score_rows", "verdicts"]
 
 CHUNK = 4096
 """Images scored at a time: bounds what a detector holds at once."""
@@ -75,7 +75,7 @@ class ScoreSet:
     def sample(self) -> Sample:
         """All scores, sorted, to choose thresholds on and to count on."""
         ood = {name: self.summary(name) for name in self.ood}
-        return Sample(self.summary(), ood, f"the images of {self.id_name!r} and the OOD sets")
+        return Sample(self.summary(), ood, "the whole test sets")
 
     def halves(self) -> Halves:
         """Every set split in two the same way each time: choose on one half, count on the other."""
@@ -129,6 +129,21 @@ def score_rows(fitted: Detector, acts: Activations) -> np.ndarray:
     return np.concatenate([np.empty(0), *(fitted.score_samples(piece) for piece in pieces)])
 
 
+def chosen_ood_sets(acts_set: ActivationSet, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """OOD sets of these names, in the order given; all of the experiment's for None.
+
+    Raises
+    ------
+    ConfigError
+        On a name that the experiment does not have.
+    """
+    known = acts_set.experiment.ood_sets
+    for name in names or ():
+        if name not in known:
+            raise ConfigError(f"unknown OOD set {name!r}. {did_you_mean(name, known)}")
+    return tuple(known if names is None else names)
+
+
 def score(
     acts_set: ActivationSet,
     detector: str,
@@ -144,12 +159,7 @@ def score(
         As `fit`, and for an unknown OOD set.
     """
     experiment = acts_set.experiment
-    names = tuple(experiment.ood_sets if ood_sets is None else ood_sets)
-    for name in names:
-        if name not in experiment.ood_sets:
-            raise ConfigError(
-                f"unknown OOD set {name!r}. {did_you_mean(name, experiment.ood_sets)}"
-            )
+    names = chosen_ood_sets(acts_set, ood_sets)
     start = time.perf_counter()
     fitted = fit(acts_set, detector, params, layer)
     rows = {n: score_rows(fitted, acts_set[n]) for n in (experiment.test_set, *names)}

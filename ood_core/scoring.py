@@ -10,7 +10,7 @@ from ood_core import tables
 from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.progress import Meter, ProgressCallback, StopCheck
-from ood_core.score_set import ScoreSet, fit, score, score_rows, verdicts
+from ood_core.score_set import ScoreSet, chosen_ood_sets, fit, score, score_rows, verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,7 @@ def runs(
 ) -> Iterator[ScoreSet | Skipped]:
     """As `benchmark`, one result at a time: what a front end keeps when it is interrupted."""
     plan = _plan(acts_set, detectors, layer)
+    ood_sets = chosen_ood_sets(acts_set, ood_sets)
     meter = Meter("scoring", len(plan), progress, should_stop)
     for name, where in plan:
         meter.stage = name

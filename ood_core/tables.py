@@ -71,8 +71,16 @@ def markdown(board: pd.DataFrame) -> str:
     """Leaderboard as a Markdown table: `AUROC / FPR95` per set in percent, the best bold."""
     header, rows = _cells(board, "**{}**", str)
     texts = header.count("detector") + header.count("params") + header.count("layer")
-    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in [header, rule, *rows])
+    wide = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * w if i < texts else "-" * (w - 1) + ":" for i, w in enumerate(wide)]
+    lines = [
+        " | ".join(
+            c.ljust(w) if i < texts else c.rjust(w)
+            for i, (c, w) in enumerate(zip(cells, wide, strict=True))
+        )
+        for cells in [header, rule, *rows]
+    ]
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def latex(board: pd.DataFrame) -> str:

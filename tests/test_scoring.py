@@ -5,46 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ood_core import make_detector, metrics, scoring, tables
-from ood_core.activations import PENULTIMATE, Activations
+from ood_core.activations import PENULTIMATE
 from ood_core.errors import ConfigError, DataError, OODLensError, StoppedError
-from ood_core.models import ClassifierHead
-
-
-class FakeSet(dict):
-    """What `extract` returns, as far as scoring looks at it."""
-
-    fingerprint = "made-by-hand"
-
-    def __init__(self, sets, head, near=("near",), detectors=None):
-        super().__init__(sets)
-        self.head = head
-        self.layers = (SimpleNamespace(name="early"), SimpleNamespace(name=PENULTIMATE))
-        self.experiment = SimpleNamespace(
-            name="fake", fit_set="fit", test_set="test", ood_sets=("near", "far"), near=near,
-            sets=dict.fromkeys(sets), detectors=detectors or {},
-        )  # fmt: skip
-
-
-@pytest.fixture
-def acts_set() -> FakeSet:
-    rng = np.random.default_rng(0)
-    weight = rng.normal(size=(3, 8))
-    sizes = {"fit": (200, 2.0), "test": (90, 2.0), "near": (70, 1.0), "far": (50, 0.2)}
-
-    def make(name: str) -> Activations:
-        n, scale = sizes[name]
-        h = np.maximum(scale * rng.normal(0.5, 1, (n, 8)), 0).astype(np.float32)
-        return Activations.from_arrays(
-            h, h @ weight.T, rng.integers(0, 3, n), name=name, layers={"early": h[:, :5] + 1}
-        )
-
-    return FakeSet({name: make(name) for name in sizes}, ClassifierHead(weight))
 
 
 def test_score_equals_fitting_and_scoring_by_hand(acts_set):
@@ -206,7 +173,9 @@ def test_markdown_and_latex_mark_the_best(acts_set):
     lines = tables.markdown(board).splitlines()
     assert len(lines) == 5
     assert {line.count("|") for line in lines} == {lines[0].count("|")}
-    assert lines[0] == "| detector | params | near | far | near-OOD | far-OOD | mean | seconds |"
+    assert len({len(line) for line in lines}) == 1
+    header = "| detector | params | near | far | near-OOD | far-OOD | mean | seconds |"
+    assert lines[0].split() == header.split()
     best = f"**{100 * board['mean auroc'].max():.2f}** / "
     assert best in lines[2].split("|")[7]
     tex = tables.latex(board)
@@ -214,7 +183,7 @@ def test_markdown_and_latex_mark_the_best(acts_set):
     assert r"p\_w=90" in tex
     assert best.replace("**", r"\textbf{", 1).replace("**", "}") in tex
     alone = tables.markdown(board[board["detector"] == "nan"].drop(columns="seconds"))
-    assert alone.startswith("| detector | near | far |")
+    assert alone.split()[:6] == ["|", "detector", "|", "near", "|", "far"]
 
 
 def test_verdicts_give_one_record_per_image(acts_set):
