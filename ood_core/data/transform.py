@@ -45,7 +45,11 @@ class Transform:
         """Return the network's input for one image: float32, shape (channels, height, width)."""
         pixels = np.asarray(self.image(image))
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-        return np.stack([row[plane] for row, plane in zip(self._table, planes, strict=True)])
+        out = np.empty(planes.shape, np.float32)
+        for channel, plane in enumerate(np.ascontiguousarray(planes)):
+            # "clip" changes nothing for bytes; it lets numpy write into `out` directly.
+            np.take(self._table[channel], plane, out=out[channel], mode="clip")
+        return out
 
     def image(self, image: Image.Image) -> Image.Image:
         """The image as the network sees it, before it becomes numbers."""
