@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoreSet", "chosen_ood_sets", "fit", "params_text", "score", "score_rows", "verdicts"]
 
-CHUNK = 4096
-"""Images scored at a time: bounds what a detector holds at once."""
-HELD_BYTES = 256 << 20
-"""Features up to this size are read once for all detectors; larger sets are streamed."""
+CHUNK = 16384
+"""Most images scored at a time where a set is streamed."""
+HELD_BYTES = 512 << 20
+"""Features up to this size (as float64) are read once for all detectors; larger ones streamed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +120,16 @@ def fit(
 
 
 def score_rows(fitted: Detector, acts: Activations) -> np.ndarray:
-    """Scores (n,) of all images, in pieces of `CHUNK`: what is held does not grow with n.
+    """Scores (n,) of all images; what is held in memory does not grow with n.
 
-    A set whose features are small is cut from arrays that stay in memory, so that the next
-    detector does not read them again; a large one is streamed from where it is stored.
+    A set whose features are small is scored from arrays that stay in memory for the next
+    detector; a large one is streamed from where it is stored, in equal pieces.
     """
-    small = len(acts) * acts.layer().n_channels * 8 <= HELD_BYTES
-    pieces = Activations.chunks(acts, CHUNK) if small else acts.chunks(CHUNK)
-    return np.concatenate([np.empty(0), *(fitted.score_samples(piece) for piece in pieces)])
+    n = len(acts)
+    if n * acts.layer().n_channels * 8 <= HELD_BYTES:
+        return fitted.score_samples(acts)
+    size = math.ceil(n / math.ceil(n / CHUNK))
+    return np.concatenate([fitted.score_samples(piece) for piece in acts.chunks(size)])
 
 
 def chosen_ood_sets(acts_set: ActivationSet, names: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -26,22 +26,17 @@ def test_score_equals_fitting_and_scoring_by_hand(acts_set):
     assert not s.id_scores.flags.writeable
 
 
-def test_streaming_in_pieces_gives_the_same_scores(acts_set, monkeypatch):
+def test_streaming_in_equal_pieces_gives_the_same_scores(acts_set, monkeypatch):
     whole = scoring.score(acts_set, "energy")
-    monkeypatch.setattr("ood_core.score_set.CHUNK", 7)
-    np.testing.assert_array_equal(scoring.score(acts_set, "energy").id_scores, whole.id_scores)
-    monkeypatch.setattr("ood_core.score_set.HELD_BYTES", 0)
-    np.testing.assert_array_equal(scoring.score(acts_set, "energy").ood["far"], whole.ood["far"])
-
-
-def test_pieces_are_never_larger_than_a_chunk(acts_set, monkeypatch):
     seen = []
     fitted = scoring.fit(acts_set, "energy")
-    monkeypatch.setattr("ood_core.score_set.CHUNK", 16)
     original = fitted.score_samples
     monkeypatch.setattr(fitted, "score_samples", lambda a: (seen.append(len(a)), original(a))[1])
-    assert len(scoring.score_rows(fitted, acts_set["test"])) == 90
-    assert seen == [16] * 5 + [10]
+    monkeypatch.setattr("ood_core.score_set.CHUNK", 16)
+    np.testing.assert_array_equal(scoring.score_rows(fitted, acts_set["test"]), whole.id_scores)
+    monkeypatch.setattr("ood_core.score_set.HELD_BYTES", 0)
+    np.testing.assert_array_equal(scoring.score_rows(fitted, acts_set["test"]), whole.id_scores)
+    assert seen == [90] + [15] * 6
 
 
 def test_layer_is_used_by_layerwise_detectors_only(acts_set):
