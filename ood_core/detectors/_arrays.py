@@ -55,9 +55,10 @@ def softmax(z: np.ndarray) -> np.ndarray:
     return p
 
 
-def energy_of(h: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def energy_of(h: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
     """`logsumexp(h Wᵀ + b)` per row: what every activation-shaping score ends in."""
-    return logsumexp(h @ weight.T + bias)
+    z = h @ weight.T
+    return logsumexp(z if bias is None else z + bias)
 
 
 def unit_rows(h: np.ndarray) -> np.ndarray:

@@ -53,6 +53,8 @@ class Detector(ABC):
     layerwise : whether it takes a `layer` parameter.
     nonnegative : whether it is meant for activations >= 0 (after ReLU); signed ones are warned of.
     fusion_role : "norm", "clip" or "distance" when it can be a part of a fusion "a+b".
+    distance_power : 2 where the score is minus a squared distance (fusions need to know).
+    short : how titles of fusions print it; the name in capitals where empty.
     constraints : parameter name -> what it may be; also what sliders are made of.
     sweep : parameter name -> values worth trying.
     warnings_ : plain sentences about what the data did to this detector, after fit and score.
@@ -68,6 +70,8 @@ class Detector(ABC):
     layerwise: ClassVar[bool] = False
     nonnegative: ClassVar[bool] = False
     fusion_role: ClassVar[str | None] = None
+    distance_power: ClassVar[int] = 1
+    short: ClassVar[str] = ""
     constraints: ClassVar[Mapping[str, Constraint]] = {}
     sweep: ClassVar[Mapping[str, Sequence[Any]]] = {}
 

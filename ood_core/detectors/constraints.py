@@ -55,7 +55,8 @@ class Number(Constraint):
             return False
         if self.integer and not isinstance(value, Integral):
             return False
-        return (self.low < value if self.open_low else self.low <= value) and value <= self.high
+        number = float(value)
+        return (self.low < number if self.open_low else self.low <= number) and number <= self.high
 
     def _describe(self) -> str:
         kind = "a whole number" if self.integer else "a number"

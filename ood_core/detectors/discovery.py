@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ood_core.detectors.base import FAMILIES, Detector, logger
+from ood_core.detectors.fusion import FUSIONS, fusion_class
 from ood_core.errors import ConfigError, did_you_mean
 
 __all__ = ["ENTRY_POINTS", "all_detectors", "broken_plugins", "detector_class", "make_detector"]
@@ -23,6 +24,7 @@ def all_detectors() -> dict[str, type[Detector]]:
     A plug-in that cannot be loaded is left out and told by `broken_plugins`.
     """
     found = {**_built_in(), **_plugins()[0]}
+    found.update({name: fusion_class(name, found) for name in FUSIONS})
     rank = {family: i for i, family in enumerate(FAMILIES)}
     ordered = sorted(found.values(), key=lambda c: (rank.get(c.family, len(rank)), c.name))
     return {c.name: c for c in ordered}
@@ -44,6 +46,8 @@ def detector_class(name: str) -> type[Detector]:
     known = all_detectors()
     if name in known:
         return known[name]
+    if "+" in name:
+        return fusion_class(name, known)
     broken = broken_plugins()
     if name in broken:
         raise ConfigError(f"detector {name!r} is a plug-in that cannot be used: {broken[name]}")

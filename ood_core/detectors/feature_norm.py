@@ -27,6 +27,7 @@ class FeatureNorm(Detector):
 
     name = "feature_norm"
     title = "Feature norm"
+    short = "Norm"
     summary = "How strongly the layer responds: known inputs excite more, and more strongly."
     equation = r"S(x) = \lVert a \rVert_p"
     reference = "Park et al., ICCV 2023, arXiv 2310.05316, section 3"

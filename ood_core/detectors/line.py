@@ -8,33 +8,35 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ood_core.activations.record import Activations
-from ood_core.detectors._arrays import class_means, logsumexp, row_slices
+from ood_core.detectors._arrays import class_means, energy_of, row_slices
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
 
-__all__ = ["ClippedRows", "Line", "clip_and_group", "line_scores"]
+__all__ = ["GroupedRows", "Line", "group_rows", "line_scores"]
 
 _BLOCK = 1 << 26
-"""Values clipped and grouped at once: bounds the copy to 256 MB of float32."""
+"""Values grouped at once: bounds what a lazily read array brings into memory."""
 
 
 @dataclass(frozen=True, eq=False)
-class ClippedRows:
-    """Clipped features sorted by the class predicted from them.
+class GroupedRows:
+    """Rows of a data set grouped by the class predicted from their clipped features.
 
     Independent of the masks: build it once per data set and `clip`, score it for any p_a, p_w.
 
     Attributes
     ----------
-    rows : (n, d) clipped features, rows of one predicted class together.
-    order : (n,) original row of each.
-    bounds : (c + 1,), rows[bounds[k]:bounds[k + 1]] are predicted as class k.
+    features : (n, d) features as given, not copied and not clipped.
+    clip : upper limit of an activation.
+    order : (n,) rows sorted by predicted class.
+    bounds : (c + 1,), rows order[bounds[k]:bounds[k + 1]] are predicted as class k.
     """
 
-    rows: np.ndarray
+    features: np.ndarray
+    clip: float
     order: np.ndarray
     bounds: np.ndarray
 
@@ -46,8 +48,8 @@ class ClippedRows:
         return out
 
 
-def clip_and_group(features: np.ndarray, head: ClassifierHead, clip: float = 1.0) -> ClippedRows:
-    """Clip features at `clip`, predict with the full head, and sort rows by predicted class.
+def group_rows(features: np.ndarray, head: ClassifierHead, clip: float = 1.0) -> GroupedRows:
+    """Clip features at `clip`, predict with the full head, and group rows by predicted class.
 
     Parameters
     ----------
@@ -57,39 +59,35 @@ def clip_and_group(features: np.ndarray, head: ClassifierHead, clip: float = 1.0
     """
     predicted = np.empty(len(features), dtype=np.int32)
     for part in row_slices(len(features)):
-        clipped = np.minimum(features[part], clip)
+        clipped = np.minimum(features[part].astype(np.float64, copy=False), clip)
         predicted[part] = head.logits(clipped).argmax(axis=1)
     order = np.argsort(predicted, kind="stable")
-    rows = np.empty_like(features, subok=False)
-    for part in row_slices(len(features)):
-        np.minimum(features[order[part]], clip, out=rows[part])
     bounds = np.searchsorted(predicted[order], np.arange(head.n_classes + 1))
-    return ClippedRows(rows, order, bounds)
+    return GroupedRows(features, float(clip), order, bounds)
 
 
-def line_scores(rows: ClippedRows, masks: LineMasks, bias: np.ndarray) -> np.ndarray:
+def line_scores(rows: GroupedRows, masks: LineMasks, bias: np.ndarray | None) -> np.ndarray:
     """`logsumexp((h_c ⊙ m_a)(W ⊙ m_w)ᵀ + b)` with the masks of the predicted class, (n,).
 
     Parameters
     ----------
-    rows : from `clip_and_group`.
+    rows : from `group_rows`.
     masks : from `line_masks`.
     bias : (c,) bias of the head.
     """
     scores = np.empty(len(rows.order))
     for c in np.flatnonzero(np.diff(rows.bounds)):
-        start, stop = rows.bounds[c], rows.bounds[c + 1]
         keep = np.flatnonzero(masks.units[c])
         dense = len(keep) * 2 > masks.units.shape[1]
         # Gathering columns pays only when few are kept; otherwise removed columns get no weight.
         columns = slice(None) if dense else keep
-        limit = np.where(masks.units[c], masks.cutoff[c], np.inf)[columns]
         weight = masks.weight[:, columns]
-        kept = np.where(weight > limit, weight, 0.0).T
-        for part in row_slices(int(stop - start)):
-            at = slice(start + part.start, start + part.stop)
-            h = rows.rows[at, columns].astype(np.float64, copy=False)
-            scores[rows.order[at]] = logsumexp(h @ kept + bias)
+        kept = weight * (weight > np.where(masks.units[c], masks.cutoff[c], np.inf)[columns])
+        members = rows.order[rows.bounds[c] : rows.bounds[c + 1]]
+        for part in row_slices(len(members)):
+            at = members[part]
+            h = rows.features[at][:, columns].astype(np.float64, copy=False)
+            scores[at] = energy_of(np.minimum(h, rows.clip), kept, bias)
     return scores
 
 
@@ -205,6 +203,6 @@ class Line(Detector):
         features = acts.features
         out = np.empty(len(features))
         for part in row_slices(len(features), max(4096, _BLOCK // features.shape[1])):
-            rows = clip_and_group(features[part], head, self.clip)
+            rows = group_rows(features[part], head, self.clip)
             out[part] = line_scores(rows, self.masks_, head.bias)
         return out

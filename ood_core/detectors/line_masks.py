@@ -16,10 +16,11 @@ import numpy as np
 from ood_core.detectors._arrays import row_slices
 from ood_core.progress import Meter, ProgressCallback, StopCheck
 
-__all__ = ["LineMasks", "line_masks"]
+__all__ = ["LineMasks", "line_masks", "unit_masks"]
 
 BLOCK = 1 << 15
 _GATHER = 1 << 15
+_STEPS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,8 @@ def line_masks(
 
     Parameters
     ----------
-    contributions : (c, d) class x unit contributions of the fit set.
+    contributions : (c, d) class x unit contributions of the fit set; or the rows of some classes,
+        whose masks alone are made.
     weight : (c, d) head weight.
     p_a : percent of units removed per class. Strict `>`: 0 still removes the smallest, 100 all.
     p_w : percent of weights removed per class.
@@ -78,64 +80,69 @@ def line_masks(
     a = np.asarray(contributions, dtype=np.float64)
     w = np.asarray(weight, dtype=np.float64)
     c, d = w.shape
-    j = int(np.floor(p_a / 100.0 * (d - 1)))
-    unit_threshold = np.partition(a, j, axis=1)[:, j]
+    units, unit_threshold = unit_masks(a, p_a)
     columns = np.sort(w, axis=0)
     rank = int(np.floor(p_w / 100.0 * (c * d - 1)))
-    weight_threshold = np.empty(c)
-    cutoff = np.empty((c, d))
-    meter = Meter("LINe masks", c, progress, should_stop)
-    for rows in row_slices(c, max(1, BLOCK // d)):
+    weight_threshold = np.empty(len(a))
+    cutoff = np.empty(a.shape)
+    meter = Meter("LINe masks", len(a), progress, should_stop)
+    for rows in row_slices(len(a), max(1, BLOCK // d)):
         scales = np.abs(a[rows])
         weight_threshold[rows] = _kth_of_columns(scales, columns, rank)
         cutoff[rows] = _last_not_above(scales, columns, weight_threshold[rows])
         meter.advance(len(scales))
-    return LineMasks(a > unit_threshold[:, None], cutoff, w, unit_threshold, weight_threshold)
+    return LineMasks(units, cutoff, w, unit_threshold, weight_threshold)
+
+
+def unit_masks(contributions: np.ndarray, p_a: float) -> tuple[np.ndarray, np.ndarray]:
+    """Units kept per class, (c, d) bool, and the contribution (c,) that each must exceed."""
+    j = int(np.floor(p_a / 100.0 * (contributions.shape[1] - 1)))
+    threshold = np.partition(contributions, j, axis=1)[:, j]
+    return contributions > threshold[:, None], threshold
 
 
 def _kth_of_columns(scales: np.ndarray, columns: np.ndarray, rank: int) -> np.ndarray:
     """The `rank`-th smallest (from 0) of `scales[b] * columns`, for each row b of scales.
 
-    Per unit the window [low, high) of sorted positions that can still hold the answer shrinks at
-    the weighted median of the windows' middles, at least a quarter each time, until few values are
-    left to be compared one by one.
+    Evenly spaced positions of the sorted columns bracket the answer; the bracket is counted
+    exactly, widened where it missed, and the few values inside it are partitioned.
     """
     n, d = scales.shape
     low = np.zeros((n, d), dtype=np.int64)
     high = np.full((n, d), len(columns))
-    found = np.full(n, np.nan)
-    while True:
-        width = (high - low) * np.isnan(found)[:, None]
-        busy = np.flatnonzero(width.sum(axis=1) > max(_GATHER, d))
-        if len(busy) == 0:
-            break
-        s, lo, hi = scales[busy], low[busy], high[busy]
-        pivot = _weighted_median(_values(s, columns, (lo + hi) // 2), width[busy])
-        below = _count(s, columns, pivot, lo, hi, inclusive=False)
-        upto = _count(s, columns, pivot, below, hi, inclusive=True)
-        n_below, n_upto = below.sum(axis=1), upto.sum(axis=1)
-        smaller, larger = rank < n_below, rank >= n_upto
-        high[busy[smaller]] = below[smaller]
-        low[busy[larger]] = upto[larger]
-        hit = ~(smaller | larger)
-        found[busy[hit]] = pivot[hit, 0]
-    for b in np.flatnonzero(np.isnan(found)):
+    if high[0].sum() > _GATHER:
+        under, over = _bracket(scales, columns, rank)
+        below = _count(scales, columns, under, low, high, inclusive=False)
+        upto = _count(scales, columns, over, below, high, inclusive=True)
+        low = np.where((below.sum(axis=1) <= rank)[:, None], below, low)
+        high = np.where((upto.sum(axis=1) > rank)[:, None], upto, high)
+    found = np.empty(n)
+    for b in range(n):
         left = _gather(scales[b], columns, low[b], high[b])
         k = rank - int(low[b].sum())
         found[b] = np.partition(left, k)[k]
     return found
 
 
+def _bracket(scales: np.ndarray, columns: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, 1) that very likely lie below and above the `rank`-th smallest.
+
+    A sampled position errs by at most half a step per unit, so by about √d steps over d units.
+    """
+    c, d = columns.shape
+    steps = min(_STEPS, c)
+    at = ((2 * np.arange(steps) + 1) * c) // (2 * steps)
+    sample = (scales[:, None, :] * columns[at]).reshape(len(scales), -1)
+    slack = 2 * int(np.ceil(np.sqrt(d)))
+    middle = rank * steps // c
+    first, last = np.clip((middle - slack, middle + slack), 0, steps * d - 1)
+    ordered = np.partition(sample, (first, last), axis=1)
+    return ordered[:, first, None], ordered[:, last, None]
+
+
 def _values(scales: np.ndarray, columns: np.ndarray, position: np.ndarray) -> np.ndarray:
     inside = np.minimum(position, len(columns) - 1)
     return scales * columns[inside, np.arange(columns.shape[1])]
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    order = np.argsort(values, axis=1)
-    mass = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-    middle = (mass * 2 >= mass[:, -1:]).argmax(axis=1)[:, None]
-    return np.take_along_axis(values, np.take_along_axis(order, middle, axis=1), axis=1)
 
 
 def _count(

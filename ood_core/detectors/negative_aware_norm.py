@@ -40,6 +40,7 @@ class NegativeAwareNorm(Detector):
 
     name = "nan"
     title = "Negative-aware norm (NAN)"
+    short = "NAN"
     summary = "Mean strength of the units that respond: it also credits units that stay off."
     equation = r"S(x) = \lVert a \rVert_1 \,/\, \lVert a \rVert_0"
     reference = "Park et al., ICCV 2023, arXiv 2310.05316, equation 10"

@@ -1,0 +1,31 @@
+"""Activation shaping, binarising: the k largest units become `Σh / k`, the rest 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ood_core.detectors._shaping import ShapingDetector
+
+__all__ = ["AshBinarize"]
+
+
+class AshBinarize(ShapingDetector):
+    """Activation shaping, binarising: the k largest units become `Σh / k`, the rest 0.
+
+    Parameters
+    ----------
+    p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+    """
+
+    name = "ash_b"
+    title = "ASH-B"
+    summary = "Energy after each image's stronger activations are all set to one shared value."
+    equation = r"S(x) = \log \sum_k e^{(W (\tfrac{s_1}{k} m) + b)_k}, \quad s_1 = \sum_i h_i"
+    reference = "Djurisic et al., ICLR 2023, arXiv 2209.09858"
+
+    def __init__(self, p: float = 90.0) -> None:
+        self.p = p
+
+    @staticmethod
+    def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
+        return mask * (h.sum(axis=1, keepdims=True) / k)

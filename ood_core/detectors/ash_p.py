@@ -1,0 +1,31 @@
+"""Activation shaping, pruning: the k largest units stay, the rest become 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ood_core.detectors._shaping import ShapingDetector
+
+__all__ = ["AshPrune"]
+
+
+class AshPrune(ShapingDetector):
+    """Activation shaping, pruning: the k largest units stay, the rest become 0.
+
+    Parameters
+    ----------
+    p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+    """
+
+    name = "ash_p"
+    title = "ASH-P"
+    summary = "Energy after each image's weaker activations are set to zero."
+    equation = r"S(x) = \log \sum_k e^{(W (h \odot m) + b)_k}, \quad m = [h \in \mathrm{top}_k(h)]"
+    reference = "Djurisic et al., ICLR 2023, arXiv 2209.09858"
+
+    def __init__(self, p: float = 90.0) -> None:
+        self.p = p
+
+    @staticmethod
+    def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
+        return np.where(mask, h, 0.0)

@@ -1,0 +1,268 @@
+"""Fusions "a+b": a distance recalibrated by a norm, optionally of clipped activations.
+
+The NAN paper divides a distance by NAN; here any part with the right `fusion_role` takes part:
+one "norm" (nan, feature_norm), and a "clip" (react), a "distance" (knn, ssd, mahalanobis,
+residual), or both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord
+from ood_core.detectors._arrays import row_slices
+from ood_core.detectors.base import Detector
+from ood_core.detectors.constraints import Flag
+from ood_core.detectors.react import react_threshold
+from ood_core.errors import ConfigError
+from ood_core.models.head import ClassifierHead
+
+__all__ = ["FUSIONS", "Fusion", "fusion_class"]
+
+FUSIONS = ("nan+knn", "nan+ssd", "nan+react", "nan+react+knn", "nan+react+ssd")
+"""Fusions that lists show; others are made on request."""
+
+_ROLES = ("norm", "clip", "distance")
+
+
+class Fusion(Detector):
+    """`S = −d(x) / N(x)`, or `S = N(x)` without a distance; N is taken of clipped activations
+    when a clip takes part.
+
+    Where the norm is 0 the score is −inf, the most OOD there is. Subclasses are made by
+    `fusion_class`; parameters of the parts keep their names, prefixed with the part's where two
+    parts share one.
+
+    Parameters
+    ----------
+    squared : whether the distance is squared; by default as the distance's own code has it
+        (KNN: Euclidean, SSD and Mahalanobis: squared). The paper's text does not say.
+    clip_distance : whether the distance too is taken on clipped features (not by default; unknown
+        in the paper).
+    """
+
+    family = "Fusions"
+    reference = "Park et al., ICCV 2023, arXiv 2310.05316, section 6.2"
+    parts: ClassVar[Mapping[str, type[Detector]]]
+    routes: ClassVar[Mapping[str, tuple[str, str]]]
+    """Parameter -> (role of the part, the part's own name for it)."""
+    _defaults: ClassVar[Mapping[str, Any]]
+
+    squared: bool
+    clip_distance: bool
+
+    def __init__(self, **params: Any) -> None:
+        self.check_params({key: v for key, v in params.items() if key not in self._defaults})
+        for key, value in {**self._defaults, **params}.items():
+            setattr(self, key, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.name,), self.__dict__
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Parameters of all parts and of the fusion itself, with their defaults."""
+        return dict(cls._defaults)
+
+    def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
+        self.norm_ = self._part("norm")
+        self.distance_ = self._part("distance") if "distance" in self.parts else None
+        self._set_clips(acts)
+        for part, seen in ((self.norm_, acts), (self.distance_, self._distance_acts(acts))):
+            if part is not None:
+                part.fit(seen, head)
+                for sentence in part.warnings_:
+                    self._warn(sentence)
+
+    def _score(self, acts: Activations) -> np.ndarray:
+        norm = self._norm(acts)
+        if self.distance_ is None:
+            return norm
+        distance = -self.distance_.score_samples(self._distance_acts(acts))
+        if self.squared and self.distance_.distance_power == 1:
+            distance = distance**2
+        elif not self.squared and self.distance_.distance_power == 2:
+            distance = np.sqrt(distance)
+        silent = norm <= 0
+        if silent.any():
+            self._warn(
+                f"{int(silent.sum()):,} of {len(acts):,} images of {acts.name!r} have a norm of "
+                "0; their score is -inf."
+            )
+        return np.where(silent, -np.inf, -distance / np.where(silent, 1.0, norm))
+
+    def _part(self, role: str) -> Detector:
+        return self.parts[role](**self._part_params(role))
+
+    def _part_params(self, role: str) -> dict[str, Any]:
+        return {own: getattr(self, key) for key, (at, own) in self.routes.items() if at == role}
+
+    def _set_clips(self, acts: Activations) -> None:
+        """Where activations are cut: in the norm's layer, and in the features for the distance."""
+        self.norm_clip_: float | None = None
+        self.feature_clip_: float | None = None
+        if "clip" not in self.parts:
+            return
+        norm = self._part_params("norm")
+        record = acts.layer(norm.get("layer"))
+        if norm.get("pool") == "flat" and record.positions > 1:
+            raise ConfigError(
+                f"detector {self.name!r}: parameter 'pool' must be 'gap' to clip a layer with "
+                f"{record.positions} positions, got 'flat': the maps are not stored."
+            )
+        clip = self._part_params("clip")
+        self.norm_clip_ = react_threshold(record.pooled, **clip)
+        self.feature_clip_ = react_threshold(acts.features, **clip)
+
+    def _norm(self, acts: Activations) -> np.ndarray:
+        if self.norm_clip_ is None:
+            return self.norm_.score_samples(acts)
+        layer = self._part_params("norm").get("layer") or PENULTIMATE
+        pooled = acts.layer(layer).pooled
+        out = np.empty(len(pooled))
+        for rows in row_slices(len(pooled)):
+            clipped = LayerRecord.from_vectors(np.minimum(pooled[rows], self.norm_clip_))
+            features = LayerRecord.from_vectors(acts.features[rows])
+            part = Activations({PENULTIMATE: features, layer: clipped}, name=acts.name)
+            out[rows] = self.norm_.score_samples(part)
+        return out
+
+    def _distance_acts(self, acts: Activations) -> Activations:
+        if not getattr(self, "clip_distance", False) or self.feature_clip_ is None:
+            return acts
+        clipped = np.minimum(acts.features, self.feature_clip_)
+        return Activations(
+            {PENULTIMATE: LayerRecord.from_vectors(clipped)},
+            logits=acts.logits,
+            labels=acts.labels,
+            ids=acts.ids,
+            name=acts.name,
+        )
+
+
+def fusion_class(name: str, known: Mapping[str, type[Detector]]) -> type[Fusion]:
+    """Class of the fusion `name`, parts in any order.
+
+    Parameters
+    ----------
+    name : names of detectors joined by "+".
+    known : detectors that can be parts, by name.
+
+    Raises
+    ------
+    ConfigError
+        When a part is unknown or cannot be fused, or the parts do not make a score.
+    """
+    parts: dict[str, type[Detector]] = {}
+    able = {n: cls for n, cls in known.items() if cls.fusion_role in _ROLES}
+    for piece in name.split("+"):
+        cls = able.get(piece)
+        if cls is None:
+            problem = f"{piece!r} cannot take part" if piece in known else f"no {piece!r}"
+            raise ConfigError(f"fusion {name!r}: {problem}. {_menu(able)}")
+        role = str(cls.fusion_role)
+        if role in parts:
+            raise ConfigError(
+                f"fusion {name!r}: {parts[role].name!r} and {piece!r} are both a {role}; one is "
+                f"allowed. {_menu(able)}"
+            )
+        parts[role] = cls
+    if "norm" not in parts or len(parts) < 2:
+        raise ConfigError(
+            f"fusion {name!r} needs one norm, and a clip or a distance or both. {_menu(able)}"
+        )
+    return _compose(tuple(parts[role] for role in _ROLES if role in parts))
+
+
+def _menu(able: Mapping[str, type[Detector]]) -> str:
+    by_role = {r: [n for n, cls in able.items() if cls.fusion_role == r] for r in _ROLES}
+    return " ".join(f"{role.capitalize()}: {', '.join(by_role[role])}." for role in _ROLES)
+
+
+@cache
+def _compose(members: tuple[type[Detector], ...]) -> type[Fusion]:
+    parts = {str(cls.fusion_role): cls for cls in members}
+    routes, defaults, constraints, sweep = _merged(parts)
+    distance, clip = parts.get("distance"), parts.get("clip")
+    if distance is not None:
+        defaults["squared"] = distance.distance_power == 2
+        constraints["squared"] = Flag("Squared distance", "Square the distance before dividing.")
+        if clip is not None:
+            defaults["clip_distance"] = False
+            constraints["clip_distance"] = Flag(
+                "Clip for distance", "Measure distance on clipped features too."
+            )
+    return type(
+        "Fusion" + "".join(cls.__name__ for cls in members),
+        (Fusion,),
+        {
+            "__doc__": Fusion.__doc__,
+            "__module__": __name__,
+            "name": "+".join(cls.name for cls in members),
+            "title": " + ".join(cls.short or cls.title for cls in members),
+            "summary": _summary(parts),
+            "equation": _equation(parts),
+            "needs": _needs(parts),
+            "layerwise": parts["norm"].layerwise,
+            "nonnegative": any(cls.nonnegative for cls in members),
+            "parts": parts,
+            "routes": routes,
+            "_defaults": defaults,
+            "constraints": constraints,
+            "sweep": sweep,
+        },
+    )
+
+
+def _merged(parts: Mapping[str, type[Detector]]) -> tuple[dict[str, Any], ...]:
+    """Routes, defaults, constraints and sweeps of all parts under the fusion's names."""
+    names = [key for cls in parts.values() for key in cls.defaults()]
+    routes: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    constraints: dict[str, Any] = {}
+    sweep: dict[str, Any] = {}
+    for role, cls in parts.items():
+        for own, value in cls.defaults().items():
+            key = own if names.count(own) == 1 else f"{cls.name}_{own}"
+            routes[key] = (role, own)
+            defaults[key] = value
+            if own in cls.constraints:
+                constraints[key] = cls.constraints[own]
+            if own in cls.sweep:
+                sweep[key] = cls.sweep[own]
+    return routes, defaults, constraints, sweep
+
+
+def _needs(parts: Mapping[str, type[Detector]]) -> frozenset[str]:
+    # A clip lends its threshold only, not the score that would need the head.
+    scored = (cls.needs for role, cls in parts.items() if role != "clip")
+    return frozenset({"fit"}).union(*scored)
+
+
+def _summary(parts: Mapping[str, type[Detector]]) -> str:
+    norm = parts["norm"].short or parts["norm"].title
+    clipped = " of clipped activations" if "clip" in parts else ""
+    if "distance" not in parts:
+        return f"{norm}{clipped}: unusually large activations no longer count as confidence."
+    distance = parts["distance"].short or parts["distance"].title
+    return f"The {distance} distance, enlarged where the {norm}{clipped} is small."
+
+
+def _equation(parts: Mapping[str, type[Detector]]) -> str:
+    norm = parts["norm"].short or parts["norm"].title
+    measured = rf"\mathrm{{{norm}}}(\min(a, c))" if "clip" in parts else rf"\mathrm{{{norm}}}(a)"
+    if "distance" not in parts:
+        return f"S(x) = {measured}"
+    distance = parts["distance"].short or parts["distance"].title
+    return rf"S(x) = -\, d_{{\mathrm{{{distance}}}}}(x) \,/\, {measured}"
+
+
+def _rebuild(name: str) -> Detector:
+    from ood_core.detectors.discovery import detector_class
+
+    cls = detector_class(name)
+    return cls.__new__(cls)

@@ -1,0 +1,49 @@
+"""Divergence of the prediction from the uniform one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ood_core.activations.record import Activations
+from ood_core.detectors._arrays import by_rows, logsumexp
+from ood_core.detectors.base import Detector
+from ood_core.models.head import ClassifierHead
+
+__all__ = ["KLUniform", "kl_uniform_score"]
+
+
+def kl_uniform_score(logits: np.ndarray) -> np.ndarray:
+    """`KL(u‖p) = logsumexp(z) − mean_c z_c − log C` per row.
+
+    Parameters
+    ----------
+    logits : (n, c).
+
+    Returns
+    -------
+    (n,) float64, >= 0.
+    """
+    return by_rows(lambda z: logsumexp(z) - z.mean(axis=1) - np.log(z.shape[1]), logits)
+
+
+class KLUniform(Detector):
+    """Divergence of the softmax output from uniform, `S = KL(u‖p)`: the NAN paper's "KL" rows.
+
+    Not KL-matching, which compares the prediction with one template per class.
+    """
+
+    name = "kl"
+    title = "KL to uniform"
+    summary = "How far the prediction is from giving every class the same probability."
+    equation = r"S(x) = \log \sum_c e^{z_c} - \tfrac{1}{C} \sum_c z_c - \log C"
+    reference = "The KL baseline of Park et al., ICCV 2023, arXiv 2310.05316, table 1"
+    family = "Logits"
+    needs: ClassVar[frozenset[str]] = frozenset({"logits"})
+
+    def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
+        """Nothing to learn."""
+
+    def _score(self, acts: Activations) -> np.ndarray:
+        return kl_uniform_score(self._logits(acts))

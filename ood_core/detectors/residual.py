@@ -1,0 +1,49 @@
+"""Norm of the features in the residual subspace."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ood_core.activations.record import Activations
+from ood_core.detectors._subspace import DIM, ResidualSpace
+from ood_core.detectors.base import Detector
+from ood_core.models.head import ClassifierHead
+
+__all__ = ["Residual"]
+
+
+class Residual(Detector):
+    """Residual: `S = −‖(h − u) R‖`, R the least principal directions of the fit features.
+
+    Parameters
+    ----------
+    dim : principal directions left out of R; None: 1000 for d >= 2048, 512 for d >= 768, else d/2.
+
+    Attributes
+    ----------
+    space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
+    """
+
+    name = "residual"
+    title = "Residual"
+    summary = "How much of the feature lies in directions that known images hardly use."
+    equation = r"S(x) = -\lVert (h - u) R \rVert_2"
+    reference = "Wang et al., CVPR 2022, arXiv 2203.10807"
+    family = "Distances"
+    needs: ClassVar[frozenset[str]] = frozenset({"head", "fit"})
+    fusion_role = "distance"
+    constraints: ClassVar = {"dim": DIM}
+    sweep: ClassVar = {"dim": (8, 16, 32, 64, 128, 256, 512, 1000)}
+
+    space_: ResidualSpace
+
+    def __init__(self, dim: int | None = None) -> None:
+        self.dim = dim
+
+    def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
+        self.space_ = ResidualSpace.fit(self.name, acts, self._need_head(), self.dim)
+
+    def _score(self, acts: Activations) -> np.ndarray:
+        return -self.space_.norm(acts.features)

@@ -1,0 +1,34 @@
+"""Activation scaling: all units times `exp(s1/s2)`, nothing pruned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ood_core.detectors._shaping import ShapingDetector, scale_factor
+
+__all__ = ["Scale"]
+
+
+class Scale(ShapingDetector):
+    """Activation scaling: all units times `exp(s1/s2)`, nothing pruned.
+
+    s1 is the sum of all units, s2 of the k largest.
+
+    Parameters
+    ----------
+    p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+    """
+
+    name = "scale"
+    title = "SCALE"
+    summary = "Energy after each image's activations are scaled up by how few units carry them."
+    equation = r"S(x) = \log \sum_k e^{(W h\, e^{s_1/s_2} + b)_k}"
+    reference = "Xu et al., ICLR 2024, arXiv 2310.00227"
+
+    def __init__(self, p: float = 85.0) -> None:
+        self.p = p
+
+    @staticmethod
+    def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
+        kept = np.where(mask, h, 0.0).sum(axis=1, keepdims=True)
+        return h * scale_factor(h.sum(axis=1, keepdims=True), kept)
