@@ -113,8 +113,10 @@ class Ranking:
         return pd.DataFrame({"set": sets, "index": self.index[rows], "score": self.scores[rows]})
 
 
-def describe(rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any) -> pd.DataFrame:
-    """Add what a caption says of each image; give it one page of rows, not all of them.
+def describe(
+    rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any
+) -> list[dict[str, Any]]:
+    """What a caption says of each image; give it one page of rows, not all of them.
 
     Parameters
     ----------
@@ -125,21 +127,27 @@ def describe(rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: An
 
     Returns
     -------
-    A copy with `id`, `prediction` (class name), `label` (class name where known, "" otherwise)
-    and `percentile` (share of ID test scores not above this one, in percent).
+    One dict per row with `set`, `index`, `score`, `id`, `prediction` (class name), `label` (class
+    name where known, "" otherwise) and `percentile` (share of ID test scores not above, percent).
     """
-    out = rows.reset_index(drop=True).copy()
-    out["percentile"] = summary.percentile_of(out["score"].to_numpy())
-    for column in ("id", "prediction", "label"):
-        out[column] = ""
-    for name in out["set"].astype(str).unique():
-        chosen = np.flatnonzero(out["set"].astype(str) == name)
-        part = acts[name].take(out["index"].to_numpy()[chosen])
-        logits = head.logits(part.features) if part.logits is None else part.logits
-        labels = np.full(len(part), -1) if part.labels is None else part.labels
-        out.loc[chosen, "id"] = list(part.ids)
-        out.loc[chosen, "prediction"] = [head.names[k] for k in np.argmax(logits, axis=1)]
-        out.loc[chosen, "label"] = [
-            head.names[k] if 0 <= k < len(head.names) else "" for k in labels
-        ]
-    return out
+    percentiles = summary.percentile_of(rows["score"].to_numpy())
+    columns = rows["set"].tolist(), rows["index"].tolist(), rows["score"].tolist()
+    found = []
+    for name, index, score, percentile in zip(*columns, percentiles.tolist(), strict=True):
+        a = acts[name]
+        logits = (
+            head.logits(a.features[index : index + 1])[0] if a.logits is None else a.logits[index]
+        )
+        label = -1 if a.labels is None else int(a.labels[index])
+        found.append(
+            {
+                "set": name,
+                "index": index,
+                "score": score,
+                "id": a.ids[index],
+                "prediction": head.names[int(np.argmax(logits))],
+                "label": head.names[label] if 0 <= label < len(head.names) else "",
+                "percentile": percentile,
+            }
+        )
+    return found

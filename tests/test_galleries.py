@@ -71,10 +71,10 @@ def test_describe_adds_captions(ranking):
         "near": Activations.from_arrays(np.eye(2)[[1, 1, 1]], name="near"),
     }
     rows = describe(ranking.pick("most_id", 0.0), acts, head, summarize(ID))
-    first = rows.iloc[0]
+    first = rows[0]
     assert (first["set"], first["id"], first["prediction"], first["label"]) == (
         "near", "near/2", "dog", "",
     )  # fmt: skip
-    assert first["percentile"] == 100.0
-    wrong = rows[rows["id"] == "test/2"].iloc[0]
+    assert (first["score"], first["percentile"]) == (6.0, 100.0)
+    wrong = next(row for row in rows if row["id"] == "test/2")
     assert (wrong["prediction"], wrong["label"], wrong["percentile"]) == ("cat", "dog", 50.0)

@@ -24,7 +24,7 @@ def show(
     key: str,
     *,
     per_page: int = PAGE,
-    detail: Callable[[Any], Any] | None = None,
+    detail: Callable[[Any], list[dict[str, Any]]] | None = None,
     empty: str = "No images.",
 ) -> None:
     """Paged grid of images; turning a page redraws only the grid.
@@ -36,7 +36,8 @@ def show(
         name) and `index` (row in `view.acts[set]`); optional `score`, `prediction`, `label`,
         `percentile` (0 to 100), `id`. Only the page shown is read, so 100,000 rows are fine.
     key : unique on the page; the page number is kept under `<key>_page`.
-    detail : adds columns to the rows of one page, where adding them to all would be slow.
+    detail : turns the rows of one page into dicts with more columns, where adding them to all
+        rows would be slow.
     empty : what to say when there are no rows.
     """
     if not len(rows):
@@ -45,33 +46,22 @@ def show(
     last = (len(rows) - 1) // per_page
     page = min(max(int(st.session_state.get(f"{key}_page", 0)), 0), last)
     shown = rows.iloc[page * per_page : (page + 1) * per_page]
-    st.html(grid(view, detail(shown) if detail else shown))
+    st.html(grid(view, detail(shown) if detail else shown.to_dict("records")))
     if last:
         _pager(key, page, last, per_page, len(rows))
 
 
-def grid(view: View, rows: Any) -> str:
+def grid(view: View, rows: list[dict[str, Any]]) -> str:
     """HTML of one page of images: one element, whatever the number of images."""
-    items = [_figure(view, row) for row in rows.to_dict("records")]
+    items = [_figure(view, row) for row in rows]
     return f"<ul class='gallery'>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
 
 
 def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
     """Thumbnail of row `index` of `view.acts[name]` as a data URI; empty where it is unreadable."""
     spec = view.experiment.sets[name]
-    if view.acts.skipped.get(name):
-        index = _positions(view, name, spec)[int(index)]
-    return _thumbnail(repr(spec), int(index), size, spec)
-
-
-def _positions(view: View, name: str, spec: Any) -> Any:
-    """Row of the activations -> number of the image in its set: they differ once one is skipped."""
-
-    def make() -> list[int]:
-        place = {ident: i for i, ident in enumerate(cache.image_set(repr(spec), spec).ids)}
-        return [place[ident] for ident in view.acts[name].ids]
-
-    return cache.once(("positions", view.fingerprint, name), make)
+    image = int(view.acts[name].index[int(index)])  # rows of unreadable images are missing
+    return _thumbnail(repr(spec), image, size, spec)
 
 
 @st.cache_resource(max_entries=5000, show_spinner=False)

@@ -1,4 +1,4 @@
-"""Histogram with a threshold line to drag, and the table that follows it, as v2 components.
+"""Histogram with a threshold line to drag, curves and table that follow it, as v2 components.
 
 The browser gets bin counts and, once per score set, how many images of each set are accepted at
 each of the grid's thresholds. While the line is dragged nothing is asked of the server.
@@ -12,17 +12,28 @@ from typing import Any
 
 import streamlit as st
 
-__all__ = ["histogram", "table"]
+__all__ = ["curves", "histogram", "table"]
 
 _HERE = Path(__file__).parent
 
 
-def _files(name: str) -> dict[str, str]:
-    return {kind: (_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css", "js")}
+def _component(name: str) -> Any:
+    """Component made of `name`'s files, with what they share in front."""
+
+    def text(file: str) -> str:
+        return (_HERE / file).read_text(encoding="utf-8")
+
+    return st.components.v2.component(
+        f"ood_lens_{name}",
+        html=text(f"{name}.html"),
+        css=text("common.css") + text(f"{name}.css"),
+        js=text("common.js") + text(f"{name}.js"),
+    )
 
 
-_HISTOGRAM = st.components.v2.component("ood_lens_threshold", **_files("histogram"))
-_TABLE = st.components.v2.component("ood_lens_threshold_table", **_files("table"))
+_HISTOGRAM = _component("histogram")
+_CURVES = _component("curves")
+_TABLE = _component("table")
 
 
 def histogram(
@@ -47,16 +58,26 @@ def histogram(
     on_drawn : called with `unit`, `scale` and `sets` when the visitor changed one.
     """
 
-    def call(name: str, action: Callable[[Any], None]) -> Callable[[], None]:
-        return lambda: action(st.session_state[key][name])
-
     _HISTOGRAM(
         key=key,
         data=data,
-        on_moved_change=call("moved", on_moved),
-        on_selected_change=call("selected", on_selected),
-        on_drawn_change=call("drawn", on_drawn),
+        on_moved_change=_call(key, "moved", on_moved),
+        on_selected_change=_call(key, "selected", on_selected),
+        on_drawn_change=_call(key, "drawn", on_drawn),
     )
+
+
+def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]], None]) -> None:
+    """Draw ROC or precision-recall curves; the operating point follows the histogram's line.
+
+    Parameters
+    ----------
+    data : `channel`, `height`, `name`, `sets` and `accepted` as for `histogram`, `kind` ("roc",
+        "pr_id" or "pr_ood"), and per kind one entry per OOD set: `curves` (`x` and `y` in
+        percent) and `areas` (text).
+    on_drawn : called with `curve` when the visitor chose another kind.
+    """
+    _CURVES(key=key, data=data, on_drawn_change=_call(key, "drawn", on_drawn))
 
 
 def table(key: str, data: dict[str, Any]) -> None:
@@ -66,3 +87,7 @@ def table(key: str, data: dict[str, Any]) -> None:
     `id`, `fixed`: pairs of value and interval), `accepted` per row, in the histogram's order.
     """
     _TABLE(key=key, data=data)
+
+
+def _call(key: str, name: str, action: Callable[[Any], None]) -> Callable[[], None]:
+    return lambda: action(st.session_state[key][name])

@@ -2,44 +2,6 @@
 // thresholds, sent once; nothing is asked of the server until the line is released.
 const instances = new WeakMap()
 const M = { left: 52, right: 10, top: 20, bottom: 38 }
-const SVG = "http://www.w3.org/2000/svg"
-
-const node = (name, attributes, parent, text) => {
-  const el = document.createElementNS(SVG, name)
-  for (const k in attributes) el.setAttribute(k, attributes[k])
-  if (text !== undefined) el.textContent = text
-  if (parent) parent.appendChild(el)
-  return el
-}
-const count = (n) => n.toLocaleString("en-US")
-const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
-const short = (v) => {
-  if (v === 0 || !Number.isFinite(v)) return String(v)
-  const a = Math.abs(v)
-  return a >= 1e5 || a < 1e-3 ? v.toExponential(3) : String(+v.toPrecision(5))
-}
-
-function ticks(low, high, wanted) {
-  const span = high - low
-  if (!(span > 0)) return [low]
-  const raw = span / wanted
-  const power = Math.pow(10, Math.floor(Math.log10(raw)))
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)
-  const out = []
-  for (let k = Math.ceil(low / step); k * step <= high + step * 1e-9; k++) out.push(+(k * step).toPrecision(12))
-  return out
-}
-
-function nearest(grid, value) {
-  let a = 0
-  let b = grid.length - 1
-  while (b - a > 1) {
-    const m = (a + b) >> 1
-    if (grid[m] <= value) a = m
-    else b = m
-  }
-  return value - grid[a] <= grid[b] - value ? a : b
-}
 
 class Histogram {
   constructor(root) {
@@ -64,7 +26,7 @@ class Histogram {
     const fresh = !this.data || d.id !== this.data.id
     this.data = d
     this.style = { unit: d.unit, scale: d.scale, sets: d.sets_shown }
-    if (fresh || !this.dragging) {
+    if (fresh || (!this.dragging && !this.timer)) {
       this.value = d.threshold
       this.counts = d.accepted
     }
@@ -100,17 +62,11 @@ class Histogram {
   }
 
   controls() {
-    const set = (name, label, choices) => {
-      const buttons = choices
-        .map(([v, t]) => `<button type="button" data-name="${name}" data-value="${v}" aria-pressed="${this.style[name] === v}">${t}</button>`)
-        .join("")
-      return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
-    }
     const many = this.data.sets.filter((s) => !s.id).length > 1
     const html =
-      set("unit", "Vertical axis", [["density", "Density"], ["counts", "Counts"]]) +
-      set("scale", "Vertical scale", [["linear", "Linear"], ["log", "Log"]]) +
-      (many ? set("sets", "OOD sets", [["each", "Each set"], ["pooled", "Pooled"]]) : "")
+      choiceHtml("unit", "Vertical axis", [["density", "Density"], ["counts", "Counts"]], this.style.unit) +
+      choiceHtml("scale", "Vertical scale", [["linear", "Linear"], ["log", "Log"]], this.style.scale) +
+      (many ? choiceHtml("sets", "OOD sets", [["each", "Each set"], ["pooled", "Pooled"]], this.style.sets) : "")
     if (html !== this.controlsHtml) {
       this.controlsHtml = html
       this.options.innerHTML = html
@@ -248,7 +204,7 @@ class Histogram {
     this.readout.innerHTML = html
     this.handle.setAttribute("aria-valuenow", clamped)
     this.handle.setAttribute("aria-valuetext", `${short(this.value)}: ID accepted ${percent(id, nId)}, OOD accepted ${percent(ood, nOod)}`)
-    window.dispatchEvent(new CustomEvent("ood-lens-threshold", { detail: { channel: d.channel, value: this.value, counts: this.counts } }))
+    window.dispatchEvent(new CustomEvent(EVENT, { detail: { channel: d.channel, value: this.value, counts: this.counts } }))
   }
 
   moveTo(index) {
@@ -368,15 +324,14 @@ class Histogram {
     if (!this.saves.firstChild) {
       this.saves.innerHTML = `<button type="button" title="The figure, print quality">SVG</button><button type="button" title="The numbers: images per bin">CSV</button>`
       const [svg, csv] = this.saves.children
-      svg.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, this.shown, this.width, this.data))
+      svg.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, this.shown.map((s) => ({ colour: s.colour, text: `${s.name} (${count(s.n)})` })), this.width, this.data.height))
       csv.onclick = () => save(`${this.data.name}.csv`, "text/csv", this.table())
     }
   }
 
   table() {
     const d = this.data
-    const quote = (t) => `"${String(t).replaceAll('"', '""')}"`
-    const rows = [["from", "to", ...d.sets.map((s) => quote(s.name))].join(",")]
+    const rows = [["from", "to", ...d.sets.map((s) => csvText(s.name))].join(",")]
     for (let i = 0; i + 1 < d.edges.length; i++) {
       const from = d.underflow && i === 0 ? "" : d.edges[i]
       const to = d.overflow && i === d.edges.length - 2 ? "" : d.edges[i + 1]
@@ -409,57 +364,4 @@ class Histogram {
   }
 }
 
-// The figure by itself: styles written into it, white ground, black ink, with its legend.
-function standalone(svg, shown, width, d) {
-  const copy = svg.cloneNode(true)
-  const from = svg.querySelectorAll("*")
-  copy.querySelectorAll("*").forEach((el, k) => {
-    const style = getComputedStyle(from[k])
-    const ink = getComputedStyle(svg).color
-    for (const name of ["fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "visibility", "display"]) {
-      let value = style.getPropertyValue(name)
-      if ((name === "fill" || name === "stroke") && value === ink) value = "#000"
-      el.style.setProperty(name, value)
-    }
-    if (el.tagName === "text") el.style.setProperty("font-family", "Helvetica, Arial, sans-serif")
-  })
-  const height = d.height + 24
-  copy.setAttribute("xmlns", SVG)
-  copy.setAttribute("width", width)
-  copy.setAttribute("height", height)
-  copy.setAttribute("viewBox", `0 0 ${width} ${height}`)
-  copy.insertBefore(node("rect", { width, height, fill: "#fff" }), copy.firstChild)
-  let x = M.left
-  for (const s of shown) {
-    node("rect", { x, y: d.height + 6, width: 10, height: 10, fill: s.colour }, copy)
-    const text = `${s.name} (${count(s.n)})`
-    node("text", { x: x + 14, y: d.height + 15, style: "font: 11px Helvetica, Arial, sans-serif" }, copy, text)
-    x += 28 + text.length * 6
-  }
-  return new XMLSerializer().serializeToString(copy)
-}
-
-function save(name, type, text) {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(new Blob([text], { type }))
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
-}
-
-function escape_(text) {
-  const span = document.createElement("span")
-  span.textContent = text
-  return span.innerHTML
-}
-
-export default function (component) {
-  const root = component.parentElement
-  let instance = instances.get(root)
-  if (!instance) instances.set(root, (instance = new Histogram(root)))
-  instance.update(component)
-  return () => {
-    instance.close()
-    instances.delete(root)
-  }
-}
+export default mounted(instances, Histogram)

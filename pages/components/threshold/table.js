@@ -1,8 +1,6 @@
 // One row per image set. Accepted and rejected follow the threshold line at every frame (event
 // "ood-lens-threshold" of the histogram with the same channel); the other columns are fixed.
 const instances = new WeakMap()
-const count = (n) => n.toLocaleString("en-US")
-const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
 
 class Table {
   constructor(root) {
@@ -11,7 +9,7 @@ class Table {
       if (this.data && e.detail.channel === this.data.channel && e.detail.counts.length === this.data.rows.length)
         this.fill(e.detail.counts)
     }
-    window.addEventListener("ood-lens-threshold", this.listener)
+    window.addEventListener(EVENT, this.listener)
   }
 
   update(component) {
@@ -51,17 +49,8 @@ class Table {
   }
 
   close() {
-    window.removeEventListener("ood-lens-threshold", this.listener)
+    window.removeEventListener(EVENT, this.listener)
   }
 }
 
-export default function (component) {
-  const root = component.parentElement
-  let instance = instances.get(root)
-  if (!instance) instances.set(root, (instance = new Table(root)))
-  instance.update(component)
-  return () => {
-    instance.close()
-    instances.delete(root)
-  }
-}
+export default mounted(instances, Table)

@@ -1,0 +1,114 @@
+// Shared by the components of this folder: put before each of them.
+const SVG = "http://www.w3.org/2000/svg"
+const EVENT = "ood-lens-threshold"
+
+const node = (name, attributes, parent, text) => {
+  const el = document.createElementNS(SVG, name)
+  for (const k in attributes) el.setAttribute(k, attributes[k])
+  if (text !== undefined) el.textContent = text
+  if (parent) parent.appendChild(el)
+  return el
+}
+const count = (n) => n.toLocaleString("en-US")
+const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
+const short = (v) => {
+  if (v === 0 || !Number.isFinite(v)) return String(v)
+  const a = Math.abs(v)
+  return a >= 1e5 || a < 1e-3 ? v.toExponential(3) : String(+v.toPrecision(5))
+}
+
+function ticks(low, high, wanted) {
+  const span = high - low
+  if (!(span > 0)) return [low]
+  const raw = span / wanted
+  const power = Math.pow(10, Math.floor(Math.log10(raw)))
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)
+  const out = []
+  for (let k = Math.ceil(low / step); k * step <= high + step * 1e-9; k++) out.push(+(k * step).toPrecision(12))
+  return out
+}
+
+function nearest(grid, value) {
+  let a = 0
+  let b = grid.length - 1
+  while (b - a > 1) {
+    const m = (a + b) >> 1
+    if (grid[m] <= value) a = m
+    else b = m
+  }
+  return value - grid[a] <= grid[b] - value ? a : b
+}
+
+// The figure by itself: styles written into it, white ground, black ink, with its legend.
+function standalone(svg, legend, width, height) {
+  const copy = svg.cloneNode(true)
+  const from = svg.querySelectorAll("*")
+  copy.querySelectorAll("*").forEach((el, k) => {
+    const style = getComputedStyle(from[k])
+    const ink = getComputedStyle(svg).color
+    for (const name of ["fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "visibility", "display"]) {
+      let value = style.getPropertyValue(name)
+      if ((name === "fill" || name === "stroke") && value === ink) value = "#000"
+      el.style.setProperty(name, value)
+    }
+    if (el.tagName === "text") el.style.setProperty("font-family", "Helvetica, Arial, sans-serif")
+  })
+  let x = 52
+  let y = height + 6
+  for (const { colour, text } of legend) {
+    const wide = 28 + text.length * 6.2
+    if (x > 52 && x + wide > width) {
+      x = 52
+      y += 16
+    }
+    node("rect", { x, y, width: 10, height: 10, fill: colour }, copy)
+    node("text", { x: x + 14, y: y + 9, style: "font: 11px Helvetica, Arial, sans-serif" }, copy, text)
+    x += wide
+  }
+  const full = y + 18
+  copy.setAttribute("xmlns", SVG)
+  copy.setAttribute("width", width)
+  copy.setAttribute("height", full)
+  copy.setAttribute("viewBox", `0 0 ${width} ${full}`)
+  copy.insertBefore(node("rect", { width, height: full, fill: "#fff" }), copy.firstChild)
+  return new XMLSerializer().serializeToString(copy)
+}
+
+function save(name, type, text) {
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(new Blob([text], { type }))
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+}
+
+function escape_(text) {
+  const span = document.createElement("span")
+  span.textContent = text
+  return span.innerHTML
+}
+
+const csvText = (t) => `"${String(t).replaceAll('"', '""')}"`
+
+// Buttons that choose one of several, in one frame.
+function choiceHtml(name, label, choices, chosen) {
+  const buttons = choices
+    .map(([v, t]) => `<button type="button" data-name="${name}" data-value="${v}" aria-pressed="${chosen === v}">${t}</button>`)
+    .join("")
+  return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
+}
+
+// One instance per mounted component; Streamlit calls the default export again on every change.
+function mounted(instances, Kind) {
+  return (component) => {
+    const root = component.parentElement
+    let instance = instances.get(root)
+    if (!instance) instances.set(root, (instance = new Kind(root)))
+    instance.update(component)
+    return () => {
+      instance.close()
+      instances.delete(root)
+    }
+  }
+}
+
