@@ -1,0 +1,154 @@
+"""How long the dashboard takes to answer, beside a bare page and beside a naive one.
+
+    python benchmarks/dashboard.py [--experiment digits|synthetic] [--repeats 7]
+
+One report from one run: median round trips in Chromium from a user's action to the last change on
+the page, as ratios to the bare page (one slider, two static charts), the first chart on a warm
+cache, and the largest message that the server sent. `benchmarks/synthetic.py` makes the large
+experiment first; `OOD_LENS_HOME` must be the same for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.driver import choose, chromium, median, nudge, round_trip, serve, settle  # noqa: E402
+
+
+class Traffic:
+    """Sizes of the messages that a page receives."""
+
+    def __init__(self, page: Any) -> None:
+        self.sizes: list[int] = []
+        page.on("websocket", lambda socket: socket.on("framereceived", self._note))
+
+    def _note(self, payload: bytes | str) -> None:
+        self.sizes.append(len(payload))
+
+    def largest(self) -> int:
+        return max(self.sizes, default=0)
+
+    def clear(self) -> None:
+        self.sizes.clear()
+
+
+def measure_bare(browser: Any, folder: Path, repeats: int) -> dict[str, float]:
+    with serve(ROOT / "benchmarks" / "bare_page.py", folder / "bare.log") as server:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(server.url)
+        page.wait_for_selector(".js-plotly-plot")
+        settle(page)
+        slider = [round_trip(page, nudge(page, "threshold")) for _ in range(repeats)]
+        names = ("two", "one") * repeats
+        switch = [round_trip(page, choose(page, "detector", n)) for n in names[:repeats]]
+        page.close()
+    return {"threshold": median(slider), "detector": median(switch)}
+
+
+def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    with serve(ROOT / "app.py", folder / "ours.log") as server:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        traffic = Traffic(page)
+        start = time.perf_counter()
+        page.goto(f"{server.url}/Scores?experiment={experiment}")
+        page.wait_for_selector(".js-plotly-plot", timeout=120_000)
+        found["first chart"] = time.perf_counter() - start
+        settle(page)
+        time.sleep(1)
+        found["first load, largest message"] = traffic.largest()
+        traffic.clear()
+        found["threshold"] = _median(page, lambda i: nudge(page, "threshold"), repeats)
+        titles = ("Energy", "Negative-aware norm (NAN)")
+        _warm(page, "detector", titles)
+        found["detector"] = _median(
+            page, lambda i: choose(page, "detector", titles[i % 2]), repeats
+        )
+        layers = _options(page, "layer")[-2:]
+        _warm(page, "layer", layers)
+        found["layer"] = _median(page, lambda i: choose(page, "layer", layers[i % 2]), repeats)
+        found["later, largest message"] = traffic.largest()
+        page.close()
+    return found
+
+
+def measure_raw(browser: Any, folder: Path, experiment: str, repeats: int) -> dict[str, float]:
+    with serve(ROOT / "benchmarks" / "raw_page.py", folder / "raw.log") as server:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        traffic = Traffic(page)
+        page.goto(f"{server.url}/?experiment={experiment}")
+        page.wait_for_selector(".js-plotly-plot", timeout=120_000)
+        settle(page, 120_000)
+        time.sleep(2)
+        found = {"threshold": _median(page, lambda i: nudge(page, "threshold"), min(3, repeats))}
+        names = ("energy", "nan")
+        pick = _median(page, lambda i: choose(page, "detector", names[i % 2]), min(3, repeats))
+        page.close()
+    return found | {"detector": pick, "later, largest message": traffic.largest()}
+
+
+def _median(page: Any, action: Any, repeats: int) -> float:
+    return median([round_trip(page, action(i)) for i in range(repeats)])
+
+
+def _warm(page: Any, key: str, options: tuple[str, ...] | list[str]) -> None:
+    for option in reversed(options):
+        round_trip(page, choose(page, key, option))
+
+
+def _options(page: Any, key: str) -> list[str]:
+    page.locator(f".st-key-{key} input").first.click()
+    names = page.get_by_role("option").all_inner_texts()
+    page.keyboard.press("Escape")
+    return names
+
+
+def report(bare: dict, ours: dict, raw: dict | None) -> str:
+    lines = ["what a user waits for             this page   bare page   ratio   raw points"]
+    for name in ("threshold", "detector", "layer"):
+        yard = bare["threshold" if name == "threshold" else "detector"]
+        naive = f"{1000 * raw[name]:8.0f} ms" if raw and name in raw else ""
+        lines.append(
+            f"{name + ' released or switched':32s} {1000 * ours[name]:7.0f} ms"
+            f" {1000 * yard:8.0f} ms"
+            f" {ours[name] / yard:7.2f} {naive}"
+        )
+    lines.append(f"{'first chart, warm store':32s} {ours['first chart']:7.2f} s")
+    for name in ("first load, largest message", "later, largest message"):
+        naive = f"{raw[name] / 1000:27.0f} KB" if raw and name in raw else ""
+        lines.append(f"{name:32s} {ours[name] / 1000:7.0f} KB {naive}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--experiment", default="digits")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--no-raw", action="store_true", help="leave out the naive page")
+    options = parser.parse_args()
+    import ood_core
+
+    ood_core.extract(ood_core.load_experiment(options.experiment))
+    with tempfile.TemporaryDirectory() as name, chromium() as browser:
+        folder = Path(name)
+        bare = measure_bare(browser, folder, options.repeats)
+        ours = measure_ours(browser, folder, options.experiment, options.repeats)
+        raw = None
+        if not options.no_raw:
+            raw = measure_raw(browser, folder, options.experiment, options.repeats)
+        again = measure_bare(browser, folder, options.repeats)
+    bare = {key: (bare[key] + again[key]) / 2 for key in bare}
+    print(f"{options.experiment}: medians of {options.repeats}; the bare page before and after")
+    print(report(bare, ours, raw))
+
+
+if __name__ == "__main__":
+    main()
