@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,7 @@ MAX_PIXELS = 89_478_485
 _REDUCED_SIDE = 2048
 """Least shorter side of a JPEG read reduced: more than any transform keeps."""
 
+_MAX_FILE_BYTES = 500_000_000
 _ORIENTATION = 0x0112
 
 
@@ -66,9 +68,13 @@ def decode_image(
 
 
 def read_file(path: Path, name: str) -> bytes:
-    """Bytes of a file; `BrokenImageError` when it cannot be read."""
+    """Bytes of a file; `BrokenImageError` when it cannot be read or is no image by its size."""
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _MAX_FILE_BYTES:
+                raise BrokenImageError(f"{name}: {size:,} bytes is too large for an image.")
+            return file.read()
     except OSError as error:
         raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import os
 import shutil
@@ -11,8 +12,16 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ood_core.data.named import NAMED_SETS, find_named, named_folder, torchvision_dataset
+from ood_core.data.named import (
+    NAMED_SETS,
+    find_named,
+    marker_path,
+    named_folder,
+    torchvision_dataset,
+    unfinished,
+)
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
 from ood_core.errors import DataError
@@ -57,9 +66,27 @@ def download(
     if root is None:
         root = named_folder(spec.source)
         root.mkdir(parents=True, exist_ok=True)
-        _fetch(spec, root, progress, should_stop)
+        with _alone(spec, root):
+            _fetch(spec, root, progress, should_stop)
     _check_count(spec)
     return root
+
+
+@contextmanager
+def _alone(spec: DataSpec, root: Path) -> Iterator[None]:
+    """One download of a set at a time; what a killed one unpacked by half is removed first."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(root / ".lock", timeout=0):
+            flag, unpacked = unfinished(spec), marker_path(spec, root)
+            if flag.exists() and unpacked.is_dir():
+                shutil.rmtree(unpacked)
+            flag.touch()
+            yield
+            flag.unlink()
+    except Timeout as error:
+        raise DataError(f"{spec.source} is being downloaded already; wait for it.") from error
 
 
 def _fetch(
@@ -109,9 +136,7 @@ def _stream(
     part = target.with_name(target.name + ".part")
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "ood-lens"} | ({"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(
-        urllib.request.Request(url, headers=headers), timeout=_TIMEOUT
-    ) as response:
+    with _opened(url, headers, part) as response:
         if response.status != 206:
             have = 0
         length = have + int(response.headers.get("Content-Length") or 0)
@@ -125,6 +150,21 @@ def _stream(
     if length and part.stat().st_size < length:
         raise ConnectionError(f"the connection ended after {part.stat().st_size:,} bytes")
     os.replace(part, target)
+
+
+def _opened(url: str, headers: dict[str, str], part: Path) -> Any:
+    """The server's answer; a part that the server cannot continue is dropped."""
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        return urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        part.unlink()
+        whole_file = {k: v for k, v in headers.items() if k != "Range"}
+        return urllib.request.urlopen(
+            urllib.request.Request(url, headers=whole_file), timeout=_TIMEOUT
+        )
 
 
 def _check_space(folder: Path, needed: int, name: str) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ood_core.data.decode import read_file
 from ood_core.data.listed import ListedSet
-from ood_core.experiments.sources import is_image_name
+from ood_core.errors import DataError
+from ood_core.experiments.sources import iter_images
 
-__all__ = ["FileSet", "scan_folder"]
+__all__ = ["FileSet", "count_images", "scan_folder"]
 
 
 class FileSet(ListedSet):
@@ -65,26 +66,30 @@ class FileSet(ListedSet):
 
 
 def scan_folder(root: Path) -> list[str]:
-    """Relative paths of all images below `root`, sorted; hidden files and folders left out."""
-    found: list[str] = []
-    stack = [(str(root), "")]
-    while stack:
-        folder, prefix = stack.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    if entry.is_symlink() and _leads_back(entry.path):
-                        continue
-                    stack.append((entry.path, f"{prefix}{entry.name}/"))
-                elif is_image_name(entry.name):
-                    found.append(prefix + entry.name)
-    return sorted(found)
+    """Relative paths of all images below `root`, sorted; hidden files and folders left out.
+
+    Raises
+    ------
+    DataError
+        When a folder cannot be read.
+    """
+    try:
+        return sorted(iter_images(root))
+    except OSError as error:
+        raise DataError(f"{error.filename!r} cannot be read ({error.strerror}).") from error
 
 
-def _leads_back(link: str) -> bool:
-    """Whether a link to a folder points at a folder that it lies in."""
-    inside = os.path.realpath(os.path.dirname(link))
-    target = os.path.realpath(link)
-    return inside == target or inside.startswith(os.path.join(target, ""))
+def count_images(root: Path) -> int:
+    """Number of images below `root`; counted again only when a folder at the top changed."""
+    try:
+        with os.scandir(root) as entries:
+            folders = sorted((e.name, e.stat().st_mtime_ns) for e in entries if e.is_dir())
+        state = (os.stat(root).st_mtime_ns, *folders)
+    except OSError as error:
+        raise DataError(f"{error.filename!r} cannot be read ({error.strerror}).") from error
+    return _count(root, hash(state))
+
+
+@lru_cache(maxsize=64)
+def _count(root: Path, state: int) -> int:
+    return len(scan_folder(root))

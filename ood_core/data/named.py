@@ -19,7 +19,17 @@ from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 from ood_core.paths import data_dir, data_roots
 
-__all__ = ["NAMED_SETS", "NamedSet", "TorchvisionSet", "find_named", "named_folder", "open_named"]
+__all__ = [
+    "NAMED_SETS",
+    "NamedSet",
+    "TorchvisionSet",
+    "find_named",
+    "marker_path",
+    "named_folder",
+    "open_named",
+    "torchvision_dataset",
+    "unfinished",
+]
 
 
 @dataclass(frozen=True)
@@ -95,10 +105,21 @@ def find_named(spec: DataSpec) -> Path | None:
     Looked up in each data root: `torchvision/NAME`, `NAME`, `name`, and the root itself, so
     that what torchvision downloaded earlier is found.
     """
-    marker = NAMED_SETS[spec.source].marker.format(split=spec.options.get("split", ""))
+    marker = marker_path(spec, Path())
     below = (f"torchvision/{spec.source}", spec.source, spec.source.lower(), "")
     places = (root / sub for root in data_roots() for sub in below)
-    return next((place for place in places if (place / marker).exists()), None)
+    flag = unfinished(spec).name
+    return next((p for p in places if (p / marker).exists() and not (p / flag).exists()), None)
+
+
+def unfinished(spec: DataSpec) -> Path:
+    """File that stands in the download folder until the set has arrived whole."""
+    return named_folder(spec.source) / f".unfinished-{_split(spec)}"
+
+
+def marker_path(spec: DataSpec, root: Path) -> Path:
+    """File or folder that is there once the set is."""
+    return root / NAMED_SETS[spec.source].marker.format(split=_split(spec))
 
 
 def open_named(spec: DataSpec) -> ImageSet:
@@ -187,9 +208,8 @@ class TorchvisionSet(ImageSet):
     def identity(self) -> str:
         """Hash of the split and of path, size and time of the files on disk."""
         parts = [self._spec.source, _split(self._spec), repr(self._spec.options.get("label_map"))]
-        marker = NAMED_SETS[self._spec.source].marker.format(split=_split(self._spec))
         digest = hashlib.sha256("\n".join(parts).encode())
-        for path in _files(self._root / marker):
+        for path in _files(marker_path(self._spec, self._root)):
             stat = os.stat(path)
             digest.update(os.fsencode(f"\n{path}\0{stat.st_size}\0{stat.st_mtime_ns}"))
         return digest.hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ood_core.data.files import scan_folder
+from ood_core.data.files import count_images
 from ood_core.data.named import NAMED_SETS, find_named, named_folder
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
@@ -88,15 +88,19 @@ def _file_status(spec: DataSpec) -> DataStatus:
         message = f"{spec.source!r} is not on disk. {_where(spec.source)} {obtain}".strip()
         return DataStatus(spec.name, False, message, "by hand", target)
     try:
-        count = len(scan_folder(found)) if spec.kind == "folder" else len(open_dataset(whole(spec)))
+        count = count_images(found) if spec.kind == "folder" else len(open_dataset(whole(spec)))
     except (DataError, OSError) as error:
         return DataStatus(spec.name, False, str(error), "by hand", str(found))
     expected = spec.options.get("count")
     if count == 0 or (expected is not None and count != expected):
         wanted = f"{expected:,}" if expected else "some"
-        message = f"{found} holds {count:,} images, expected {wanted}. {obtain}".strip()
+        message = f"{found} holds {_images(count)}, expected {wanted}. {obtain}".strip()
         return DataStatus(spec.name, False, message, "by hand", str(found))
-    return DataStatus(spec.name, True, f"{count:,} images.", "", str(found))
+    return DataStatus(spec.name, True, f"{_images(count)}.", "", str(found))
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _where(relative: str | Path) -> str:

@@ -134,7 +134,14 @@ def _source(table: Table, kind: str, given: str, beside: Path | None, strict: bo
     if kind == "folder":
         if not Path(source).is_dir():
             raise ConfigError(f"{table.where}: folder = {given!r} is a file, not a folder.")
-        if not holds_image(source):
+        try:
+            empty = not holds_image(source)
+        except OSError as error:
+            raise ConfigError(
+                f"{table.where}: {kind} = {given!r}: {error.filename!r} cannot be read "
+                f"({error.strerror})."
+            ) from error
+        if empty:
             raise ConfigError(
                 f"{table.where}: folder = {given!r} holds no images ({source}). Put image files "
                 "(JPEG, PNG, …) in it or in its subfolders."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ood_core.paths import data_roots
@@ -16,6 +17,7 @@ __all__ = [
     "class_folders",
     "holds_image",
     "is_image_name",
+    "iter_images",
     "resolve",
 ]
 
@@ -75,16 +77,40 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
+def iter_images(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Relative paths of all images below the folder, in no order.
+
+    Hidden files and folders are left out, and links that lead back to a folder above.
+
+    Raises
+    ------
+    OSError
+        When a folder cannot be read.
+    """
+    stack = [(os.fspath(folder), "")]
+    while stack:
+        path, prefix = stack.pop()
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    if not (entry.is_symlink() and _leads_back(entry.path)):
+                        stack.append((entry.path, f"{prefix}{entry.name}/"))
+                elif is_image_name(entry.name):
+                    yield prefix + entry.name
+
+
+def _leads_back(link: str) -> bool:
+    """Whether a link to a folder points at a folder that it lies in."""
+    inside = os.path.realpath(os.path.dirname(link))
+    target = os.path.realpath(link)
+    return inside == target or inside.startswith(os.path.join(target, ""))
+
+
 def holds_image(folder: str | os.PathLike[str]) -> bool:
     """Whether there is an image anywhere below the folder; stops at the first."""
-    subfolders = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                subfolders.append(entry.path)
-            elif is_image_name(entry.name):
-                return True
-    return any(holds_image(sub) for sub in subfolders)
+    return next(iter_images(folder), None) is not None
 
 
 def class_folders(folder: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -87,6 +87,15 @@ def test_missing_file_names_it(tmp_path: Path) -> None:
         decode_image(tmp_path / "gone.png")
 
 
+def test_a_file_too_large_for_an_image_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "film.png").write_bytes(b"x" * 100)
+    monkeypatch.setattr(decode_module, "_MAX_FILE_BYTES", 99)
+    with pytest.raises(BrokenImageError, match=r"film\.png: 100 bytes is too large for an image"):
+        decode_image(tmp_path / "film.png")
+
+
 def test_folder_named_like_an_image(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(BrokenImageError, match=r"folder\.png: cannot be read"):

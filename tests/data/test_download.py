@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import pickle
 import tarfile
 import threading
@@ -17,7 +18,13 @@ import torchvision.datasets
 from scipy.io import savemat
 
 from ood_core.data import dataset_status, download, open_dataset
-from ood_core.data.named import NAMED_SETS, NamedSet, find_named, named_folder
+from ood_core.data.named import (
+    NAMED_SETS,
+    NamedSet,
+    find_named,
+    named_folder,
+    torchvision_dataset,
+)
 from ood_core.errors import DataError, StoppedError
 from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import TORCHVISION_SETS
@@ -44,6 +51,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         start = int(given.removeprefix("bytes=").removesuffix("-")) if given else 0
+        if start >= len(data):
+            self.send_error(416)
+            return
         self.send_response(206 if given else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
@@ -192,6 +202,51 @@ def test_torchvisions_own_function_is_put_back(svhn: bytes) -> None:
     before = utils._urlretrieve
     download(SVHN)
     assert utils._urlretrieve is before
+
+
+def test_a_download_killed_while_unpacking_is_not_taken_for_whole(
+    server: Server, svhn: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = named_folder("SVHN") / "test_32x32.mat"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
+    (half.parent / ".unfinished-test").touch()
+    assert find_named(SVHN) is None
+    download(SVHN)
+    assert half.read_bytes() == svhn
+
+
+def test_a_part_that_cannot_be_continued_is_fetched_anew(server: Server, svhn: bytes) -> None:
+    part = named_folder("SVHN") / "test_32x32.mat.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(svhn + b"too much")
+    download(SVHN)
+    assert (part.parent / "test_32x32.mat").read_bytes() == svhn
+
+
+def test_two_downloads_at_once(svhn: bytes) -> None:
+    from filelock import FileLock
+
+    named_folder("SVHN").mkdir(parents=True)
+    with (
+        FileLock(named_folder("SVHN") / ".lock"),
+        pytest.raises(DataError, match="SVHN is being downloaded already"),
+    ):
+        download(SVHN)
+
+
+@pytest.mark.parametrize("name", NAMED_SETS)
+def test_torchvision_takes_the_arguments_it_is_given(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cls = getattr(torchvision.datasets, name)
+    signature, taken = inspect.signature(cls.__init__), []
+    monkeypatch.setattr(
+        torchvision.datasets, name, lambda *a, **k: taken.append(signature.bind(None, *a, **k))
+    )
+    for split in TORCHVISION_SETS[name]:
+        torchvision_dataset(DataSpec("x", "torchvision", name, {"split": split}), tmp_path)
+    assert len(taken) == len(TORCHVISION_SETS[name])
 
 
 def test_other_kinds_cannot_be_downloaded() -> None:

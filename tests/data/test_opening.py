@@ -81,6 +81,17 @@ def test_a_link_that_leads_back_is_not_followed(make_images: Make) -> None:
     assert folder(root).ids == ("a/1.png", "b/2.png")
 
 
+def test_a_folder_that_cannot_be_read(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_images("a/1.png", "b/2.png")
+
+    def refused(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("ood_core.experiments.sources.os.scandir", refused)
+    with pytest.raises(DataError, match=r"images' cannot be read \(Permission denied\)"):
+        folder(root)
+
+
 def test_ood_sets_need_no_labels_and_mix_depths(make_images: Make) -> None:
     images = folder(make_images("x/1.png", "2.png"), role="ood")
     assert len(images) == 2

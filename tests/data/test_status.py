@@ -72,6 +72,13 @@ def test_counts_are_checked_on_arrival(make_images: Callable[..., Path]) -> None
     assert dataset_status(whole).message == "3 images."
 
 
+def test_a_new_image_is_counted(make_images: Callable[..., Path]) -> None:
+    spec = DataSpec("x", "folder", str(make_images("a/1.png")))
+    assert dataset_status(spec).message == "1 image."
+    make_images("a/2.png", "b/3.png")
+    assert dataset_status(spec).message == "3 images."
+
+
 def test_an_empty_folder_is_not_ready(tmp_path: Path) -> None:
     status = dataset_status(DataSpec("x", "folder", str(tmp_path)))
     assert not status.ready
