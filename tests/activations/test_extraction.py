@@ -16,7 +16,7 @@ from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
 from ood_core.experiments import Experiment
-from ood_core.models import capture, load_model, to_positions
+from ood_core.models import load_model, to_positions
 from ood_core.progress import Progress
 
 
@@ -27,7 +27,10 @@ def slow_oracle(exp: Experiment, name: str) -> dict[str, np.ndarray]:
     source = open_dataset(exp.sets[name])
     maps: dict[str, list[np.ndarray]] = {}
     for number in range(len(source)):
-        with capture(loaded) as raw, torch.inference_mode():
+        with (
+            captured(loaded, loaded.layers, lambda tensor, _: tensor.clone()) as raw,
+            torch.inference_mode(),
+        ):
             logits = loaded.module(torch.from_numpy(transform(source.load(number))[None]))
             for layer in loaded.layers:
                 units = to_positions(raw[layer.name], layer).double().numpy()
