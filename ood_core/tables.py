@@ -112,13 +112,15 @@ def _cells(
 ) -> tuple[list[str], list[list[str]]]:
     """Header and rows of text; `bold` marks the best AUROC and the best FPR95 of each set.
 
-    A column of parameters or layers is left out where it would say the same in every row.
+    Layers are left out where they are all the same, parameters where detector and layer already
+    tell the rows apart (results.csv has them).
     """
-    columns = {
-        name: [escape(v) for v in board[name]]
-        for name in KEYS
-        if name == "detector" or board[name].nunique() > 1
-    }
+    telling = ["detector"]
+    if board["layer"].nunique() > 1:
+        telling.append("layer")
+    if board.duplicated(telling).any():
+        telling.append("params")
+    columns = {name: [escape(v) for v in board[name]] for name in telling}
     for name in (c.removesuffix(" auroc") for c in board.columns if c.endswith(" auroc")):
         areas = _percent(board[f"{name} auroc"], max, bold)
         rates = _percent(board[f"{name} fpr95"], min, bold)
