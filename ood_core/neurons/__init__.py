@@ -1,0 +1,46 @@
+"""Neurons of the penultimate layer: who they speak for, what LINe keeps, life without them."""
+
+from ood_core.neurons.ablation import (
+    accuracy_effect,
+    drop_neurons,
+    drop_set,
+    dropping_effect,
+    rates,
+    top_neurons,
+)
+from ood_core.neurons.activity import (
+    NeuronDrill,
+    drill,
+    mean_activations,
+    neuron_column,
+    top_images,
+)
+from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_view
+from ood_core.neurons.line_lab import LineLab, LineResult
+from ood_core.neurons.ordering import ORDERS, Order, seriate
+from ood_core.neurons.receipt import ImageReceipt, image_contributions, image_receipt
+
+__all__ = [
+    "CELLS",
+    "ORDERS",
+    "ContributionView",
+    "ImageReceipt",
+    "LineLab",
+    "LineResult",
+    "NeuronDrill",
+    "Order",
+    "accuracy_effect",
+    "contribution_view",
+    "drill",
+    "drop_neurons",
+    "drop_set",
+    "dropping_effect",
+    "image_contributions",
+    "image_receipt",
+    "mean_activations",
+    "neuron_column",
+    "rates",
+    "seriate",
+    "top_images",
+    "top_neurons",
+]

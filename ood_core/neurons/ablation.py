@@ -1,0 +1,133 @@
+"""What happens without some neurons: scores, rates and accuracy with their activation at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ood_core import metrics
+from ood_core.activations import PENULTIMATE, Activations, LayerRecord
+from ood_core.detectors.base import Detector
+from ood_core.errors import DataError
+from ood_core.models import ClassifierHead
+from ood_core.ranking import Scores
+
+__all__ = ["accuracy_effect", "drop_neurons", "drop_set", "dropping_effect", "rates", "top_neurons"]
+
+
+def top_neurons(contrib: np.ndarray, klass: int, k: int) -> np.ndarray:
+    """Numbers of the k neurons that contribute most to a class, strongest first.
+
+    Raises
+    ------
+    DataError
+        When the class does not exist or k is not between 0 and d.
+    """
+    c, d = contrib.shape
+    if not 0 <= klass < c:
+        raise DataError(f"class {klass} does not exist: there are classes 0 to {c - 1}.")
+    if not 0 <= k <= d:
+        raise DataError(f"number of neurons must be between 0 and {d}, got {k}.")
+    return np.argsort(-contrib[klass], kind="stable")[:k]
+
+
+def drop_set(neurons: Sequence[int] | np.ndarray, d: int, keep: bool = False) -> np.ndarray:
+    """Neurons to set to zero: the given ones, or with `keep` all others. Sorted, no repeats."""
+    chosen = np.unique(np.asarray(neurons, dtype=np.int64))
+    if len(chosen) and (chosen[0] < 0 or chosen[-1] >= d):
+        raise DataError(f"neurons must be numbers from 0 to {d - 1}, got {chosen[0]}-{chosen[-1]}.")
+    return np.setdiff1d(np.arange(d), chosen) if keep else chosen
+
+
+def drop_neurons(acts: Activations, head: ClassifierHead, drop: np.ndarray) -> Activations:
+    """Activations of a network whose penultimate neurons `drop` always give 0.
+
+        h'_j = 0 for j in drop,   z' = h' Wᵀ + b
+
+    Zero is the baseline of the contributions too. Only the penultimate layer is kept, because
+    the layers before it do not change.
+    """
+    features = np.array(acts.features)
+    features[:, drop] = 0
+    if acts.logits is None:
+        logits = head.logits(features)
+    else:
+        gone = np.asarray(acts.features[:, drop], np.float64) @ head.weight[:, drop].T
+        logits = np.asarray(acts.logits, np.float64) - gone
+    record = LayerRecord.from_vectors(features)
+    return Activations(
+        {PENULTIMATE: record}, logits=logits, labels=acts.labels, ids=acts.ids, name=acts.name
+    )
+
+
+def rates(scores: Mapping[str, Scores], id_set: str, ood_sets: Sequence[str]) -> pd.DataFrame:
+    """AUROC and FPR95 (ID positive) of one score: columns `ood_set, auroc, fpr95`."""
+    inside = scores[id_set]
+    rows = [
+        (name, metrics.auroc(inside, scores[name]), metrics.fpr_at_tpr(inside, scores[name], 0.95))
+        for name in ood_sets
+    ]
+    return pd.DataFrame(rows, columns=["ood_set", "auroc", "fpr95"])
+
+
+def dropping_effect(
+    acts: Mapping[str, Activations],
+    id_set: str,
+    ood_sets: Sequence[str],
+    head: ClassifierHead,
+    detectors: Mapping[str, Detector],
+    drop: np.ndarray,
+) -> pd.DataFrame:
+    """AUROC and FPR95 of fitted detectors with and without some penultimate neurons.
+
+    The detectors stay as they were fitted: it is the network that loses the neurons, at test
+    time.
+
+    Returns
+    -------
+    data frame with columns `detector, ood_set, auroc_before, auroc, fpr95_before, fpr95`.
+    """
+    names = [id_set, *ood_sets]
+    without = {name: drop_neurons(acts[name], head, drop) for name in names}
+    frames = []
+    for label, detector in detectors.items():
+        before = rates({n: detector.score_samples(acts[n]) for n in names}, id_set, ood_sets)
+        after = rates({n: detector.score_samples(without[n]) for n in names}, id_set, ood_sets)
+        frame = before.rename(columns={"auroc": "auroc_before", "fpr95": "fpr95_before"})
+        frame = frame.assign(detector=label, auroc=after["auroc"], fpr95=after["fpr95"])
+        frames.append(frame)
+    columns = ["detector", "ood_set", "auroc_before", "auroc", "fpr95_before", "fpr95"]
+    return pd.concat(frames, ignore_index=True)[columns]
+
+
+def accuracy_effect(acts: Activations, head: ClassifierHead, drop: np.ndarray) -> pd.DataFrame:
+    """Share of images of each class that the head classifies right, with and without neurons.
+
+    Returns
+    -------
+    data frame with columns `class, n, before, after`; classes without images are left out.
+
+    Raises
+    ------
+    DataError
+        When the images have no labels.
+    """
+    if acts.labels is None or (acts.labels < 0).all():
+        raise DataError(f"accuracy needs labels, and {acts.name!r} has none.")
+    known = np.flatnonzero(acts.labels >= 0)
+    labels = acts.labels[known]
+    logits = head.logits(acts.features) if acts.logits is None else acts.logits
+    before = _right(logits[known], labels)
+    after = _right(np.asarray(drop_neurons(acts, head, drop).logits)[known], labels)
+    count = np.bincount(labels, minlength=head.n_classes)
+    frame = pd.DataFrame({"class": list(head.names), "n": count})
+    for column, right in (("before", before), ("after", after)):
+        hits = np.bincount(labels, right, head.n_classes)
+        frame[column] = np.divide(hits, count, out=np.zeros(len(count)), where=count > 0)
+    return frame[frame["n"] > 0].reset_index(drop=True)
+
+
+def _right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.asarray(logits.argmax(1) == labels, np.float64)

@@ -1,0 +1,107 @@
+"""One image before and after LINe: which neurons survive, which are clipped, what the logits do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ood_core.detectors.line import Line
+from ood_core.errors import DataError
+from ood_core.models import ClassifierHead
+
+__all__ = ["ImageReceipt", "image_contributions", "image_receipt"]
+
+
+def image_contributions(
+    features: np.ndarray, head: ClassifierHead, klass: int | None = None
+) -> np.ndarray:
+    """Contribution of each penultimate neuron of one image to a class: `W[c] ⊙ h`, shape (d,).
+
+    They add up to the logit without its bias. `klass=None` takes the predicted class.
+    """
+    h = _one_row(features, head)
+    c = int(head.logits(h[None])[0].argmax()) if klass is None else klass
+    return np.asarray(head.weight[c] * h)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageReceipt:
+    """What LINe does to one image, neuron by neuron.
+
+    Attributes
+    ----------
+    predicted : class of the plain logits.
+    routed : class whose masks LINe uses: argmax of the logits of the clipped features.
+    energy, line : log-sum-exp of the logits before and after; higher = more ID.
+    neurons : one row per neuron, columns `neuron, activation, clipped_to, clipped, kept,
+        weights_kept, before, after`; `weights_kept` counts classes whose weight survives,
+        `before` and `after` are contributions to the logit of `routed`.
+    logits : one row per class, columns `class, before, clipped, after`.
+    """
+
+    predicted: int
+    routed: int
+    energy: float
+    line: float
+    neurons: pd.DataFrame
+    logits: pd.DataFrame
+
+
+def image_receipt(line: Line, head: ClassifierHead, features: np.ndarray) -> ImageReceipt:
+    """Take LINe's score of one image apart.
+
+        hc = min(h, δ),   c = argmax(hc Wᵀ + b),   z' = (hc ⊙ ma) (W ⊙ mw)ᵀ + b
+
+    Parameters
+    ----------
+    line : fitted LINe.
+    head : the head that it was fitted with.
+    features : (d,) penultimate features of the image.
+
+    Raises
+    ------
+    DataError
+        When the image has another number of features.
+    """
+    h = _one_row(features, head)
+    clipped = np.minimum(h, line.clip)
+    plain, cut = head.logits(h[None])[0], head.logits(clipped[None])[0]
+    c = int(cut.argmax())
+    units, weights = line.masks(c)
+    routed = head.weight * weights * np.where(units, clipped, 0.0)
+    after = routed.sum(1) + head.bias
+    neurons = pd.DataFrame(
+        {
+            "neuron": np.arange(len(h)),
+            "activation": h,
+            "clipped_to": clipped,
+            "clipped": h > line.clip,
+            "kept": np.asarray(units, bool),
+            "weights_kept": np.asarray(weights, bool).sum(0),
+            "before": head.weight[c] * h,
+            "after": routed[c],
+        }
+    )
+    logits = pd.DataFrame({"class": list(head.names), "before": plain, "clipped": cut})
+    return ImageReceipt(
+        predicted=int(plain.argmax()),
+        routed=c,
+        energy=_lse(plain),
+        line=_lse(after),
+        neurons=neurons,
+        logits=logits.assign(after=after),
+    )
+
+
+def _one_row(features: np.ndarray, head: ClassifierHead) -> np.ndarray:
+    h = np.asarray(features, np.float64)
+    if h.shape != (head.n_features,):
+        raise DataError(f"one image has {head.n_features} features, got an array {h.shape}.")
+    return h
+
+
+def _lse(logits: np.ndarray) -> float:
+    top = logits.max()
+    return float(top + np.log(np.exp(logits - top).sum()))
