@@ -217,6 +217,26 @@ def test_download_says_how_to_get_what_it_cannot_fetch(capsys, tmp_path, monkeyp
     assert "Did you mean 'photos'" in err
 
 
+def test_check_detector_reports_each_check(capsys, monkeypatch):
+    from ood_core.detectors.contract import CheckResult
+
+    status, out, err = run(capsys, "check-detector", "nan")
+    assert status == 0, out
+    assert {line.split()[0] for line in out.splitlines()} == {"holds"}
+    assert re.fullmatch(r"nan: (\d+) of \1 checks hold\.\n", err)
+    broken = [CheckResult("is right", True), CheckResult("is quick", False, "took an hour")]
+    monkeypatch.setattr("ood_core.detectors.contract.check_detector", lambda name: broken)
+    status, out, err = run(capsys, "check-detector", "mine")
+    assert (status, out) == (1, "holds  is right\nFAILS  is quick: took an hour\n")
+    assert err == "mine: 1 of 2 checks hold.\n"
+    _, out, _ = run(capsys, "check-detector", "mine", "--json")
+    assert json.loads(out.splitlines()[1]) == {
+        "detector": "mine", "check": "is quick", "passed": False, "message": "took an hour",
+    }  # fmt: skip
+    monkeypatch.undo()
+    assert run(capsys, "check-detector", "nam")[0] == 2
+
+
 def test_ctrl_c_keeps_finished_detectors(known, capsys, tmp_path, monkeypatch):
     from ood_core import scoring
 
