@@ -19,7 +19,7 @@ class Toy:
     """Fit set, another fit set, ID test set (one all-zero row), OOD set and head.
 
     Four classes, 24 features after a ReLU. Known images excite the six units of their class;
-    unknown ones excite any nine units, and more weakly.
+    unknown ones excite any ten units, unevenly.
     """
 
     head: ClassifierHead
@@ -49,7 +49,8 @@ class Toy:
             labels = np.arange(n) % c
             return images(1.5 * groups[labels], name, labels)
 
-        strange = 0.7 * rng.permuted(np.tile(np.arange(d) < 9, (80, 1)), axis=1)
+        excited = rng.permuted(np.tile(np.arange(d) < 10, (80, 1)), axis=1)
+        strange = excited * rng.exponential(0.6, (80, d))
         return cls(
             head,
             fit=known(400, "toy-fit"),
