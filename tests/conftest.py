@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from ood_core.activations import PENULTIMATE, Activations
 from ood_core.models import ClassifierHead
@@ -40,3 +45,20 @@ def acts_set() -> FakeSet:
         )
 
     return FakeSet({name: make(name) for name in sizes}, ClassifierHead(weight))
+
+
+@pytest.fixture(scope="session")
+def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which `digits` is prepared: trained once per run, shared by parallel workers."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if run else base) / f"digits-home-{run}"
+    home.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "ood_core", "extract", "digits", "--quiet"]
+    with FileLock(home / "lock"):
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[1], env=os.environ | {"OOD_LENS_HOME": str(home)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return home
