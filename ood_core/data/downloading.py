@@ -19,11 +19,12 @@ from ood_core.data.named import (
     find_named,
     marker_path,
     named_folder,
-    torchvision_dataset,
+    named_split,
     unfinished,
 )
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
+from ood_core.data.torchvision_set import torchvision_dataset
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 from ood_core.progress import Meter, ProgressCallback, StopCheck
@@ -178,7 +179,7 @@ def _check_space(folder: Path, needed: int, name: str) -> None:
 
 def _check_count(spec: DataSpec) -> None:
     found = len(open_dataset(whole(spec)))
-    expected = NAMED_SETS[spec.source].images.get(str(spec.options.get("split")))
+    expected = NAMED_SETS[spec.source].images.get(named_split(spec))
     if expected is not None and found != expected:
         raise DataError(
             f"{spec.source} arrived with {found:,} images, expected {expected:,}. Remove "

@@ -13,8 +13,8 @@ from ood_core.data.files import FileSet, scan_folder
 from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import RawLabels, folder_labels, number_labels
 from ood_core.data.lists import find_root, read_image_list, read_manifest
-from ood_core.data.named import open_named
 from ood_core.data.subsets import SubsetView, choose
+from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 from ood_core.paths import find_data

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ood_core.data.files import count_images
-from ood_core.data.named import NAMED_SETS, find_named, named_folder
+from ood_core.data.named import NAMED_SETS, find_named, named_folder, named_split
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
 from ood_core.errors import DataError
@@ -68,7 +68,7 @@ def dataset_status(spec: DataSpec) -> DataStatus:
 
 
 def _torchvision_status(spec: DataSpec) -> DataStatus:
-    known, split = NAMED_SETS[spec.source], str(spec.options.get("split"))
+    known, split = NAMED_SETS[spec.source], named_split(spec)
     root = find_named(spec)
     if root is not None:
         count = known.images.get(split, 0)

@@ -22,9 +22,10 @@ from ood_core.data.named import (
     NAMED_SETS,
     NamedSet,
     find_named,
+    marker_path,
     named_folder,
-    torchvision_dataset,
 )
+from ood_core.data.torchvision_set import torchvision_dataset
 from ood_core.errors import DataError, StoppedError
 from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import TORCHVISION_SETS
@@ -104,7 +105,10 @@ def test_every_named_set_exists_in_torchvision_with_its_splits() -> None:
     for name, known in NAMED_SETS.items():
         assert hasattr(torchvision.datasets, name)
         assert set(TORCHVISION_SETS[name]) <= set(known.images), name
-        assert all(known.size(split) > 0 for split in TORCHVISION_SETS[name])
+        for split in TORCHVISION_SETS[name]:
+            assert known.size(split) > 0
+            spec = DataSpec("x", "torchvision", name, {"split": split})
+            assert marker_path(spec, Path("root")) != Path("root")
 
 
 def test_opening_downloads_nothing_and_says_what_to_run(server: Server, svhn: bytes) -> None:
@@ -210,7 +214,7 @@ def test_a_download_killed_while_unpacking_is_not_taken_for_whole(
     half = named_folder("SVHN") / "test_32x32.mat"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
-    (half.parent / ".unfinished-test").touch()
+    (half.parent / ".unfinished-test_32x32.mat").touch()
     assert find_named(SVHN) is None
     download(SVHN)
     assert half.read_bytes() == svhn

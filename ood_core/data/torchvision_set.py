@@ -1,0 +1,133 @@
+"""Torchvision's data sets as image sets. Torchvision is imported when images are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ood_core.data.files import FileSet, scan_folder
+from ood_core.data.image_set import BrokenImageError, ImageSet
+from ood_core.data.labels import number_labels
+from ood_core.data.named import NAMED_SETS, find_named, marker_path, named_split
+from ood_core.errors import DataError
+from ood_core.experiments import DataSpec
+
+__all__ = ["TorchvisionSet", "open_named", "torchvision_dataset"]
+
+
+def open_named(spec: DataSpec) -> ImageSet:
+    """Open a torchvision data set that is on disk.
+
+    Raises
+    ------
+    DataError
+        When it is not on disk, with what to run.
+    """
+    root = find_named(spec)
+    if root is None:
+        size = NAMED_SETS[spec.source].size(named_split(spec))
+        raise DataError(
+            f"data set {spec.name!r}: torchvision's {spec.source} is not on disk (about "
+            f"{size:,} MB). Nothing is downloaded unasked: "
+            "run `python -m ood_core download EXPERIMENT`, or press Download on the overview page."
+        )
+    if spec.source == "DTD" and named_split(spec) == "all":
+        folder = marker_path(spec, root)
+        return FileSet(spec.name, folder, scan_folder(folder))
+    return TorchvisionSet(spec, root)
+
+
+def torchvision_dataset(spec: DataSpec, root: Path, *, download: bool = False) -> Any:
+    """Torchvision's own data set object."""
+    import torchvision.datasets
+
+    known = NAMED_SETS[spec.source]
+    split = "train" if named_split(spec) == "all" else named_split(spec)
+    arguments = dict(known.arguments)
+    if known.by_train:
+        arguments["train"] = split == "train"
+    elif spec.source != "EuroSAT":
+        arguments["split"] = split
+    return getattr(torchvision.datasets, spec.source)(str(root), download=download, **arguments)
+
+
+class TorchvisionSet(ImageSet):
+    """A torchvision data set; its arrays are read at first use."""
+
+    def __init__(self, spec: DataSpec, root: Path) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._root = root
+
+    @cached_property
+    def _data(self) -> Any:
+        try:
+            return torchvision_dataset(self._spec, self._root)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise DataError(
+                f"data set {self.name!r}: torchvision cannot read {self._spec.source} in "
+                f"{str(self._root)!r} ({error}). Remove the folder and download it again."
+            ) from error
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """`NAME/split/number`."""
+        prefix = f"{self._spec.source}/{named_split(self._spec)}"
+        return tuple(f"{prefix}/{i:06d}" for i in range(len(self._data)))
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """Torchvision's class numbers; None for an OOD set."""
+        return number_labels(self.raw_labels, self._spec, self.ids)[0]
+
+    @property
+    def raw_labels(self) -> list[str | int] | None:
+        """Class numbers whatever the set is used for."""
+        for attribute in ("targets", "labels", "_labels"):
+            found = getattr(self._data, attribute, None)
+            if found is not None:
+                return [int(label) for label in found]
+        samples = getattr(self._data, "_samples", None)
+        return None if samples is None else [int(label) for _, label in samples]
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The classifier's class names, else torchvision's."""
+        if self._spec.options.get("role") == "ood":
+            return None
+        names = self._spec.options.get("class_names") or getattr(self._data, "classes", None)
+        return tuple(names) if names else None
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of the split and of path, size and time of the files on disk."""
+        parts = [
+            self._spec.source,
+            named_split(self._spec),
+            repr(self._spec.options.get("label_map")),
+        ]
+        digest = hashlib.sha256("\n".join(parts).encode())
+        for path in _files(marker_path(self._spec, self._root)):
+            stat = os.stat(path)
+            digest.update(os.fsencode(f"\n{path}\0{stat.st_size}\0{stat.st_mtime_ns}"))
+        return digest.hexdigest()
+
+    def load(self, index: int) -> Image.Image:
+        """Image as torchvision gives it, mode L or RGB."""
+        try:
+            image: Image.Image = self._data[index][0]
+        except (OSError, ValueError, SyntaxError) as error:
+            raise BrokenImageError(f"{self.ids[index]}: the image is damaged ({error}).") from error
+        return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _files(path: Path) -> list[str]:
+    if path.is_file():
+        return [str(path)]
+    return sorted(os.path.join(folder, f) for folder, _, files in os.walk(path) for f in files)
