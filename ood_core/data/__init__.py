@@ -12,7 +12,7 @@ from ood_core.data.status import (
     experiment_status,
 )
 from ood_core.data.transform import Transform
-from ood_core.data.uploads import Upload, read_uploads
+from ood_core.data.uploads import Upload, read_folder, read_uploads
 
 __all__ = [
     "DIGITS_SOURCES",
@@ -27,6 +27,7 @@ __all__ = [
     "download",
     "experiment_status",
     "open_dataset",
+    "read_folder",
     "read_uploads",
     "thumbnail_bytes",
     "thumbnail_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
@@ -13,7 +14,7 @@ from ood_core.data.decode import decode_image
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
 
-__all__ = ["MAX_UPLOADED", "Upload", "read_uploads"]
+__all__ = ["MAX_UPLOADED", "Upload", "read_folder", "read_uploads"]
 
 MAX_UPLOADED = 1000
 """Most images taken from one zip: each is held in memory. Larger sets belong in a folder."""
@@ -41,6 +42,37 @@ def read_uploads(files: Iterable[tuple[str, bytes]]) -> list[Upload]:
     A broken file never stops the others: it is returned with the reason.
     """
     return [upload for name, data in files for upload in _read(name, data)]
+
+
+def read_folder(folder: str) -> list[Upload]:
+    """Decode the images below a folder of this machine, in order of name, `MAX_UPLOADED` at most.
+
+    Raises
+    ------
+    DataError
+        When there is no such folder, or it holds no images.
+    """
+    from ood_core.experiments.sources import is_image_name
+
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{folder}: there is no such folder on the machine that runs OOD Lens.")
+    files = sorted(p for p in root.rglob("*") if p.is_file() and is_image_name(p.name))
+    if not files:
+        raise DataError(f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …).")
+    found = [_from_file(p, str(p.relative_to(root))) for p in files[:MAX_UPLOADED]]
+    if len(files) > MAX_UPLOADED:
+        rest = len(files) - MAX_UPLOADED
+        text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
+        found.append(Upload(folder, error=text))
+    return found
+
+
+def _from_file(path: Path, name: str) -> Upload:
+    try:
+        return Upload(name, decode_image(path))
+    except BrokenImageError as error:
+        return Upload(name, error=str(error))
 
 
 def _read(name: str, data: bytes) -> Iterator[Upload]:

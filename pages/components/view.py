@@ -80,6 +80,19 @@ class View:
             st.stop()
         return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets})
 
+    def every_detector(self) -> dict[str, Any]:
+        """`ScoreSet` of each detector that can run here, with its parameters here."""
+        found = {}
+        for name in cache.detector_titles():
+            params = (
+                self.params if name == self.detector else detector_params(self.experiment, name)
+            )
+            try:
+                found[name] = self._all_scores(name, params, self.layer)
+            except OODLensError:
+                continue  # the Detectors page says why it cannot run here
+        return found
+
     def _all_scores(self, name: str, params: Mapping[str, Any], layer: str) -> Any:
         from ood_core import scoring
 

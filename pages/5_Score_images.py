@@ -1,0 +1,65 @@
+"""Score images: is it in-distribution, by how much, and why does the detector think so?"""
+
+import streamlit as st
+
+from ood_core import receipts, thresholds
+from ood_core.activations import embed
+from ood_core.errors import OODLensError
+from ood_core.plots.distributions import histogram
+from pages.components import cache, figures, frame, intake, receipt
+
+view = frame.open_page("Score images", "Is my image in-distribution, and what makes it so?")
+uploads, digest = intake.collect(view)
+for upload in uploads:
+    if upload.error:
+        st.warning(upload.error, icon=":material/broken_image:")
+images = {u.name: u.image for u in uploads if u.image is not None}
+if not images:
+    st.info(
+        "Upload images, paste one, or take examples: each gets a verdict, its place among the ID "
+        "images, and a receipt that says which neurons decided.",
+        icon=":material/image_search:",
+    )
+    st.stop()
+
+
+def activations() -> object:
+    """Forward pass of the new images, once."""
+    return embed(view.experiment, list(images.values()), list(images))
+
+
+try:
+    with st.spinner("Running the images through the classifier …"):
+        acts = cache.once(("embed", view.fingerprint, digest, tuple(images)), activations)
+except OODLensError as error:
+    st.error(str(error), icon=":material/error:")
+    st.stop()
+
+scores = view.scores()
+accepted = st.slider(
+    "ID images accepted, %", 80.0, 99.9, 95.0, 0.1, key="upload_tpr",
+    help="Each detector's threshold accepts this share of the ID test set.",
+)  # fmt: skip
+tpr = accepted / 100
+point = thresholds.at_tpr(scores.sample(), tpr=tpr)
+verdicts = receipts.judge(view.every_detector().values(), acts, tpr=tpr)
+table = receipts.wide(verdicts, receipts.predictions(acts, view.class_names), view.detector)
+rejected = int((~table["is_id"]).sum())
+st.markdown(
+    f"**{len(table) - rejected} accepted as ID, {rejected} rejected as OOD** by "
+    f"{cache.detector_titles()[view.detector]} at threshold {point.threshold:.5g}"
+)
+chosen = receipt.results(table, images, cache.detector_titles())
+markers = dict(zip(table["image"], table["score"], strict=True))
+reference = histogram(
+    scores.summary(), {n: scores.summary(n) for n in view.ood_sets},
+    threshold=point.threshold, markers=markers, colours={n: view.colour(n) for n in view.ood_sets},
+    score_name=f"{cache.detector_titles()[view.detector]} score",
+)  # fmt: skip
+figures.show(reference, "upload_histogram", data=table, name="scores", height=300)
+
+st.subheader(f"Receipt: {chosen}")
+place = list(acts.ids).index(chosen)
+receipt.draw(view, acts, place, images[chosen], verdicts, scores)
+
+receipt.downloads(view, table, verdicts, tpr)

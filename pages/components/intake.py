@@ -1,0 +1,145 @@
+"""Where new images come from: files and zips, the clipboard, a camera, a folder, examples.
+
+What was taken in is kept in the session, so leaving the page and coming back loses nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from pages.components import cache
+from pages.components.view import View
+
+__all__ = ["collect"]
+
+_TAKEN = "_taken"
+_PASTE_JS = """
+export default function ({ parentElement, setTriggerValue }) {
+  const box = parentElement.querySelector("div");
+  const read = (event) => {
+    for (const item of event.clipboardData?.items ?? []) {
+      if (!item.type.startsWith("image/")) continue;
+      const reader = new FileReader();
+      reader.onload = () => setTriggerValue("pasted", reader.result);
+      reader.readAsDataURL(item.getAsFile());
+      event.preventDefault();
+      box.textContent = "Image pasted.";
+      return;
+    }
+  };
+  document.addEventListener("paste", read);
+  return () => document.removeEventListener("paste", read);
+}
+"""
+_PASTE_CSS = """
+div { border: 1px dashed var(--st-border-color); border-radius: 4px; padding: 0.7rem;
+  text-align: center; color: var(--st-text-color); opacity: 0.75; font: 14px var(--st-font); }
+"""
+_PASTE = st.components.v2.component(
+    "ood_lens_paste",
+    html="<div tabindex='0' role='note'>Copy an image, then press Ctrl+V or ⌘V on this page.</div>",
+    css=_PASTE_CSS,
+    js=_PASTE_JS,
+)
+
+
+def collect(view: View) -> tuple[list[Any], str]:
+    """Draw the sources and return the images taken in, with a digest that identifies them."""
+    taken = st.session_state.setdefault(_TAKEN, {})
+    files, paste, camera, folder, examples = st.tabs(
+        ["Files or zip", "Clipboard", "Camera", "Folder", "Examples"]
+    )
+    with files:
+        given = st.file_uploader(
+            "Images to score",
+            accept_multiple_files=True,
+            key="upload",
+            help="PNG, JPEG, WebP, GIF, BMP, TIFF, or a zip of them. They stay on this machine.",
+        )
+        if given:
+            taken["files"] = [(f.name, f.getvalue()) for f in given]
+    with paste:
+        result = _PASTE(key="paste", on_pasted_change=_ignore)
+        if result.get("pasted"):
+            _add_pasted(taken, str(result["pasted"]))
+    with camera:
+        if st.toggle("Use the camera", key="camera_on"):
+            shot = st.camera_input("Photograph", key="camera", label_visibility="collapsed")
+            if shot is not None:
+                taken["camera"] = [("camera.jpg", shot.getvalue())]
+    with folder:
+        path = st.text_input("Folder on this machine", key="upload_folder", placeholder="/data/new")
+        if path:
+            taken["folder"] = path
+        else:
+            taken.pop("folder", None)
+    with examples:
+        _examples(view, taken)
+    return _read(view, taken)
+
+
+def _ignore() -> None:
+    """The paste component's value is read after the run."""
+
+
+def _add_pasted(taken: dict[str, Any], uri: str) -> None:
+    try:
+        data = base64.b64decode(uri.partition(",")[2], validate=True)
+    except (binascii.Error, ValueError):
+        st.warning("The clipboard held no image that can be read.")
+        return
+    pasted = taken.setdefault("paste", [])
+    if all(data != known for _, known in pasted):
+        pasted.append((f"pasted-{len(pasted) + 1}.png", data))
+
+
+def _examples(view: View, taken: dict[str, Any]) -> None:
+    st.caption("Two images of the ID test set and one of each chosen OOD set, as if uploaded.")
+    left, right = st.columns(2)
+    if left.button("Take examples", key="take_examples", icon=":material/photo_library:"):
+        taken["examples"] = [(view.experiment.test_set, 0), (view.experiment.test_set, 1)]
+        taken["examples"] += [(name, 0) for name in view.ood_sets]
+    if right.button("Clear all images", key="clear_uploads", icon=":material/clear_all:"):
+        taken.clear()
+
+
+def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
+    from ood_core.data import Upload, read_folder, read_uploads
+
+    raw = [pair for kind in ("files", "paste", "camera") for pair in taken.get(kind, ())]
+    digest = hashlib.sha256(repr((taken.get("folder"), taken.get("examples"))).encode())
+    for name, data in raw:
+        digest.update(name.encode() + hashlib.sha256(data).digest())
+    key = digest.hexdigest()[:16]
+    uploads = list(cache.once(("uploads", key), lambda: read_uploads(raw))) if raw else []
+    if taken.get("folder"):
+        try:
+            uploads += read_folder(taken["folder"])
+        except OODLensError as error:
+            st.error(str(error), icon=":material/folder_off:")
+    for name, index in taken.get("examples", ()):
+        if name in view.experiment.sets:
+            spec = view.experiment.sets[name]
+            image = cache.image_set(repr(spec), spec).load(index)
+            uploads.append(Upload(f"{name}-{index}", image))
+    return _distinct(uploads), key
+
+
+def _distinct(uploads: list[Any]) -> list[Any]:
+    """Names made unique: two files may share one."""
+    import dataclasses
+
+    seen: dict[str, int] = {}
+    out = []
+    for upload in uploads:
+        seen[upload.name] = seen.get(upload.name, 0) + 1
+        again = seen[upload.name]
+        name = upload.name if again == 1 else f"{upload.name} ({again})"
+        out.append(dataclasses.replace(upload, name=name))
+    return out
