@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from ood_core.experiments import Experiment, Preprocessing
     from ood_core.models import ClassifierHead, LayerInfo
 
-__all__ = ["ActivationSet", "chosen_layers", "chosen_sets", "open_stored", "prepared", "set_key"]
+__all__ = [
+    "ActivationSet",
+    "chosen_layers",
+    "chosen_sets",
+    "open_stored",
+    "prepared",
+    "set_key",
+    "set_keys",
+    "stored_manifest",
+]
 
 
 class ActivationSet(Mapping[str, StoredActivations]):
@@ -77,48 +86,69 @@ def prepared(
     sets: Sequence[str] | None = None,
     amp: bool = False,
 ) -> ActivationSet | None:
-    """Activations of the experiment when all are stored and current, else None. Computes nothing.
+    """Activations of the experiment that are stored and current. Computes nothing.
 
     Parameters
     ----------
-    layers : layer names; every useful layer for None.
+    layers : layer names, all of which must be stored; for None, those that every set has.
     sets : data set names; all of the experiment's for None.
     amp : as in `extract`: half precision results are other results.
+
+    Returns
+    -------
+    None when a set, a layer asked for or the penultimate layer is not stored.
 
     Raises
     ------
     DataError, ModelError, ConfigError
         When data, weights or names given are not usable.
     """
+    manifest = stored_manifest(exp)
+    if manifest is None:
+        return None
+    infos, keys = chosen_layers(manifest.layers, layers), set_keys(exp, manifest, sets, amp)
+    if layers is None:
+        infos = tuple(
+            layer
+            for layer in infos
+            if layer.name == PENULTIMATE
+            or all(Entry(key, layer.name).index() is not None for key in keys.values())
+        )
+    return open_stored(exp, manifest, infos, keys)
+
+
+def stored_manifest(exp: Experiment) -> Manifest | None:
+    """What the store knows of the experiment's classifier as it is now, or None."""
     from ood_core.models import WeightsMissingError, model_fingerprint
 
     try:
         model = model_fingerprint(exp)
     except WeightsMissingError:
         return None
-    manifest = read_manifest(exp, model)
-    return None if manifest is None else open_stored(exp, manifest, layers, sets, amp)
+    return read_manifest(exp, model)
 
 
 def open_stored(
-    exp: Experiment,
-    manifest: Manifest,
-    layers: Sequence[str] | None,
-    sets: Sequence[str] | None,
-    amp: bool,
+    exp: Experiment, manifest: Manifest, layers: Sequence[LayerInfo], keys: Mapping[str, str]
 ) -> ActivationSet | None:
-    """Open what is stored for this classifier, or None when a layer or a set is missing."""
-    from ood_core.data import open_dataset
-
-    infos = chosen_layers(manifest.layers, layers)
+    """Open these layers of the sets under these keys, or None when any of it is missing."""
     found: dict[str, StoredActivations] = {}
-    for name in chosen_sets(exp, sets):
-        source = open_dataset(exp.sets[name])
-        acts = _open_set(name, set_key(manifest, source, amp), infos)
+    for name, key in keys.items():
+        acts = _open_set(name, key, layers)
         if acts is None:
             return None
         found[name] = acts
-    return ActivationSet(exp, manifest, infos, found)
+    return ActivationSet(exp, manifest, layers, found)
+
+
+def set_keys(
+    exp: Experiment, manifest: Manifest, sets: Sequence[str] | None, amp: bool
+) -> dict[str, str]:
+    """Key of each chosen set as its images are now."""
+    from ood_core.data import open_dataset
+
+    chosen = {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, sets)}
+    return {name: set_key(manifest, source, amp) for name, source in chosen.items()}
 
 
 def set_key(manifest: Manifest, source: ImageSet, amp: bool) -> str:
@@ -174,14 +204,13 @@ def _shared(
 ) -> StoredActivations:
     layers = [entry.layer for entry in entries[1:]]
     key = (name, entries[0].folder, indices[0].sizes, *layers)
-    if key not in _SHARED:
+    acts = _SHARED.get(key)
+    if acts is None:
         tables = [StoredLayer(e, i) for e, i in zip(entries[1:], indices[1:], strict=True)]
-        _SHARED[key] = StoredActivations(
-            name,
-            hash_of(entries[0].set_key, layers),
-            StoredTable(entries[0], indices[0]),
-            dict(zip(layers, tables, strict=True)),
-        )
-    while len(_SHARED) > 64:
-        _SHARED.popitem(last=False)
-    return _SHARED[key]
+        fingerprint = hash_of(entries[0].set_key, layers)
+        base = StoredTable(entries[0], indices[0])
+        acts = StoredActivations(name, fingerprint, base, dict(zip(layers, tables, strict=True)))
+        _SHARED[key] = acts
+        while len(_SHARED) > 64:
+            _SHARED.popitem(last=False)
+    return acts

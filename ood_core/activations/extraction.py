@@ -15,12 +15,13 @@ from ood_core.activations.activation_set import (
     chosen_layers,
     chosen_sets,
     open_stored,
-    prepared,
     set_key,
+    set_keys,
+    stored_manifest,
 )
 from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.activations.filling import SetFiller, ShardTask
-from ood_core.activations.manifest import Manifest, read_manifest, write_manifest
+from ood_core.activations.manifest import Manifest, write_manifest
 from ood_core.activations.passes import compute_shards
 from ood_core.activations.resident import resident_model
 from ood_core.activations.store import max_bytes, prune, set_lock
@@ -71,34 +72,33 @@ def extract(
         When `should_stop` says so. Finished shards are kept.
     """
     options = EngineOptions(device, amp, channels_last, compile, batch_size, workers, engine)
-    stored = prepared(exp, layers, sets, amp)
-    if stored is not None:
-        return stored
-    manifest = _manifest(exp, progress, should_stop)
-    job = _Extraction(exp, manifest, chosen_layers(manifest.layers, layers), options)
-    job.run(chosen_sets(exp, sets), progress, should_stop)
-    stored = open_stored(exp, manifest, layers, sets, amp)
+    manifest = stored_manifest(exp)
+    if manifest is not None:
+        known = chosen_layers(manifest.layers, layers)
+        stored = open_stored(exp, manifest, known, set_keys(exp, manifest, sets, amp))
+        if stored is not None:
+            return stored
+    manifest = manifest or _new_manifest(exp, progress, should_stop)
+    wanted = chosen_layers(manifest.layers, layers)
+    keys = _Extraction(exp, manifest, wanted, options).run(sets, progress, should_stop)
+    stored = open_stored(exp, manifest, wanted, keys)
     if stored is None:
         raise DataError(
-            f"images or weights of {exp.name!r} changed while they were extracted. Run it again."
+            f"stored activations of {exp.name!r} were removed while the rest was extracted. Raise "
+            "OOD_LENS_STORE_GB, or run it again."
         )
     return stored
 
 
-def _manifest(
+def _new_manifest(
     exp: Experiment, progress: ProgressCallback | None, should_stop: StopCheck | None
 ) -> Manifest:
-    """What is known of the classifier; it is trained or loaded when nothing is."""
-    from ood_core.models import WeightsMissingError, ensure_trained, model_fingerprint
-    from ood_core.models.training import TRAINED_HERE
+    """What is to know of a classifier seen for the first time; it is trained when it must be."""
+    from ood_core.models import TRAINED_HERE, ensure_trained
 
     if exp.classifier.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
-    try:
-        known = read_manifest(exp, model_fingerprint(exp))
-    except WeightsMissingError:
-        known = None
-    return known or write_manifest(exp, resident_model(exp))
+    return write_manifest(exp, resident_model(exp))
 
 
 @dataclass
@@ -113,26 +113,27 @@ class _Extraction:
 
     def run(
         self,
-        names: Sequence[str],
+        names: Sequence[str] | None,
         progress: ProgressCallback | None,
         should_stop: StopCheck | None,
-    ) -> None:
-        """Fill every set; then what was not used for longest goes when the store is too large."""
+    ) -> dict[str, str]:
+        """Fill every set and return their keys; what was not used for longest makes room."""
         from ood_core.data import open_dataset
 
-        sources = {name: open_dataset(self.exp.sets[name]) for name in names}
+        exp, amp = self.exp, self.options.amp
+        sources = {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, names)}
+        keys = {name: set_key(self.manifest, source, amp) for name, source in sources.items()}
         total = sum(map(len, sources.values()))
         _check_room(total, self.layers, self.manifest.head.n_classes)
-        meter = Meter(f"extracting {self.exp.name}", total, progress, should_stop)
-        amp = self.options.amp
-        keys = {name: set_key(self.manifest, source, amp) for name, source in sources.items()}
+        meter = Meter(f"extracting {exp.name}", total, progress, should_stop)
         for name, source in sources.items():
-            info = {"experiment": self.exp.name, "set": name, "model": self.manifest.model}
+            info = {"experiment": exp.name, "set": name, "model": self.manifest.model}
             filler = SetFiller(keys[name], source, self.layers, info)
             with _held(keys[name], meter, name):
                 meter.stage = f"extracting {name}"
                 self._fill(filler, meter)
             prune(keep=set(keys.values()))
+        return keys
 
     def _fill(self, filler: SetFiller, meter: Meter) -> None:
         """Compute what one set lacks. Sweeps again when an image became readable meanwhile."""
@@ -192,7 +193,8 @@ def _check_room(n_images: int, layers: Sequence[LayerInfo], n_classes: int) -> N
     if needed > limit:
         raise ConfigError(
             f"these activations take about {needed / 1e9:.1f} GB, more than the store's limit of "
-            f"{limit / 1e9:.1f} GB. Record fewer layers, or set OOD_LENS_STORE_GB higher."
+            f"{limit / 1e9:.1f} GB. Record fewer layers (--layers penultimate), use fewer images "
+            "(limit or per_class), or set OOD_LENS_STORE_GB higher."
         )
     if needed > free:
         raise ConfigError(

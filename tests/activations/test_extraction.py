@@ -87,7 +87,8 @@ def test_second_call_touches_no_model(tiny: Experiment, forwards: list[int]) -> 
 def test_layers_asked_for_later_cost_one_more_pass(tiny: Experiment, forwards: list[int]) -> None:
     few = extract(tiny, layers=["penultimate"])
     assert [layer.name for layer in few.layers] == ["penultimate"]
-    assert prepared(tiny) is None
+    assert prepared(tiny, layers=["block1"]) is None
+    assert prepared(tiny).fingerprint == few.fingerprint
     assert sum(forwards) == 35
     every = extract(tiny)
     assert sum(forwards) == 70
