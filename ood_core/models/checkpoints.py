@@ -63,12 +63,8 @@ def _read_torch(path: Path) -> Any:
     from numpy._core.multiarray import scalar
 
     # Plain values that training scripts store beside the weights; none of them runs code.
-    harmless: list[Any] = [
-        argparse.Namespace,
-        np.dtype,
-        scalar,
-        (scalar, "numpy.core.multiarray.scalar"),
-    ]
+    harmless: list[Any] = [argparse.Namespace, np.dtype, scalar]
+    harmless += [(scalar, "numpy.core.multiarray.scalar")]
     harmless += [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
     try:
         with torch.serialization.safe_globals(harmless):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Mismatch", "compare", "load_weights", "nearest_architectures", "randomise"]
 
 Shapes = Mapping[str, tuple[int, ...]]
-_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Mismatch:
             said.append(f"{len(self.unexpected)} unexpected ({_first(self.unexpected)})")
         if self.shapes:
             shown = [f"{k}: file {a}, network {b}" for k, (a, b) in self.shapes.items()]
-            said.append(f"{len(self.shapes)} of another shape ({_first(shown)})")
+            said.append(f"{len(self.shapes)} of another shape ({_first(shown, 2)})")
         return said
 
 
@@ -92,19 +91,21 @@ def load_weights(
         better where there is one.
     """
     wanted = _shapes_of(network.state_dict())
-    best: tuple[Mismatch, Candidate] | None = None
-    for place, state in candidates(read_checkpoint(path)):
-        state = _head_renamed(adapt(state) if adapt else state, wanted)
+    best: tuple[float, int, Mismatch] | None = None
+    found = [(place, adapt(s) if adapt else s) for place, s in candidates(read_checkpoint(path))]
+    for place, original in found:
+        state = _head_renamed(original, wanted)
         mismatch = compare(_shapes_of(state), wanted)
         if mismatch.fits:
             logger.info("loaded %s from %s (%s)", architecture, path.name, place)
             network.load_state_dict(state, strict=False)
             return
-        if best is None or mismatch.share > best[0].share:
-            best = mismatch, state
+        rank = (mismatch.share, len(state), mismatch)
+        best = rank if best is None or rank[:2] >= best[:2] else best
     if best is None:
         raise ModelError(f"{path.name} holds no network weights: it has no named tensors.")
-    raise ModelError(_explained(path, architecture, *best))
+    said = _explained(best[2], architecture, [state for _, state in found])
+    raise ModelError(f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}")
 
 
 def compare(state: Shapes, wanted: Shapes) -> Mismatch:
@@ -121,32 +122,46 @@ def compare(state: Shapes, wanted: Shapes) -> Mismatch:
     )
 
 
-def nearest_architectures(state: Candidate, limit: int = 3) -> list[tuple[str, float]]:
-    """Architectures whose names and shapes agree best with a state dict, with the share agreeing.
+def nearest_architectures(path: Path, limit: int = 3) -> list[tuple[str, float]]:
+    """Architectures that a checkpoint file agrees with best, and the share of names that agree.
 
-    Built-in and torchvision ones, built without memory for their weights. The number of classes
-    is taken from the state dict, so a network of another class count still counts as fitting.
+    Built-in ones, then torchvision's. The number of classes is taken from the file, so a network
+    of another class count still counts as fitting.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read.
     """
-    shapes = _shapes_of(state)
-    classes = _class_count(shapes)
-    scored = []
-    for name, shape_of in _known_shapes(classes):
-        share = compare(_shapes_of(_head_renamed(state, shape_of)), shape_of).share
-        scored.append((name, share))
-    return sorted(scored, key=lambda pair: -pair[1])[:limit]
+    return _nearest([state for _, state in candidates(read_checkpoint(path))])[:limit]
 
 
-def _explained(path: Path, architecture: str, mismatch: Mismatch, state: Candidate) -> str:
-    said = "; ".join(mismatch.lines())
-    message = f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}."
+def _nearest(states: list[Candidate]) -> list[tuple[str, float]]:
+    from ood_core.models.architectures import adapter
+
+    scored: dict[str, float] = {}
+    for name in _names():
+        adapt = adapter(name)
+        for state in states:
+            shapes = _known_shapes(name, _class_count(_shapes_of(state)))
+            fitted = _head_renamed(adapt(state) if adapt else state, shapes)
+            share = compare(_shapes_of(fitted), shapes).share
+            if share == 1:
+                return [(name, share)]
+            scored[name] = max(share, scored.get(name, 0.0))
+    return sorted(scored.items(), key=lambda pair: -pair[1])
+
+
+def _explained(mismatch: Mismatch, architecture: str, states: list[Candidate]) -> str:
+    said = "; ".join(mismatch.lines()) + "."
     heads = {a[0] for a, b in mismatch.shapes.values() if a[0] != b[0] and a[1:] == b[1:]}
     if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
-        return f"{message} The checkpoint has {heads.pop()} classes: set num_classes to that."
-    name, share = nearest_architectures(state, limit=1)[0]
+        return f"{said} The checkpoint has {heads.pop()} classes: set num_classes to that."
+    name, share = _nearest(states)[0]
     if name == architecture or share <= max(mismatch.share, 0.5):
-        return f"{message} No other known architecture fits better."
+        return f"{said} No other known architecture fits better."
     degree = "fits completely" if share == 1 else f"is nearest, {share:.0%} of its names fit"
-    return f"{message} Architecture {name!r} {degree}."
+    return f"{said} Architecture {name!r} {degree}."
 
 
 def _head_renamed(state: Candidate, wanted: Shapes) -> Candidate:
@@ -165,16 +180,27 @@ def _head_renamed(state: Candidate, wanted: Shapes) -> Candidate:
 
 
 @cache
-def _known_shapes(num_classes: int | None) -> tuple[tuple[str, Shapes], ...]:
-    """Names and shapes of the built-in and the torchvision networks."""
-    import torch
+def _names() -> tuple[str, ...]:
+    """Architectures to compare with.
 
-    from ood_core.models.architectures import architectures, build, collection
+    RegNets compute their widths with tensors, so they cannot be built without memory, and are
+    left out.
+    """
+    from ood_core.models.architectures import architectures, collection
 
     zoo = collection("torchvision:")
-    names = [*architectures(), *(f"torchvision:{n}" for n in (zoo.names() if zoo else ()))]
+    others = [n for n in (zoo.names() if zoo else ()) if not n.startswith("regnet")]
+    return (*architectures(), *(f"torchvision:{n}" for n in others))
+
+
+@cache
+def _known_shapes(architecture: str, num_classes: int | None) -> Shapes:
+    import torch
+
+    from ood_core.models.architectures import build
+
     with torch.device("meta"):
-        return tuple((n, _shapes_of(build(n, num_classes).state_dict())) for n in names)
+        return _shapes_of(build(architecture, num_classes).state_dict())
 
 
 def _class_count(shapes: Shapes) -> int | None:
@@ -186,6 +212,6 @@ def _shapes_of(state: Mapping[str, Any]) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-def _first(items: Iterable[str]) -> str:
+def _first(items: Iterable[str], limit: int = 4) -> str:
     shown = list(items)
-    return ", ".join(shown[:_SHOWN]) + (", …" if len(shown) > _SHOWN else "")
+    return ", ".join(shown[:limit]) + (", …" if len(shown) > limit else "")
