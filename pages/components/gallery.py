@@ -12,9 +12,10 @@ import streamlit as st
 from pages.components import cache
 from pages.components.view import View
 
-__all__ = ["grid", "show", "thumbnail_uri"]
+__all__ = ["first_page", "grid", "show", "thumbnail_uri"]
 
 PAGE = 24
+_PAGE_KEY = "_gallery_page"
 
 
 @st.fragment
@@ -35,7 +36,7 @@ def show(
     rows : data frame with one row per image, in the order to show: columns `set` (data set
         name) and `index` (row in `view.acts[set]`); optional `score`, `prediction`, `label`,
         `percentile` (0 to 100), `id`. Only the page shown is read, so 100,000 rows are fine.
-    key : unique on the page; the page number is kept under `<key>_page`.
+    key : unique on the page; the page number is kept under it.
     detail : turns the rows of one page into dicts with more columns, where adding them to all
         rows would be slow.
     empty : what to say when there are no rows.
@@ -44,11 +45,18 @@ def show(
         st.caption(empty)
         return
     last = (len(rows) - 1) // per_page
-    page = min(max(int(st.session_state.get(f"{key}_page", 0)), 0), last)
+    page = min(max(int(st.session_state.get(key + _PAGE_KEY, 0)), 0), last)
     shown = rows.iloc[page * per_page : (page + 1) * per_page]
     st.html(grid(view, detail(shown) if detail else shown.to_dict("records")))
     if last:
         _pager(key, page, last, per_page, len(rows))
+
+
+def first_page() -> None:
+    """Turn every gallery back to its first page: for callbacks that change what is shown."""
+    for key in list(st.session_state):
+        if str(key).endswith(_PAGE_KEY):
+            st.session_state[key] = 0
 
 
 def grid(view: View, rows: list[dict[str, Any]]) -> str:
@@ -111,7 +119,7 @@ def _percentile(row: dict[str, Any]) -> str:
 
 def _pager(key: str, page: int, last: int, per_page: int, total: int) -> None:
     def go(to: int) -> None:
-        st.session_state[f"{key}_page"] = to
+        st.session_state[key + _PAGE_KEY] = to
 
     first = page * per_page
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

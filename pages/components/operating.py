@@ -63,6 +63,7 @@ def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]
         state.forget("threshold")
         st.session_state["threshold"] = min(max(point.threshold, low), high)
     st.session_state["_held"] = (scores.key, point.tpr)
+    st.session_state["_seq"] = st.session_state.get("_seq", 0) + 1
     return point, check
 
 
@@ -90,19 +91,16 @@ def controls(low: float, high: float) -> None:
 
 def keep_moved(value: float) -> None:
     """Take a threshold that was set by dragging."""
-    st.session_state["threshold"] = float(value)
+    state.put("threshold", float(value))
     _to_free()
 
 
-def sentences(point: Any, check: Any | None) -> str:
-    """On which images the threshold was chosen, and what it did on others."""
+def sentences(point: Any, check: Any | None) -> tuple[str, str]:
+    """On which images the threshold was chosen, and what it did on others ("" where free)."""
     if check is None:
-        return f"{point.how} ID accepted {_rate(point.id)}; OOD accepted {_pooled(point)}."
-    text = (
-        f"{point.how} **On images the choice never saw** (chosen on one half of each set, counted "
-        f"on the other): ID accepted {_rate(check.id)}, OOD accepted {_pooled(check)}."
-    )
-    return text.replace("~", "\\~")
+        return f"{point.how} ID accepted {_rate(point.id)}; OOD accepted {_pooled(point)}.", ""
+    seen = "(chosen on one half of each set, counted on the other)"
+    return point.how, f"{seen}: ID accepted {_rate(check.id)}, OOD accepted {_pooled(check)}."
 
 
 def _free(scores: Any, sample: Any, low: float, high: float) -> float:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
+_FORCED = "_forced"
 _ALWAYS = ("experiment", "layer", "detector")
 """In the URL also when they are the default, so that a pasted address names what it shows."""
 
@@ -111,6 +112,7 @@ def span(name: str, low: float, high: float) -> tuple[float, float] | None:
 def put(name: str, value: Any) -> None:
     """Set a choice from a callback, whether or not a widget shows it."""
     st.session_state[name] = value
+    st.session_state.setdefault(_FORCED, set()).add(name)
     remember(name, value)
 
 
@@ -180,8 +182,12 @@ def _current(name: str) -> Any:
 
 def _hold(name: str, value: Any, default: Any) -> Any:
     st.session_state.setdefault(_DEFAULTS, {})[name] = default
-    if name not in st.session_state or st.session_state[name] != value:
+    forced = st.session_state.get(_FORCED, set())
+    if name in forced or name not in st.session_state or st.session_state[name] != value:
+        # Assigned in the run that draws the widget: what a callback assigned before another
+        # fragment's rerun would not reach the browser.
         st.session_state[name] = value
+        forced.discard(name)
     remember(name, value)
     return value
 

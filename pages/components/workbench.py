@@ -14,51 +14,64 @@ __all__ = ["draw", "live_table", "threshold_histogram"]
 CURVES = ("roc", "pr_id", "pr_ood")
 
 
-@st.fragment
+FOLLOW = "follow_threshold"
+
+
 def draw(view: View, scores: Any) -> None:
-    """Everything that follows the threshold, in one fragment."""
+    """Draw the workbench.
+
+    Histogram and curves hold all that they need: they are sent with the page and follow the
+    threshold in the browser. A change of the threshold redraws only the fragment below them.
+    """
     noted = st.container()
-    low, high = payload.of(view, scores).ends
-    point, check = operating.choose_point(scores, low, high)
+    known = payload.of(view, scores)
+    point, _ = operating.choose_point(scores, *known.ends)
     with st.container(key="bench"):
         left, right = st.columns([7, 3], gap="medium")
         with left:
-            threshold_histogram(view, scores, point)
+            threshold_histogram(known, point)
         with right:
-            _curves(view, scores, point)
-    operating.controls(low, high)
-    live_table(view, scores, point)
-    with st.container(horizontal=True, wrap=False, gap="xsmall"):
-        st.caption(operating.sentences(point, check), width="stretch")
-        explain.metric("AUROC", "FPR95", "interval")
-    _galleries(view, scores, point.threshold)
+            explain.metric("AUROC", "FPR95", "interval")
+            _curves(known, point)
     with noted:
         state.notes()
+    _follow(view, scores)
+
+
+@st.fragment(key=FOLLOW)
+def _follow(view: View, scores: Any) -> None:
+    known = payload.of(view, scores)
+    point, check = operating.choose_point(scores, *known.ends)
+    operating.controls(*known.ends)
+    live_table(known, view, scores, point, check)
+    _galleries(view, scores, point.threshold)
+    state.notes()
     state.publish()
 
 
-def threshold_histogram(view: View, scores: Any, point: Any) -> None:
+def threshold_histogram(known: Any, point: Any) -> None:
     """Histogram of ID and OOD scores with the threshold line to drag."""
-    known = payload.of(view, scores)
-    data = known.histogram | {
-        "threshold": min(max(point.threshold, known.ends[0]), known.ends[1]),
-        "accepted": _accepted(point),
-        "range": state.span("range", *known.ends),
-        "unit": state.choose("unit", ["density", "counts"], "density"),
-        "scale": state.choose("scale", ["linear", "log"], "linear"),
-        "sets_shown": state.choose("sets", ["each", "pooled"], "each"),
-    }
+    data = (
+        known.histogram
+        | _now(known, point)
+        | {
+            "range": state.span("range", *known.ends),
+            "unit": state.choose("unit", ["density", "counts"], "density"),
+            "scale": state.choose("scale", ["linear", "log"], "linear"),
+            "sets_shown": state.choose("sets", ["each", "pooled"], "each"),
+        }
+    )
     threshold.histogram(
         "threshold_histogram",
         data,
-        on_moved=operating.keep_moved,
+        on_moved=_moved,
         on_selected=_select,
         on_drawn=_redrawn,
     )
 
 
-def live_table(view: View, scores: Any, point: Any) -> None:
-    """AUROC and FPR95 with intervals, and what the threshold accepts, per image set."""
+def live_table(known: Any, view: View, scores: Any, point: Any, check: Any) -> None:
+    """AUROC and FPR95 with intervals, what the threshold accepts per set, and how it was chosen."""
     rows = [_row(view, scores.id_name, point.id.n, True, [("", ""), ("", "")])]
     for name, accepted in point.ood.items():
         e = scores.evaluate(name)
@@ -67,21 +80,30 @@ def live_table(view: View, scores: Any, point: Any) -> None:
             (_percent(e.fpr95), f"{100 * e.fpr95_low:.2f}, {100 * e.fpr95_high:.2f}"),
         ]
         rows.append(_row(view, name, accepted.n, False, fixed))
-    threshold.table(
-        "threshold_table",
-        {
-            "channel": "scores",
-            "columns": ["AUROC [95 % interval]", "FPR95, ID positive [95 % interval]"],
-            "rows": rows,
-            "accepted": _accepted(point),
-        },
-    )
+    how, elsewhere = operating.sentences(point, check)
+    data = {
+        "columns": ["AUROC [95 % interval]", "FPR95, ID positive [95 % interval]"],
+        "rows": rows,
+        "how": how,
+        "check": elsewhere,
+    }
+    threshold.table("threshold_table", data | _now(known, point))
 
 
-def _curves(view: View, scores: Any, point: Any) -> None:
-    known = payload.of(view, scores)
+def _now(known: Any, point: Any) -> dict[str, Any]:
+    """Where the threshold is, and which of several messages about it is the newest."""
+    return {
+        "id": known.histogram["id"],
+        "channel": known.histogram["channel"],
+        "seq": st.session_state["_seq"],
+        "threshold": min(max(point.threshold, known.ends[0]), known.ends[1]),
+        "accepted": [point.id.count, *(a.count for a in point.ood.values())],
+    }
+
+
+def _curves(known: Any, point: Any) -> None:
     kind = state.choose("curve", CURVES, "roc")
-    data = known.curves | {"kind": kind, "accepted": _accepted(point)}
+    data = known.curves | _now(known, point) | {"kind": kind}
     threshold.curves("threshold_curves", data, on_drawn=_redrawn)
 
 
@@ -112,10 +134,16 @@ def _galleries(view: View, scores: Any, at: float) -> None:
     )
 
 
+def _moved(value: float) -> None:
+    operating.keep_moved(value)
+    st.rerun(FOLLOW)
+
+
 def _redrawn(choice: dict[str, str]) -> None:
     for name in ("unit", "scale", "sets", "curve"):
         if name in choice:
             state.put(name, choice[name])
+    st.rerun(FOLLOW)
 
 
 def _select(between: list[float]) -> None:
@@ -123,9 +151,8 @@ def _select(between: list[float]) -> None:
         state.remember("range", [float(v) for v in between])
     else:
         state.forget("range")
-    for key in [k for k in st.session_state if str(k).startswith("gallery_")]:
-        if str(key).endswith("_page"):
-            st.session_state[key] = 0
+    gallery.first_page()
+    st.rerun(FOLLOW)
 
 
 def _row(
@@ -133,10 +160,6 @@ def _row(
 ) -> dict[str, Any]:
     label = f"{name} (ID)" if is_id else name
     return {"name": label, "colour": view.colour(name), "n": n, "id": is_id, "fixed": fixed}
-
-
-def _accepted(point: Any) -> list[int]:
-    return [point.id.count, *(a.count for a in point.ood.values())]
 
 
 def _percent(value: float) -> str:

@@ -48,8 +48,8 @@ def histogram(
 
     Parameters
     ----------
-    data : `id` (changes with the scores), `channel`, `height`, `x_title`, `alt`, `name`,
-        `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `id` (bool), `bins`, `accepted`
+    data : `id` (changes with the scores), `channel`, `seq` (grows with each message),
+        `height`, `x_title`, `alt`, `name`, `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `id` (bool), `bins`, `accepted`
         per grid threshold), `grid` (ascending thresholds), `threshold` and `accepted` (exact
         counts there, per set), `range` (low, high) or None, `pooled_colour`, and how it is
         drawn: `unit` density or counts, `scale` linear or log, `sets_shown` each or pooled.
@@ -72,8 +72,8 @@ def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]
 
     Parameters
     ----------
-    data : `channel`, `height`, `name`, `sets` and `accepted` as for `histogram`, `kind` ("roc",
-        "pr_id" or "pr_ood"), and per kind one entry per OOD set: `curves` (`x` and `y` in
+    data : `id`, `channel`, `seq`, `height`, `name`, `sets` and `accepted` as for `histogram`,
+        `kind` ("roc", "pr_id" or "pr_ood"), and per kind one entry per OOD set: `curves` (`x` and `y` in
         percent) and `areas` (text).
     on_drawn : called with `curve` when the visitor chose another kind.
     """
@@ -81,10 +81,11 @@ def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]
 
 
 def table(key: str, data: dict[str, Any]) -> None:
-    """Draw the table that follows the histogram with the same `channel`.
+    """Draw the table that follows the histogram, and bring the server's threshold to all of them.
 
-    `data`: `channel`, `columns` (titles of fixed columns), `rows` (each `name`, `colour`, `n`,
-    `id`, `fixed`: pairs of value and interval), `accepted` per row, in the histogram's order.
+    `data`: `id`, `channel`, `seq`, `threshold` and `accepted` as for `histogram`, `columns`
+    (titles of fixed columns), `rows` in the histogram's order (each `name`, `colour`, `n`, `id`,
+    `fixed`: pairs of value and interval), and the sentences `how` and `check`.
     """
     _TABLE(key=key, data=data)
 

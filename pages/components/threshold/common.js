@@ -1,6 +1,20 @@
 // Shared by the components of this folder: put before each of them.
 const SVG = "http://www.w3.org/2000/svg"
-const EVENT = "ood-lens-threshold"
+// The histogram tells of each move of its line (MOVED); the server's word arrives with the table,
+// which passes it on (SETTLED). Both carry channel, value and counts, in the order of the sets.
+const MOVED = "ood-lens-moved"
+const SETTLED = "ood-lens-settled"
+const latest = (window.__oodLens = window.__oodLens || {})
+
+const tell = (event, detail) => window.dispatchEvent(new CustomEvent(event, { detail }))
+
+// What the server said last on this channel: a component that was not redrawn since holds old data.
+function newest(d) {
+  const known = latest[d.channel]
+  if (!known || known.id !== d.id || known.seq < d.seq)
+    latest[d.channel] = { id: d.id, seq: d.seq, value: d.threshold, counts: d.accepted }
+  return latest[d.channel]
+}
 
 const node = (name, attributes, parent, text) => {
   const el = document.createElementNS(SVG, name)

@@ -14,12 +14,12 @@ class Curves {
     this.options = root.querySelector(".options")
     this.tip = root.querySelector(".tip")
     this.listener = (e) => {
-      if (this.data && e.detail.channel === this.data.channel && e.detail.counts.length === this.data.sets.length) {
+      if (this.data && e.detail.id === this.data.id) {
         this.counts = e.detail.counts
         this.place()
       }
     }
-    window.addEventListener(EVENT, this.listener)
+    window.addEventListener(MOVED, this.listener)
     this.observer = new ResizeObserver(() => {
       if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
     })
@@ -29,7 +29,7 @@ class Curves {
   update(component) {
     const d = (this.data = component.data)
     this.kind = d.kind
-    this.counts = d.accepted
+    this.counts = newest(d).counts
     const choices = Object.entries(KINDS).map(([k, v]) => [k, v.button])
     this.options.innerHTML = choiceHtml("curve", "Curve", choices, this.kind)
     this.options.onclick = (e) => {
@@ -159,7 +159,7 @@ class Curves {
   }
 
   close() {
-    window.removeEventListener(EVENT, this.listener)
+    window.removeEventListener(MOVED, this.listener)
     this.observer.disconnect()
   }
 }

@@ -18,22 +18,38 @@ class Histogram {
     this.frame = 0
     this.observer = new ResizeObserver(() => this.resize())
     this.observer.observe(this.plot)
+    this.listener = (e) => {
+      if (!this.data || e.detail.id !== this.data.id || this.busy()) return
+      this.value = e.detail.value
+      this.counts = e.detail.counts
+      this.index = undefined
+      this.place()
+    }
+    window.addEventListener(SETTLED, this.listener)
   }
 
   update(component) {
     this.send = component.setTriggerValue
     const d = component.data
-    const fresh = !this.data || d.id !== this.data.id
+    const known = newest(d)
+    const same = this.data && d.id === this.data.id
     this.data = d
-    this.style = { unit: d.unit, scale: d.scale, sets: d.sets_shown }
-    if (fresh || (!this.dragging && !this.timer)) {
-      this.value = d.threshold
-      this.counts = d.accepted
+    if (!same || !this.busy()) {
+      this.value = known.value
+      this.counts = known.counts
     }
-    this.range = d.range
-    this.width = this.plot.clientWidth || 600
-    this.controls()
-    this.draw()
+    if (!same || d.seq !== this.seq) {
+      this.seq = d.seq
+      this.range = d.range
+      this.style = { unit: d.unit, scale: d.scale, sets: d.sets_shown }
+      this.width = this.plot.clientWidth || 600
+      this.controls()
+      this.draw()
+    } else this.place()
+  }
+
+  busy() {
+    return this.dragging || this.timer
   }
 
   resize() {
@@ -204,7 +220,7 @@ class Histogram {
     this.readout.innerHTML = html
     this.handle.setAttribute("aria-valuenow", clamped)
     this.handle.setAttribute("aria-valuetext", `${short(this.value)}: ID accepted ${percent(id, nId)}, OOD accepted ${percent(ood, nOod)}`)
-    window.dispatchEvent(new CustomEvent(EVENT, { detail: { channel: d.channel, value: this.value, counts: this.counts } }))
+    tell(MOVED, { id: d.id, counts: this.counts })
   }
 
   moveTo(index) {
@@ -222,7 +238,11 @@ class Histogram {
   release() {
     clearTimeout(this.timer)
     this.timer = 0
-    if (this.value !== this.data.threshold) this.send("moved", this.value)
+    const known = latest[this.data.channel]
+    if (this.value === known.value) return
+    known.value = this.value
+    known.counts = this.counts
+    this.send("moved", this.value)
   }
 
   at(event) {
@@ -275,7 +295,7 @@ class Histogram {
         event,
         (e) => {
           to = Math.min(Math.max(this.at(e), this.x0), this.x1)
-          this.range = [Math.min(from, to), Math.max(from, to)]
+          this.range = [Math.min(from, to), Math.max(from, to)].map((v) => +v.toPrecision(6))
           this.drawRange()
         },
         () => {
@@ -358,6 +378,7 @@ class Histogram {
   }
 
   close() {
+    window.removeEventListener(SETTLED, this.listener)
     this.observer.disconnect()
     clearTimeout(this.timer)
     cancelAnimationFrame(this.frame)

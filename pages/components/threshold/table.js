@@ -1,19 +1,31 @@
-// One row per image set. Accepted and rejected follow the threshold line at every frame (event
-// "ood-lens-threshold" of the histogram with the same channel); the other columns are fixed.
+// One row per image set. Accepted and rejected follow the threshold line at every frame; the other
+// columns are fixed. It is redrawn after each change of the threshold and tells the others.
 const instances = new WeakMap()
 
 class Table {
   constructor(root) {
     this.root = root
     this.listener = (e) => {
-      if (this.data && e.detail.channel === this.data.channel && e.detail.counts.length === this.data.rows.length)
+      if (this.data && e.detail.id === this.data.id)
         this.fill(e.detail.counts)
     }
-    window.addEventListener(EVENT, this.listener)
+    window.addEventListener(MOVED, this.listener)
   }
 
   update(component) {
-    const d = (this.data = component.data)
+    const d = component.data
+    const known = newest(d)
+    if (!this.data || this.data.id !== d.id) this.build(d)
+    this.data = d
+    this.root.querySelector(".how").textContent = d.how
+    this.root.querySelector(".check b").textContent = d.check ? "On images the choice never saw" : ""
+    this.root.querySelector(".check span").textContent = d.check
+    this.fill(known.counts)
+    tell(SETTLED, known)
+  }
+
+  build(d) {
+    this.data = d
     this.root.querySelector("thead").innerHTML =
       "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted %", ""].map((c) => `<th scope="col">${c}</th>`).join("") + "</tr>"
     const body = this.root.querySelector("tbody")
@@ -35,7 +47,6 @@ class Table {
       bar.innerHTML = `<div><span style="background:${r.colour}"></span></div>`
       return [...cells, bar.querySelector("span")]
     })
-    this.fill(d.accepted)
   }
 
   fill(counts) {
@@ -49,7 +60,7 @@ class Table {
   }
 
   close() {
-    window.removeEventListener(EVENT, this.listener)
+    window.removeEventListener(MOVED, this.listener)
   }
 }
 
