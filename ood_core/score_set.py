@@ -16,6 +16,7 @@ from ood_core.activations.record import PENULTIMATE, Activations
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.metrics import Evaluation, evaluate
 from ood_core.operating_point import Halves, Sample, halves
+from ood_core.perturbation import forward_pass
 from ood_core.ranking import ScoreSummary, summarize
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def fit(
     params : parameters that differ from the defaults. The experiment's own overrides apply first.
     layer : recorded layer for layer-wise detectors; others read the penultimate features.
 
+    ODIN with epsilon > 0 gets the experiment's model and images: it alone runs them again.
+
     Raises
     ------
     ConfigError, DataError
@@ -116,6 +119,8 @@ def fit(
         if make_detector(detector, **given).layerwise:
             given["layer"] = layer
     made = make_detector(detector, **given)
+    if given.get("epsilon") and hasattr(made, "use_model"):
+        made.use_model(forward_pass(experiment))
     return made.fit(acts_set[experiment.fit_set], acts_set.head)
 
 

@@ -20,7 +20,7 @@ ORDER = (
     ("activations",),
     ("detectors", "importance", "hidden_classifier"),
     ("metrics", "operating_point", "thresholds"),
-    ("scoring", "score_set", "tables", "histograms", "gates"),
+    ("perturbation", "scoring", "score_set", "tables", "histograms", "gates"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 TOP = len(ORDER)
