@@ -16,7 +16,8 @@ from ood_core.neurons.activity import (
     top_images,
 )
 from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_view
-from ood_core.neurons.line_lab import LineLab, LineResult
+from ood_core.neurons.line_lab import LineLab
+from ood_core.neurons.line_result import LineResult
 from ood_core.neurons.ordering import ORDERS, Order, seriate
 from ood_core.neurons.receipt import ImageReceipt, image_contributions, image_receipt
 

@@ -62,6 +62,7 @@ class NeuronDrill:
 def drill(
     acts: Mapping[str, Activations],
     sets: Sequence[str],
+    contributions: np.ndarray,
     class_means: np.ndarray,
     head: ClassifierHead,
     neuron: int,
@@ -73,7 +74,7 @@ def drill(
     Parameters
     ----------
     acts, sets : activations by name, and the sets to compare.
-    class_means : (c, d) mean feature of each class over the fit set (`importance.class_means`).
+    contributions, class_means : (c, d) over the fit set, as `LineLab` holds them.
     head : the classifier's head.
     neuron : its number, 0 to d − 1.
     clip : LINe's clipping value δ; `above_clip` counts images above it.
@@ -85,13 +86,12 @@ def drill(
         When the neuron does not exist.
     """
     _check_neuron(neuron, head.n_features)
-    weight, mean = head.weight[:, neuron], class_means[:, neuron]
     by_class = pd.DataFrame(
         {
             "class": list(head.names),
-            "contribution": weight * mean,
-            "weight": weight,
-            "mean_activation": mean,
+            "contribution": contributions[:, neuron],
+            "weight": head.weight[:, neuron],
+            "mean_activation": class_means[:, neuron],
         }
     )
     columns = {name: neuron_column(acts[name], neuron) for name in sets}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ood_core.activations import Activations
-from ood_core.detectors._arrays import logsumexp, row_slices
+from ood_core.detectors._arrays import class_means, logsumexp, row_slices
 from ood_core.detectors.line import GroupedRows, Line, group_rows
 from ood_core.detectors.line_masks import LineMasks, line_masks, unit_masks
 from ood_core.errors import DataError
-from ood_core.importance import class_means
 from ood_core.models import ClassifierHead
-from ood_core.neurons.ablation import rates
 from ood_core.neurons.line_blocks import THREADS, blocks, joined, parallel, score_groups
+from ood_core.neurons.line_result import LineResult, compare_with_energy
 from ood_core.progress import Meter, ProgressCallback, StopCheck
-from ood_core.ranking import ScoreSummary, summarize
+from ood_core.ranking import summarize
 
-__all__ = ["LineLab", "LineResult"]
+__all__ = ["LineLab"]
 
 _PER_PRODUCT = 1e-10
 """Seconds for one multiply-add of the scoring, on one core; only to decide about a preview."""
@@ -28,33 +28,8 @@ _PER_CUTOFF = 4e-6
 """Seconds to find one class's cutoff for one unit, likewise."""
 _SLOW = 1.5
 _PREVIEW = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class LineResult:
-    """LINe beside energy at one setting.
-
-    Attributes
-    ----------
-    rates : columns `ood_set, auroc, fpr95, energy_auroc, energy_fpr95`; ID positive, 0-1.
-    line, energy : set name -> sorted scores, ID set first.
-    thresholds : "line" and "energy" -> score that accepts 95 % of the ID images.
-    rerouted : share of ID images whose predicted class changes by clipping.
-    n_scored, n_total : images scored, and images there are; fewer scored is a preview.
-    """
-
-    rates: pd.DataFrame
-    line: dict[str, ScoreSummary]
-    energy: dict[str, ScoreSummary]
-    thresholds: dict[str, float]
-    rerouted: float
-    n_scored: int
-    n_total: int
-
-    @property
-    def is_preview(self) -> bool:
-        """Whether only a part of the images was scored."""
-        return self.n_scored < self.n_total
+_KEPT = 16
+"""Results kept: going back to where a slider was costs nothing."""
 
 
 class LineLab:
@@ -68,16 +43,20 @@ class LineLab:
     fit : activations of the fit set, with labels.
     acts, id_set, ood_sets : sets to compare, by name; ID is the positive class.
     head : the classifier's head.
+    params : LINe's parameters to begin with; `contrib` holds for good.
 
     Attributes
     ----------
-    class_means : (c, d) mean feature of each class over the fit set.
-    contributions : (c, d) `W ⊙ class_means`, signed.
+    contributions : (c, d) class x neuron contributions.
+    class_means : (c, d) mean feature of each class over the fit set; NaN for a class without any.
+    warnings : LINe's plain sentences about the fit set.
 
     Raises
     ------
     DataError
-        Without OOD sets, or when the fit set lacks labels or a class.
+        Without OOD sets, or when the fit set has no labels.
+    ConfigError
+        For a parameter that is not allowed.
     """
 
     def __init__(
@@ -87,24 +66,38 @@ class LineLab:
         id_set: str,
         ood_sets: Sequence[str],
         head: ClassifierHead,
+        params: Mapping[str, Any] | None = None,
     ) -> None:
         if not ood_sets:
             raise DataError("LINe is compared on ID and OOD images: choose at least one OOD set.")
-        if fit.labels is None:
-            raise DataError("LINe needs the true class of each fit image; labels are missing.")
+        self._line = Line(**(params or {})).fit(fit, head)
         self.head = head
-        self._bias = np.asarray(head.bias, np.float64)
-        self.class_means = class_means(
-            fit.features, fit.labels, head.n_classes, class_names=head.names
-        )
-        self.contributions = head.weight * self.class_means
+        self.contributions = self._line.contributions_
+        self.class_means = class_means(fit.features, np.asarray(fit.labels), head.n_classes)
+        self.warnings = tuple(self._line.warnings_)
         self.id_set, self.ood_sets = id_set, tuple(ood_sets)
         self._features = {name: acts[name].features for name in (id_set, *ood_sets)}
-        logits = {name: acts[name].logits for name in self._features}
-        self._energy = {n: _energy(z, self._features[n], head) for n, z in logits.items()}
-        self._plain = _argmax(logits[id_set], self._features[id_set], head)
+        self._logits = {name: acts[name].logits for name in self._features}
+        self._energy = {name: self._energy_of(name) for name in self._features}
+        self._plain = np.concatenate([z.argmax(1) for z in self._chunks(id_set)])
         self._groups: tuple[float, dict[str, GroupedRows]] | None = None
-        self._cut: tuple[float, LineMasks] | None = None
+        self._cut: tuple[float, LineMasks] = (self._line.p_w, self._line.masks_)
+        self._results: OrderedDict[tuple[Any, ...], LineResult] = OrderedDict()
+
+    @property
+    def clip_high(self) -> float:
+        """Largest clip worth offering: above 99.9 % of the activations of ID images, at least 5."""
+        return float(max(5, np.ceil(np.quantile(self._features[self.id_set][:4096], 0.999))))
+
+    def detector(self, p_a: float, p_w: float, clip: float) -> Line:
+        """Fitted LINe with these parameters."""
+        line = self._line.retuned(clip=clip)
+        line.p_a, line.p_w, line.masks_ = p_a, p_w, self.masks(p_a, p_w)
+        return line
+
+    def known(self, p_a: float, p_w: float, clip: float) -> LineResult | None:
+        """What `rescore` gave for these parameters lately, or None."""
+        return self._results.get((p_a, p_w, clip, None, ()))
 
     @property
     def n_images(self) -> int:
@@ -133,7 +126,7 @@ class LineLab:
     ) -> LineMasks:
         """Masks of every class. Weight cutoffs are kept for the last p_w: p_a alone is quick."""
         held = self._cut
-        if held is None or held[0] != p_w:
+        if held[0] != p_w:
             meter = Meter("LINe masks", self.head.n_classes, progress, should_stop)
             parts = parallel(
                 lambda b: line_masks(self.contributions[b], self.head.weight, p_a, p_w),
@@ -158,10 +151,18 @@ class LineLab:
         p_w: float,
         clip: float,
         limit: int | None = None,
+        drop: Sequence[int] | np.ndarray = (),
         progress: ProgressCallback | None = None,
         should_stop: StopCheck | None = None,
     ) -> LineResult:
-        """Score all images, or evenly spaced `limit` of each set, and compare with energy.
+        """Score the images and compare with energy. The last few results are kept.
+
+        Parameters
+        ----------
+        p_a, p_w, clip : LINe's parameters.
+        limit : score evenly spaced images of each set, this many at most: a preview.
+        drop : neurons whose activation is zero at test time; masks stay as they were fitted.
+        progress, should_stop : called as classes are done.
 
         Raises
         ------
@@ -170,78 +171,80 @@ class LineLab:
         StoppedError
             When `should_stop` says so.
         """
-        Line.check_params({"p_a": p_a, "p_w": p_w, "clip": clip})
+        key = (p_a, p_w, clip, limit, tuple(int(j) for j in drop))
+        if key not in self._results:
+            Line.check_params({"p_a": p_a, "p_w": p_w, "clip": clip})
+            gone = np.asarray(drop, dtype=np.int64)
+            self._results[key] = self._rescore(p_a, p_w, clip, limit, gone, progress, should_stop)
+            while len(self._results) > _KEPT:
+                self._results.popitem(last=False)
+        return self._results[key]
+
+    def _rescore(
+        self,
+        p_a: float,
+        p_w: float,
+        clip: float,
+        limit: int | None,
+        drop: np.ndarray,
+        progress: ProgressCallback | None,
+        should_stop: StopCheck | None,
+    ) -> LineResult:
         kept = {name: _evenly(len(f), limit) for name, f in self._features.items()}
-        groups = self._grouped(clip, None if limit is None else kept)
+        groups = self._grouped(clip, kept, drop, whole=limit is None)
         present = np.arange(self.head.n_classes)
-        if limit is None or (self._cut is not None and self._cut[0] == p_w):
+        if limit is None or self._cut[0] == p_w:
             masks = self.masks(p_a, p_w, progress, should_stop)
         else:
             present = np.unique(np.concatenate([np.unique(g.predicted) for g in groups.values()]))
             masks = line_masks(self.contributions[present], self.head.weight, p_a, p_w)
-        line = score_groups(groups, present, masks, self._bias, progress, should_stop)
-        sorted_line = {name: summarize(values) for name, values in line.items()}
-        energy = {name: summarize(self._energy[name][kept[name]]) for name in line}
-        return self._result(sorted_line, energy, groups[self.id_set].predicted, kept[self.id_set])
-
-    def _grouped(
-        self, clip: float, kept: Mapping[str, np.ndarray | slice] | None
-    ) -> dict[str, GroupedRows]:
-        """Rows of each set by predicted class; those of all rows are kept for the last clip."""
-        if kept is not None:
-            return {n: group_rows(f[kept[n]], self.head, clip) for n, f in self._features.items()}
-        held = self._groups
-        if held is None or held[0] != clip:
-            found = {n: group_rows(f, self.head, clip) for n, f in self._features.items()}
-            self._groups = held = (clip, found)
-        return held[1]
-
-    def _result(
-        self,
-        line: dict[str, ScoreSummary],
-        energy: dict[str, ScoreSummary],
-        routed: np.ndarray,
-        kept: np.ndarray | slice,
-    ) -> LineResult:
-        table = rates(line, self.id_set, self.ood_sets)
-        plain = rates(energy, self.id_set, self.ood_sets)
-        both = {"line": line, "energy": energy}
-        return LineResult(
-            rates=table.assign(energy_auroc=plain["auroc"], energy_fpr95=plain["fpr95"]),
-            line=line,
-            energy=energy,
-            thresholds={k: _accepts_95(s[self.id_set]) for k, s in both.items()},
-            rerouted=float((routed != self._plain[kept]).mean()),
-            n_scored=sum(map(len, line.values())),
+        if len(drop):
+            masks = replace(masks, units=masks.units.copy())
+            masks.units[:, drop] = False
+        bias = np.asarray(self.head.bias, np.float64)
+        line = score_groups(groups, present, masks, bias, progress, should_stop)
+        energy = self._energy if not len(drop) else {n: self._energy_of(n, drop) for n in line}
+        changed = groups[self.id_set].predicted != self._plain[kept[self.id_set]]
+        return compare_with_energy(
+            {name: summarize(values) for name, values in line.items()},
+            {name: summarize(energy[name][kept[name]]) for name in line},
+            rerouted=float(changed.mean()),
             n_total=self.n_images,
         )
+
+    def _grouped(
+        self, clip: float, kept: Mapping[str, np.ndarray | slice], drop: np.ndarray, whole: bool
+    ) -> dict[str, GroupedRows]:
+        """Rows of each set by predicted class; those of all rows are kept for the last clip."""
+        held = self._groups
+        plain = whole and not len(drop)
+        if plain and held is not None and held[0] == clip:
+            return held[1]
+        head = self.head
+        if len(drop):  # a weight of zero is an activation of zero, without copying the features
+            weight = head.weight.copy()
+            weight[:, drop] = 0
+            head = ClassifierHead(weight, head.bias)
+        found = {n: group_rows(f[kept[n]], head, clip) for n, f in self._features.items()}
+        if plain:
+            self._groups = (clip, found)
+        return found
+
+    def _energy_of(self, name: str, drop: np.ndarray | None = None) -> np.ndarray:
+        return np.concatenate([logsumexp(z) for z in self._chunks(name, drop)])
+
+    def _chunks(self, name: str, drop: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Logits of a set, float64, some rows at a time, without the neurons in `drop`."""
+        features, logits = self._features[name], self._logits[name]
+        for part in row_slices(len(features)):
+            h = features[part]
+            z = self.head.logits(h) if logits is None else np.array(logits[part], np.float64)
+            if drop is not None:
+                z -= np.asarray(h[:, drop], np.float64) @ self.head.weight[:, drop].T
+            yield z
 
 
 def _evenly(n: int, limit: int | None) -> np.ndarray | slice:
     if limit is None or n <= limit:
         return slice(None)
     return np.linspace(0, n - 1, limit).astype(np.int64)
-
-
-def _energy(logits: np.ndarray | None, features: np.ndarray, head: ClassifierHead) -> np.ndarray:
-    out = np.empty(len(features))
-    for part in row_slices(len(out)):
-        out[part] = logsumexp(_logits(logits, features, head, part))
-    return out
-
-
-def _argmax(logits: np.ndarray | None, features: np.ndarray, head: ClassifierHead) -> np.ndarray:
-    parts = row_slices(len(features))
-    return np.concatenate([_logits(logits, features, head, p).argmax(1) for p in parts])
-
-
-def _logits(
-    logits: np.ndarray | None, features: np.ndarray, head: ClassifierHead, part: slice
-) -> np.ndarray:
-    if logits is None:
-        return head.logits(features[part])
-    return np.asarray(logits[part], np.float64)
-
-
-def _accepts_95(scores: ScoreSummary) -> float:
-    return float(scores.kth_largest((95 * len(scores) + 99) // 100))

@@ -49,7 +49,7 @@ def test_mean_activations_equal_a_loop() -> None:
 
 
 def test_drill_puts_class_and_set_together() -> None:
-    found = drill(ACTS, ["test", "near", "far"], MEANS, HEAD, 3, clip=0.8, bins=7)
+    found = drill(ACTS, ["test", "near", "far"], CONTRIB, MEANS, HEAD, 3, clip=0.8, bins=7)
     for c, row in enumerate(found.by_class.itertuples()):
         rows = [
             h[3] for h, y in zip(ACTS["fit"].features, ACTS["fit"].labels, strict=True) if y == c
@@ -80,7 +80,7 @@ def test_neurons_that_do_not_exist() -> None:
     with pytest.raises(DataError, match="neuron 9 does not exist: the layer has neurons 0 to 8"):
         neuron_column(ACTS["test"], 9)
     with pytest.raises(DataError, match="neuron -1 does not exist"):
-        drill(ACTS, ["test"], MEANS, HEAD, -1, clip=1.0)
+        drill(ACTS, ["test"], CONTRIB, MEANS, HEAD, -1, clip=1.0)
     with pytest.raises(DataError, match="numbers from 0 to 8, got 2-12"):
         drop_set([2, 12], D)
     with pytest.raises(DataError, match="class 7 does not exist"):

@@ -92,6 +92,39 @@ def test_preview_is_the_same_score_on_fewer_images(warm: bool) -> None:
     np.testing.assert_allclose(preview.rates["auroc"][1], auroc(a, b), atol=1e-12)
 
 
+@pytest.mark.parametrize("drop", [[3], [0, 5, 7, 11, 20]])
+def test_without_neurons_equals_scoring_the_smaller_network(drop: list[int]) -> None:
+    from ood_core.neurons import dropping_effect
+
+    lab, gone = _lab(), np.array(drop)
+    for p_a, p_w, clip in SETTINGS[:3]:
+        got = lab.rescore(p_a, p_w, clip, drop=gone).rates
+        detectors = {"line": lab.detector(p_a, p_w, clip),
+                     "energy": make_detector("energy").fit(ACTS["fit"], HEAD)}  # fmt: skip
+        want = dropping_effect(ACTS, "test", ["near", "far"], HEAD, detectors, gone)
+        for name, prefix in (("line", ""), ("energy", "energy_")):
+            rows = want[want["detector"] == name]
+            np.testing.assert_allclose(got[f"{prefix}auroc"], rows["auroc"], atol=1e-12)
+            np.testing.assert_allclose(got[f"{prefix}fpr95"], rows["fpr95"], atol=1e-12)
+            before = lab.rescore(p_a, p_w, clip).rates
+            np.testing.assert_allclose(before[f"{prefix}auroc"], rows["auroc_before"], atol=1e-12)
+
+
+def test_detector_equals_a_fresh_one_and_results_are_kept() -> None:
+    lab = _lab()
+    for p_a, p_w, clip in SETTINGS:
+        fresh = make_detector("line", p_a=p_a, p_w=p_w, clip=clip).fit(ACTS["fit"], HEAD)
+        mine = lab.detector(p_a, p_w, clip)
+        assert mine.get_params() == fresh.get_params()
+        a, b = (d.score_samples(ACTS["near"]) for d in (mine, fresh))
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert lab.known(90, 90, 1.0) is None
+    result = lab.rescore(90, 90, 1.0)
+    assert lab.known(90, 90, 1.0) is result
+    np.testing.assert_allclose(result.mean["auroc"], result.rates["auroc"].sum() / 2)
+    assert lab.clip_high == 5
+
+
 def test_progress_is_told_and_a_stop_is_honoured() -> None:
     seen: list[str] = []
     _lab().rescore(50, 50, 1.0, progress=lambda p: seen.append(p.stage))
@@ -108,7 +141,7 @@ def test_only_large_shapes_are_called_slow() -> None:
 def test_errors() -> None:
     with pytest.raises(DataError, match="choose at least one OOD set"):
         LineLab(ACTS["fit"], ACTS, "test", (), HEAD)
-    with pytest.raises(DataError, match="labels are missing"):
+    with pytest.raises(DataError, match="needs labels for the fit set"):
         LineLab(ACTS["near"], ACTS, "test", ("far",), HEAD)
     with pytest.raises(ConfigError, match="'p_a' must be"):
         _lab().rescore(101, 90, 1.0)
