@@ -79,19 +79,19 @@ class Ranking:
         ConfigError
             For an unknown kind.
         """
+        return self._frame(self._rows(kind, threshold, between))
+
+    def count(self, kind: str, threshold: float, between: tuple[float, float] | None = None) -> int:
+        """How many images the gallery has."""
+        return len(self._rows(kind, threshold, between))
+
+    def _rows(self, kind: str, threshold: float, between: tuple[float, float] | None) -> np.ndarray:
         if kind not in KINDS:
             raise ConfigError(f"unknown gallery {kind!r}. {did_you_mean(kind, KINDS)}")
         first, last = 0, len(self.scores)
         if between is not None:
             first = int(np.searchsorted(self.scores, between[0], side="left"))
-            last = int(np.searchsorted(self.scores, between[1], side="right"))
-        return self._frame(self._rows(kind, threshold, first, max(first, last)))
-
-    def count(self, kind: str, threshold: float, between: tuple[float, float] | None = None) -> int:
-        """How many images the gallery has."""
-        return len(self.pick(kind, threshold, between))
-
-    def _rows(self, kind: str, threshold: float, first: int, last: int) -> np.ndarray:
+            last = max(first, int(np.searchsorted(self.scores, between[1], side="right")))
         cut = min(max(int(np.searchsorted(self.scores, threshold, side="left")), first), last)
         if kind == "false_accepts":
             return np.arange(last - 1, cut - 1, -1)[self.which[cut:last][::-1] > 0]

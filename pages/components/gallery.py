@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from pages.components import cache
+from pages.components.inline import component, on_trigger
 from pages.components.view import View
 
-__all__ = ["first_page", "grid", "show", "thumbnail_uri"]
+__all__ = ["first_page", "show", "thumbnail_uri"]
 
 PAGE = 24
 _PAGE_KEY = "_gallery_page"
+_GALLERY = component(Path(__file__).parent, "gallery")
 
 
 @st.fragment
@@ -27,6 +30,9 @@ def show(
     per_page: int = PAGE,
     detail: Callable[[Any], list[dict[str, Any]]] | None = None,
     empty: str = "No images.",
+    tabs: list[tuple[str, str, str]] | None = None,
+    tab: str = "",
+    on_tab: Callable[[str], None] | None = None,
 ) -> None:
     """Paged grid of images; turning a page redraws only the grid.
 
@@ -40,16 +46,29 @@ def show(
     detail : turns the rows of one page into dicts with more columns, where adding them to all
         rows would be slow.
     empty : what to say when there are no rows.
+    tabs : (value, title, count) of several galleries in one; `tab` is the chosen value, and
+        `on_tab` is called with another one.
     """
-    if not len(rows):
-        st.caption(empty)
-        return
-    last = (len(rows) - 1) // per_page
+    last = max(0, (len(rows) - 1) // per_page)
     page = min(max(int(st.session_state.get(key + _PAGE_KEY, 0)), 0), last)
-    shown = rows.iloc[page * per_page : (page + 1) * per_page]
-    st.html(grid(view, detail(shown) if detail else shown.to_dict("records")))
-    if last:
-        _pager(key, page, last, per_page, len(rows))
+    first = page * per_page
+    shown = rows.iloc[first : first + per_page]
+    records = detail(shown) if detail else shown.to_dict("records")
+    data = {
+        "items": [_item(view, record) for record in records],
+        "page": page,
+        "last": last,
+        "where": f"{first + 1:,} to {first + len(shown):,} of {len(rows):,}",
+        "empty": empty,
+        "tabs": tabs or [],
+        "tab": tab,
+    }
+    _GALLERY(
+        key=key,
+        data=data,
+        on_turned_change=on_trigger(key, "turned", lambda to: _turn(key, to)),
+        on_chosen_change=on_trigger(key, "chosen", on_tab or (lambda _: None)),
+    )
 
 
 def first_page() -> None:
@@ -59,86 +78,57 @@ def first_page() -> None:
             st.session_state[key] = 0
 
 
-def grid(view: View, rows: list[dict[str, Any]]) -> str:
-    """HTML of one page of images: one element, whatever the number of images."""
-    items = [_figure(view, row) for row in rows]
-    return f"<ul class='gallery'>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
-
-
 def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
     """Thumbnail of row `index` of `view.acts[name]` as a data URI; empty where it is unreadable."""
-    spec = view.experiment.sets[name]
     image = int(view.acts[name].index[int(index)])  # rows of unreadable images are missing
-    return _thumbnail(repr(spec), image, size, spec)
+    return _thumbnail(view.fingerprint, name, image, size, _Opened(view.experiment.sets[name]))
 
 
-@st.cache_resource(max_entries=5000, show_spinner=False)
-def _thumbnail(key: str, index: int, size: int, _spec: Any) -> str:
+class _Opened:
+    """An image set that is opened when a thumbnail is missing; all are alike to the cache."""
+
+    def __init__(self, spec: Any) -> None:
+        self.spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Opened)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=8192)
+def _thumbnail(fingerprint: str, name: str, index: int, size: int, opened: _Opened) -> str:
     from ood_core.data import thumbnail_bytes
     from ood_core.errors import OODLensError
 
     try:
-        image = cache.image_set(key, _spec).load(index)
+        image = cache.image_set(repr(opened.spec), opened.spec).load(index)
         data = thumbnail_bytes(image, size, "WEBP")
     except (OODLensError, OSError):
         return ""
     return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
-def _figure(view: View, row: dict[str, Any]) -> str:
+def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
+    """What the browser shows of one image, as text."""
     name = str(row["set"])
-    uri = thumbnail_uri(view, name, int(row["index"]))
-    ident = html.escape(str(row.get("id") or f"{name}/{row['index']}"), quote=True)
-    image = f"<img src='{uri}' alt='{ident}'>" if uri else "<small>not readable</small>"
-    chip = f"<i class='chip' style='background:{view.colour(name)}'></i>"
-    lines = [f"<span class='quiet'>{chip}{html.escape(name)}</span>"]
+    item = {
+        "uri": thumbnail_uri(view, name, int(row["index"])),
+        "id": str(row.get("id") or f"{name}/{row['index']}"),
+        "set": name,
+        "colour": view.colour(name),
+    }
     if "score" in row:
-        lines.insert(0, f"<span><b>{row['score']:.5g}</b>{_percentile(row)}</span>")
+        item["score"] = f"{row['score']:.5g}"
+    if "percentile" in row:
+        item["percentile"] = f"P{row['percentile']:.1f}"
     if "prediction" in row:
-        lines.insert(1, f"<span>{_prediction(row)}</span>")
-    return (
-        f"<figure title='{ident}'><div class='frame'>{image}</div>"
-        f"<figcaption>{''.join(lines)}</figcaption></figure>"
-    )
+        item["prediction"] = f"→ {row['prediction']}"
+        label = str(row.get("label") or "")
+        item["label"] = f"is {label}" if label and label != str(row["prediction"]) else ""
+    return item
 
 
-def _prediction(row: dict[str, Any]) -> str:
-    text = f"→ {html.escape(str(row['prediction']))}"
-    label = str(row.get("label") or "")
-    if label and label != str(row["prediction"]):
-        text += f" <i class='quiet'>is {html.escape(label)}</i>"
-    return text
-
-
-def _percentile(row: dict[str, Any]) -> str:
-    if "percentile" not in row:
-        return ""
-    title = "share of ID test images that score no higher"
-    return f" <i class='quiet' title='{title}'>P{row['percentile']:.1f}</i>"
-
-
-def _pager(key: str, page: int, last: int, per_page: int, total: int) -> None:
-    def go(to: int) -> None:
-        st.session_state[key + _PAGE_KEY] = to
-
-    first = page * per_page
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(
-            "",
-            key=f"{key}_previous",
-            icon=":material/chevron_left:",
-            help="Previous page",
-            disabled=page == 0,
-            on_click=go,
-            args=(page - 1,),
-        )
-        st.button(
-            "",
-            key=f"{key}_next",
-            icon=":material/chevron_right:",
-            help="Next page",
-            disabled=page == last,
-            on_click=go,
-            args=(page + 1,),
-        )
-        st.caption(f"{first + 1:,} to {min(first + per_page, total):,} of {total:,}")
+def _turn(key: str, page: Any) -> None:
+    st.session_state[key + _PAGE_KEY] = int(page)

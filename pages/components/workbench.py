@@ -31,7 +31,8 @@ def draw(view: View, scores: Any) -> None:
         with left:
             threshold_histogram(known, point)
         with right:
-            explain.metric("AUROC", "FPR95", "interval")
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                explain.metric("AUROC", "FPR95", "interval")
             _curves(known, point)
     with noted:
         state.notes()
@@ -115,23 +116,23 @@ def _galleries(view: View, scores: Any, at: float) -> None:
         lambda: Ranking.of(scores.id_name, scores.id_scores, scores.ood),
     )
     between = state.kept("range") or None
-    counts = {kind: ranking.count(kind, at, between) for kind in KINDS}
     kind = state.choose("gallery", list(KINDS), "false_accepts")
-    st.segmented_control(
-        "Images",
-        list(KINDS),
-        key="gallery",
-        label_visibility="collapsed",
-        required=True,
-        format_func=lambda k: f"{KINDS[k]} {counts[k]:,}",
-    )
     gallery.show(
         view,
         ranking.pick(kind, at, between),
-        f"gallery_{kind}",
+        "threshold_gallery",
         detail=lambda rows: describe(rows, view.acts, view.acts.head, scores.summary()),
         empty="None at this threshold" + (" in the marked range." if between else "."),
+        tabs=[(k, KINDS[k], f"{ranking.count(k, at, between):,}") for k in KINDS],
+        tab=kind,
+        on_tab=_another_gallery,
     )
+
+
+def _another_gallery(kind: str) -> None:
+    state.put("gallery", kind)
+    gallery.first_page()
+    st.rerun(FOLLOW)
 
 
 def _moved(value: float) -> None:

@@ -10,30 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from pages.components.inline import component, on_trigger
 
 __all__ = ["curves", "histogram", "table"]
 
 _HERE = Path(__file__).parent
-
-
-def _component(name: str) -> Any:
-    """Component made of `name`'s files, with what they share in front."""
-
-    def text(file: str) -> str:
-        return (_HERE / file).read_text(encoding="utf-8")
-
-    return st.components.v2.component(
-        f"ood_lens_{name}",
-        html=text(f"{name}.html"),
-        css=text("common.css") + text(f"{name}.css"),
-        js=text("common.js") + text(f"{name}.js"),
-    )
-
-
-_HISTOGRAM = _component("histogram")
-_CURVES = _component("curves")
-_TABLE = _component("table")
+_HISTOGRAM = component(_HERE, "histogram", "common")
+_CURVES = component(_HERE, "curves", "common")
+_TABLE = component(_HERE, "table", "common")
 
 
 def histogram(
@@ -48,11 +32,12 @@ def histogram(
 
     Parameters
     ----------
-    data : `id` (changes with the scores), `channel`, `seq` (grows with each message),
-        `height`, `x_title`, `alt`, `name`, `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `id` (bool), `bins`, `accepted`
-        per grid threshold), `grid` (ascending thresholds), `threshold` and `accepted` (exact
-        counts there, per set), `range` (low, high) or None, `pooled_colour`, and how it is
-        drawn: `unit` density or counts, `scale` linear or log, `sets_shown` each or pooled.
+    data : `id` (changes with the scores), `channel`, `seq` (grows with each message), `height`,
+        `x_title`, `alt`, `name`, `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `id`
+        (bool), `bins`, `accepted` per grid threshold), `grid` (ascending thresholds),
+        `threshold` and `accepted` (exact counts there, per set), `range` (low, high) or None,
+        `pooled_colour`, and how it is drawn: `unit` density or counts, `scale` linear or log,
+        `sets_shown` each or pooled.
     on_moved : called with the threshold when the line is released.
     on_selected : called with [low, high] when a range was marked, [] when it was cleared.
     on_drawn : called with `unit`, `scale` and `sets` when the visitor changed one.
@@ -61,9 +46,9 @@ def histogram(
     _HISTOGRAM(
         key=key,
         data=data,
-        on_moved_change=_call(key, "moved", on_moved),
-        on_selected_change=_call(key, "selected", on_selected),
-        on_drawn_change=_call(key, "drawn", on_drawn),
+        on_moved_change=on_trigger(key, "moved", on_moved),
+        on_selected_change=on_trigger(key, "selected", on_selected),
+        on_drawn_change=on_trigger(key, "drawn", on_drawn),
     )
 
 
@@ -73,11 +58,11 @@ def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]
     Parameters
     ----------
     data : `id`, `channel`, `seq`, `height`, `name`, `sets` and `accepted` as for `histogram`,
-        `kind` ("roc", "pr_id" or "pr_ood"), and per kind one entry per OOD set: `curves` (`x` and `y` in
-        percent) and `areas` (text).
+        `kind` ("roc", "pr_id" or "pr_ood"), and per kind one entry per OOD set: `curves` (`x`
+        and `y` in percent) and `areas` (text).
     on_drawn : called with `curve` when the visitor chose another kind.
     """
-    _CURVES(key=key, data=data, on_drawn_change=_call(key, "drawn", on_drawn))
+    _CURVES(key=key, data=data, on_drawn_change=on_trigger(key, "drawn", on_drawn))
 
 
 def table(key: str, data: dict[str, Any]) -> None:
@@ -88,7 +73,3 @@ def table(key: str, data: dict[str, Any]) -> None:
     `fixed`: pairs of value and interval), and the sentences `how` and `check`.
     """
     _TABLE(key=key, data=data)
-
-
-def _call(key: str, name: str, action: Callable[[Any], None]) -> Callable[[], None]:
-    return lambda: action(st.session_state[key][name])
