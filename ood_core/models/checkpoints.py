@@ -40,6 +40,8 @@ def read_checkpoint(path: Path) -> Any:
         raise ModelError(f"{path.name} is a Git LFS pointer, not a checkpoint: run `git lfs pull`.")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    if not start.startswith((b"PK\x03\x04", b"\x80")):  # zip archive, pickle
+        raise ModelError(_not_a_checkpoint(path))
     return _read_torch(path)
 
 
@@ -56,6 +58,7 @@ def _read_safetensors(path: Path) -> Any:
 def _read_torch(path: Path) -> Any:
     import argparse
     import pickle
+    import warnings
     import zipfile
 
     import numpy as np
@@ -67,11 +70,10 @@ def _read_torch(path: Path) -> Any:
     harmless += [(scalar, "numpy.core.multiarray.scalar")]
     harmless += [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
     try:
-        with torch.serialization.safe_globals(harmless):
+        with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error).lower() and "unsupported" not in str(error).lower():
-            raise ModelError(_not_a_checkpoint(path)) from error
         raise ModelError(
             f"{path.name} holds pickled Python objects, which can run code when loaded, so it was "
             "not loaded. Save the weights alone: torch.save(model.state_dict(), path), or "

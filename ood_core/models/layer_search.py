@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ood_core.models.layers import PENULTIMATE, LayerInfo
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from ood_core.models.tracing import Call, Trace
@@ -33,7 +32,7 @@ def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
     for name in _walk(found, "", found.module, order):
         call = found.once(name)
         assert call is not None
-        if order[call.node] < end and not _same_values(call.output, last.inputs):
+        if order[call.node] < end and call.node is not last.input_node:
             chosen[call.node] = _layer(name, call, found.module.get_submodule(name))
     ordered = [chosen[node] for node in sorted(chosen, key=order.__getitem__)]
     limit = MAX_LAYERS - 1
@@ -133,16 +132,9 @@ def _is_activation(module: nn.Module) -> bool:
     )
 
 
-def _same_values(output: torch.Tensor | None, head_input: torch.Tensor | None) -> bool:
-    """Whether a layer repeats the penultimate features."""
-    if output is None or head_input is None or output.numel() != head_input.numel():
-        return False
-    return bool((output.reshape(-1) == head_input.reshape(-1)).all())
-
-
 def _layer(name: str, call: Call, module: nn.Module) -> LayerInfo:
-    assert call.output is not None
-    shape = tuple(call.output.shape[1:])
+    assert call.shape is not None
+    shape = call.shape[1:]
     kind = {1: "vector", 2: "tokens", 3: "map"}.get(len(shape), "map")
     axis = len(shape) - 1 if _channels_last(shape, module) else 0
     return LayerInfo(name, shape, kind, signed=call.minimum < 0, channel_axis=axis)
@@ -164,8 +156,6 @@ def _penultimate(found: Trace, head: str) -> LayerInfo:
     from torch import nn
 
     call = found.calls[head][0]
-    assert call.inputs is not None
     linear = isinstance(found.module.get_submodule(head), nn.Linear)
-    channels = call.inputs.shape[-1 if linear else 1]
-    signed = bool((call.inputs < 0).any())
-    return LayerInfo(PENULTIMATE, (channels,), "vector", signed=signed)
+    channels = call.input_shape[-1 if linear else 1]
+    return LayerInfo(PENULTIMATE, (channels,), "vector", signed=call.input_minimum < 0)

@@ -19,12 +19,25 @@ PROBE_IMAGES = 2
 
 @dataclass
 class Call:
-    """One call of one module: what went in and out, and the output's node in autograd's graph."""
+    """One call of one module, as seen when it returned: later layers may write into its output.
 
-    inputs: torch.Tensor | None
-    output: torch.Tensor | None
-    node: Any
-    minimum: float
+    Parameters
+    ----------
+    shape : shape of the output, or None when it was not one tensor.
+    minimum : smallest value of the output.
+    node : the output's node in autograd's graph.
+    input_node : the same of the first input.
+    input_shape, input_minimum : shape and smallest value of the first input.
+    output : copy of the output of a module that may be the head, else None.
+    """
+
+    shape: tuple[int, ...] | None = None
+    minimum: float = 0.0
+    node: Any = None
+    input_node: Any = None
+    input_shape: tuple[int, ...] = ()
+    input_minimum: float = 0.0
+    output: torch.Tensor | None = None
 
 
 @dataclass
@@ -39,7 +52,7 @@ class Trace:
     def once(self, name: str) -> Call | None:
         """The module's call when it was called once and gave one tensor."""
         calls = self.calls.get(name, [])
-        return calls[0] if len(calls) == 1 and calls[0].output is not None else None
+        return calls[0] if len(calls) == 1 and calls[0].shape is not None else None
 
 
 def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
@@ -53,33 +66,24 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     import torch
 
     noise = torch.randn(PROBE_IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
-    image = noise.requires_grad_()
     calls: dict[str, list[Call]] = defaultdict(list)
     handles = []
 
     def watcher(name: str) -> Any:
-        def watch(_module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-            first = inputs[0].detach() if inputs and torch.is_tensor(inputs[0]) else None
-            if not torch.is_tensor(output):
-                calls[name].append(Call(first, None, None, 0.0))
-                return
-            minimum = float(output.detach().min())
-            calls[name].append(Call(first, output.detach(), output.grad_fn, minimum))
-
-        return watch
+        return lambda child, inputs, output: calls[name].append(_seen(child, inputs, output))
 
     try:
         for name, child in module.named_modules():
             if name:
                 handles.append(child.register_forward_hook(watcher(name)))
         with torch.enable_grad():
-            start = image * 1
+            start = noise.requires_grad_() * 1
             logits = module(start)
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         raise ModelError(
             f"the network cannot take images of shape {input_shape} (channels, height, width): "
-            f"{str(error).splitlines()[0]}. Check resize, center_crop and the number of values "
-            "in mean and std of [preprocessing]."
+            f"{_first_line(error)}. Check resize, center_crop and the number of values in mean "
+            "and std of [preprocessing]."
         ) from error
     finally:
         for handle in handles:
@@ -104,13 +108,10 @@ def find_head(found: Trace) -> str:
     expected = found.logits.detach()
     scale = float(expected.abs().max()) or 1.0
     for name, child in reversed(list(found.module.named_modules())):
-        one_by_one = isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1)
         call = found.once(name)
         if call is None or call.output is None:
             continue
-        if not (one_by_one or isinstance(child, nn.Linear)):
-            continue
-        output = _averaged(call.output, channels_first=one_by_one)
+        output = _averaged(call.output, channels_first=not isinstance(child, nn.Linear))
         if output.shape == expected.shape and torch.allclose(output, expected, 1e-4, 1e-5 * scale):
             return name
     raise ModelError(
@@ -119,8 +120,36 @@ def find_head(found: Trace) -> str:
     )
 
 
+def _seen(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Call:
+    import torch
+
+    call = Call()
+    if inputs and torch.is_tensor(inputs[0]):
+        call.input_shape = tuple(inputs[0].shape)
+        call.input_node = inputs[0].grad_fn
+        call.input_minimum = float(inputs[0].detach().min())
+    if torch.is_tensor(output):
+        call.shape = tuple(output.shape)
+        call.node = output.grad_fn
+        call.minimum = float(output.detach().min())
+        call.output = output.detach().clone() if _may_be_head(module) else None
+    return call
+
+
+def _may_be_head(module: nn.Module) -> bool:
+    from torch import nn
+
+    return isinstance(module, nn.Linear) or (
+        isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+    )
+
+
 def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     """(n, c) from an output with positions, by the mean over them."""
     if tensor.ndim == 2:
         return tensor
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
