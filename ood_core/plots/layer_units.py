@@ -9,11 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.layers import ActiveUnits, NanApart
-from ood_core.plots.theme import ACCENT, base_layout
+from ood_core.plots.framing import GREY, framed
+from ood_core.plots.theme import ACCENT
 
 __all__ = ["active_units_figure", "entropy_histogram", "nan_scatter"]
 
-_GREY = "#7F7F7F"
 _LN2 = float(np.log(2))
 
 
@@ -24,11 +24,12 @@ def active_units_figure(units: ActiveUnits, colours: Mapping[str, str], layer: s
         rows = units.histogram[units.histogram["set"] == name]
         _add_steps(figure, rows, name, colour, "%{x:.0f} units: %{y:.1f} % of images")
     figure.update_layout(
-        base_layout(
-            title=f"Active units per image at {layer}: ID against OOD",
+        framed(
+            f"Active units per image at {layer}: ID against OOD",
+            300,
+            len(colours),
             xaxis={"title": f"active units ‖a‖₀, of {units.n_units:,}"},
             yaxis={"title": "share of the set's images, %", "rangemode": "tozero"},
-            height=320,
         )
     )
     return figure
@@ -46,11 +47,12 @@ def entropy_histogram(
         rows = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "share": share})
         _add_steps(figure, rows, name, colours[name], "%{x:.2f} nats: %{y:.1f} % of units")
     figure.update_layout(
-        base_layout(
-            title=f"Activation entropy of each unit at {layer}: ID against OOD",
+        framed(
+            f"Entropy of each unit at {layer}: ID against OOD",
+            300,
+            len(colours),
             xaxis={"title": "entropy of a unit, nats (0: always on or always off)"},
             yaxis={"title": "share of the layer's units, %", "rangemode": "tozero"},
-            height=320,
         )
     )
     return figure
@@ -79,11 +81,8 @@ def nan_scatter(apart: NanApart, colours: Mapping[str, str]) -> go.Figure:
     figure.update_yaxes(title="L1 norm ‖a‖₁", range=[y[0], y[-1]], row=2, col=1)
     figure.update_xaxes(showticklabels=False, row=2, col=2)
     figure.update_yaxes(showticklabels=False, row=1, col=1)
-    figure.update_layout(
-        base_layout(
-            title=f"NAN taken apart at {apart.layer}: norm against active units", height=520
-        )
-    )
+    title = f"Norm against active units at {apart.layer}: ID against OOD"
+    figure.update_layout(framed(title, 560, len(colours)))
     return figure
 
 
@@ -122,23 +121,48 @@ def _add_marginals(figure: go.Figure, apart: NanApart, name: str, colour: str) -
 
 
 def _add_iso(figure: go.Figure, apart: NanApart) -> None:
-    ends = np.array([max(apart.active_edges[0], 0.0), apart.active_edges[-1]])
-    lines = [(v, "iso-NAN", {"color": _GREY, "width": 1, "dash": "dot"}) for v in apart.iso[1:]] + [
-        (apart.thresholds["nan"], "NAN accepts 95 % of ID", {"color": ACCENT, "width": 2})
-    ]
-    for value, label, line in lines:
-        figure.add_scatter(
-            x=ends,
-            y=value * ends,
-            mode="lines",
-            line=line,
-            name=f"{label} ({value:.3g})",
-            hovertemplate=f"{label}: ‖a‖₁ / ‖a‖₀ = {value:.4g}<extra></extra>",
-            row=2,
-            col=1,
-        )
-    figure.add_hline(
-        apart.thresholds["l1"], line={"color": _GREY, "width": 1.5, "dash": "dash"}, row=2, col=1
+    """Lines of equal NAN through the origin, and the cuts that accept 95 % of the ID images."""
+    cut, norm = apart.thresholds["nan"], apart.thresholds["l1"]
+    faint = {"color": GREY, "width": 1, "dash": "dot"}
+    for value in apart.iso[1:]:
+        _add_ray(figure, apart, value, f"NAN = {value:.3g}", faint)
+    bold = {"color": ACCENT, "width": 2}
+    _add_ray(figure, apart, cut, f"NAN = {cut:.3g} accepts 95 % of ID", bold)
+    figure.add_hline(norm, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=2, col=1)
+    _note(figure, float(apart.active_edges[0]), norm, f"L1 = {norm:.3g} accepts 95 % of ID", "left")
+
+
+def _add_ray(
+    figure: go.Figure, apart: NanApart, value: float, label: str, line: dict[str, object]
+) -> None:
+    """Line `l1 = value * active`, labelled where it leaves the picture."""
+    low, high = max(float(apart.active_edges[0]), 0.0), float(apart.active_edges[-1])
+    top = float(apart.l1_edges[-1])
+    figure.add_scatter(
+        x=[low, high],
+        y=[value * low, value * high],
+        mode="lines",
+        line=line,
+        showlegend=False,
+        hovertemplate=f"{label}<extra></extra>",
+        row=2,
+        col=1,
+    )
+    end = min(high, top / value) if value > 0 else high
+    _note(figure, end, value * end, label, "right")
+
+
+def _note(figure: go.Figure, x: float, y: float, text: str, side: str) -> None:
+    figure.add_annotation(
+        x=x,
+        y=y,
+        text=text,
+        showarrow=False,
+        xanchor=side,
+        yanchor="bottom",
+        font={"size": 10},
+        row=2,
+        col=1,
     )
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.layers import LAYER_SCORES
-from ood_core.plots.theme import ACCENT, DIVERGING, SEQUENTIAL, base_layout
+from ood_core.plots.framing import GREY, framed
+from ood_core.plots.theme import ACCENT, DIVERGING, SEQUENTIAL
 
 __all__ = [
     "METRIC_TITLES",
@@ -21,12 +22,11 @@ __all__ = [
 
 SCORE_TITLES = {"nan": "NAN", "l1": "L1 norm", "l2": "L2 norm", "sparsity": "Sparsity"}
 METRIC_TITLES = {"auroc": "AUROC", "fpr95": "FPR95"}
-_GREY = "#7F7F7F"
 _LINES = {
     "nan": {"color": ACCENT, "width": 3},
-    "l1": {"color": _GREY, "width": 2},
-    "l2": {"color": _GREY, "width": 1.5, "dash": "dash"},
-    "sparsity": {"color": _GREY, "width": 1.5, "dash": "dot"},
+    "l1": {"color": GREY, "width": 2},
+    "l2": {"color": GREY, "width": 1.5, "dash": "dash"},
+    "sparsity": {"color": GREY, "width": 1.5, "dash": "dot"},
 }
 _MARKERS = {"nan": "circle", "l1": "square", "l2": "diamond", "sparsity": "x"}
 
@@ -53,21 +53,21 @@ def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None =
         )
     if layer is not None and (frame["layer"] == layer).any():
         depth = int(frame.loc[frame["layer"] == layer, "depth"].iloc[0])
-        figure.add_vline(depth, line={"color": _GREY, "width": 1, "dash": "dot"})
+        figure.add_vline(depth, line={"color": GREY, "width": 1, "dash": "dot"})
     against = str(frame["ood_set"].iloc[0])
     what = "mean over the OOD sets" if against == "mean" else against
     better = "higher is better" if metric == "auroc" else "lower is better, ID positive"
     figure.update_layout(
-        base_layout(
-            title=f"{METRIC_TITLES[metric]} by layer: ID against {what}",
+        framed(
+            f"{METRIC_TITLES[metric]} by layer: ID against {what}",
+            330,
+            len(LAYER_SCORES),
             xaxis=_layer_axis(frame),
             yaxis={"title": f"{METRIC_TITLES[metric]}, % ({better})", "zeroline": False},
-            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right",
-                    "traceorder": "reversed"},
+            legend_traceorder="reversed",
             clickmode="event+select",
-            height=360,
         )
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -101,15 +101,14 @@ def depth_heatmap(
     _click_targets(figure, wide, names, "points" if gain else "%")
     if layer in names.values():
         depth = next(d for d, name in names.items() if name == layer)
-        figure.add_vrect(depth - 0.5, depth + 0.5, line={"color": _GREY, "width": 2})
+        figure.add_vrect(depth - 0.5, depth + 0.5, line={"color": GREY, "width": 2})
     figure.update_layout(
-        base_layout(
-            title=title,
+        framed(
+            title,
+            330,
             xaxis=_layer_axis(frame),
             yaxis={"title": "OOD set", "autorange": "reversed", "automargin": True},
             clickmode="event+select",
-            showlegend=False,
-            height=360,
         )
     )
     return figure
@@ -135,14 +134,14 @@ def entropy_curves(
         )
     if layer is not None and (frame["layer"] == layer).any():
         depth = int(frame.loc[frame["layer"] == layer, "depth"].iloc[0])
-        figure.add_vline(depth, line={"color": _GREY, "width": 1, "dash": "dot"})
+        figure.add_vline(depth, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_layout(
-        base_layout(
-            title="Mean activation entropy by layer: ID against OOD",
+        framed(
+            "Mean activation entropy by layer: ID against OOD",
+            300,
+            len(colours),
             xaxis=_layer_axis(frame),
             yaxis={"title": "entropy, nats (at most 0.693)", "range": [0, 0.73]},
-            clickmode="event+select",
-            height=320,
         )
     )
     return figure
@@ -173,7 +172,9 @@ def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, 
 
 def _cell_text(wide: pd.DataFrame, signed: bool) -> list[list[str]]:
     form = "{:+.1f}" if signed else "{:.1f}"
-    return [[form.format(v) for v in row] for row in wide.to_numpy()]
+    return [
+        [form.format(v + 0.0).replace("-", "−") for v in row] for row in wide.to_numpy().round(1)
+    ]
 
 
 def _click_targets(

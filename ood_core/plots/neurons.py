@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.neurons import ContributionView, ImageReceipt, NeuronDrill
-from ood_core.plots.theme import DIVERGING, base_layout
+from ood_core.plots.framing import GREY, framed
+from ood_core.plots.theme import DIVERGING
 
 __all__ = [
     "activation_histogram",
@@ -19,7 +20,6 @@ __all__ = [
     "mean_activation_figure",
 ]
 
-_GREY = "#7F7F7F"
 _NEGATIVE, _POSITIVE = DIVERGING[0][1], DIVERGING[-1][1]
 _VEIL = [[0, "rgba(189,189,189,0)"], [1, "rgba(189,189,189,0.9)"]]
 _BARS = 24
@@ -49,20 +49,20 @@ def contribution_heatmap(view: ContributionView, chosen: int | None = None) -> g
         figure.add_heatmap(z=share, hoverinfo="skip", **veil, **heat)
     masks = ", veiled where LINe removes it" if view.removed is not None else ""
     figure.update_layout(
-        base_layout(
-            title=f"Contribution of each neuron to each class{masks}",
+        framed(
+            f"Contribution of each neuron to each class{masks}",
+            430,
             xaxis={"title": _place_title(view), "type": "category", "nticks": 24,
                    "showgrid": False},
             yaxis={"title": "class", "type": "category", "autorange": "reversed",
                    "automargin": True, "showgrid": False},
-            height=430,
         )
     )  # fmt: skip
     place = next(
         (i for i, c in enumerate(view.columns) if chosen is not None and chosen in c), None
     )
     if place is not None:
-        figure.add_vrect(place - 0.5, place + 0.5, line={"color": _GREY, "width": 1.5})
+        figure.add_vrect(place - 0.5, place + 0.5, line={"color": GREY, "width": 1.5})
     return figure
 
 
@@ -91,15 +91,16 @@ def mean_activation_figure(
     if clip is not None and clip <= 2 * float(means[list(colours)].to_numpy().max()):
         figure.add_hline(
             clip,
-            line={"color": _GREY, "width": 1, "dash": "dash"},
+            line={"color": GREY, "width": 1, "dash": "dash"},
             annotation={"text": f"clip δ = {clip:g}", "font": {"size": 11}},
         )
     figure.update_layout(
-        base_layout(
-            title="Mean activation of each neuron: ID against OOD",
+        framed(
+            "Mean activation of each neuron: ID against OOD",
+            360,
+            len(colours),
             xaxis={"title": "neurons, strongest on ID first (place in that order)"},
             yaxis={"title": "mean activation", "rangemode": "tozero"},
-            height=360,
         )
     )
     return figure
@@ -123,11 +124,11 @@ def contribution_bars(drill: NeuronDrill) -> go.Figure:
         )
     )
     figure.update_layout(
-        base_layout(
-            title=f"Neuron {drill.neuron}: contribution by class{cut}",
+        framed(
+            f"Neuron {drill.neuron}: contribution by class{cut}",
+            320,
             xaxis={"title": "mean contribution on the fit set, logit units", "zeroline": True},
             yaxis={"title": "class", "type": "category", "automargin": True},
-            height=340,
         )
     )
     return figure
@@ -151,13 +152,14 @@ def activation_histogram(
             hovertemplate="activation %{x:.3g}: %{y:.1f} % of images<extra>" + name + "</extra>",
         )
     if clip is not None and clip <= float(drill.histogram["right"].max()):
-        figure.add_vline(clip, line={"color": _GREY, "width": 1, "dash": "dash"})
+        figure.add_vline(clip, line={"color": GREY, "width": 1, "dash": "dash"})
     figure.update_layout(
-        base_layout(
-            title=f"Neuron {drill.neuron}: activation on ID against OOD images",
+        framed(
+            f"Neuron {drill.neuron}: activation on ID against OOD images",
+            320,
+            len(colours),
             xaxis={"title": "activation"},
             yaxis={"title": "share of the set's images, % (log)", "type": "log"},
-            height=340,
         )
     )
     return figure
@@ -172,7 +174,7 @@ def image_figure(receipt: ImageReceipt, names: Sequence[str], most: int = 60) ->
     common = {"x": [str(n) for n in shown["neuron"]], "customdata": told}
     figure = go.Figure()
     for column, name, colour in (
-        ("before", "before", _GREY),
+        ("before", "before", GREY),
         ("after", "after LINe", _POSITIVE),
     ):
         figure.add_bar(
@@ -185,13 +187,14 @@ def image_figure(receipt: ImageReceipt, names: Sequence[str], most: int = 60) ->
         )
     cut = f"the {len(shown)} strongest of {len(frame):,} neurons"
     figure.update_layout(
-        base_layout(
-            title=f"Contributions to “{names[receipt.routed]}” before and after LINe: {cut}",
+        framed(
+            f"Contributions to “{names[receipt.routed]}” before and after LINe: {cut}",
+            340,
+            2,
             xaxis={"title": "neuron number, strongest contribution first", "type": "category"},
             yaxis={"title": "contribution, logit units"},
             barmode="overlay",
             bargap=0.15,
-            height=360,
         )
     )
     return figure
