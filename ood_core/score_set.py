@@ -222,6 +222,33 @@ def params_text(params: Mapping[str, Any]) -> str:
     return ";".join(f"{name}={value}" for name, value in params.items())
 
 
+def params_from(text: str) -> dict[str, Any]:
+    """Inverse of `params_text`: whole numbers, numbers, True, False, None and words.
+
+    Raises
+    ------
+    ConfigError
+        When a part is not `name=value`.
+    """
+    words: dict[str, Any] = {"True": True, "False": False, "None": None}
+    found: dict[str, Any] = {}
+    for part in filter(None, text.split(";")):
+        name, equals, value = part.partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise ConfigError(f"parameters must read name=value;name=value, got {part!r}.")
+        if value in words:
+            found[name] = words[value]
+            continue
+        try:
+            found[name] = int(value)
+        except ValueError:
+            try:
+                found[name] = float(value)
+            except ValueError:
+                found[name] = value
+    return found
+
+
 def _key(acts_set: ActivationSet, *parts: Any) -> str:
     text = json.dumps([acts_set.fingerprint, *parts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

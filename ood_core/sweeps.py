@@ -17,7 +17,7 @@ from ood_core.scoring import score
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
 
-__all__ = ["TUNED", "axes", "sweep"]
+__all__ = ["TUNED", "axes", "setting", "sweep"]
 
 TUNED = (
     "A setting picked from these numbers is tuned on the OOD sets shown. Its figures here are "
@@ -92,3 +92,21 @@ def _check(detector: str, over: Mapping[str, Sequence[Any]]) -> None:
             )
         if not len(values):
             raise ConfigError(f"the sweep gives no values for {name!r}.")
+
+
+def setting(table: pd.DataFrame, names: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
+    """Values of the swept parameters whose printed form was clicked, in their own types.
+
+    Raises
+    ------
+    ConfigError
+        When the table has no such value.
+    """
+    found: dict[str, Any] = {}
+    for name, text in zip(names, texts, strict=False):
+        known = {str(value): value for value in table[name]}
+        if text not in known:
+            raise ConfigError(f"the sweep has no {name} = {text}; it has {', '.join(known)}.")
+        value = known[text]
+        found[name] = value.item() if hasattr(value, "item") else value
+    return found

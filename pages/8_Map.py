@@ -18,7 +18,7 @@ def coordinates(method: str) -> object:
     """The projected images, computed once; t-SNE and UMAP in the background."""
     key = ("map", method, view.fingerprint, sets)
 
-    def make() -> object:
+    def make(*_: object) -> object:
         return projection.project({n: view.acts[n].features for n in sets}, method)
 
     if method == "pca":

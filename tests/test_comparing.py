@@ -136,3 +136,19 @@ def test_published_tables_are_as_printed() -> None:
     assert nan.at[("supervised", "NAN"), "Avg_AUROC"] == 92.32
     assert not published.matching("digits")
     assert published.TABLES[3] in published.matching("cifar10-resnet18")
+
+
+def test_a_clicked_cell_is_a_setting_in_its_own_types(acts_set) -> None:
+    table = sweeps.sweep(acts_set, "line", {"p_a": (10, 90), "clip": (0.5, 1.0)})
+    assert sweeps.setting(table, ["p_a", "clip"], ["90", "0.5"]) == {"p_a": 90, "clip": 0.5}
+    with pytest.raises(ConfigError, match="the sweep has no p_a = 11; it has 10, 90"):
+        sweeps.setting(table, ["p_a"], ["11"])
+
+
+def test_parameters_survive_their_text() -> None:
+    from ood_core.score_set import params_from, params_text
+
+    params = {"k": 10, "clip": 1.5, "layer": None, "contrib": "abs", "squared": True}
+    assert params_from(params_text(params)) == params
+    with pytest.raises(ConfigError, match="must read name=value"):
+        params_from("k:10")

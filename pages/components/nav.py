@@ -11,7 +11,16 @@ from pages.components import state
 __all__ = ["SHARED", "page_links", "pages"]
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ("experiment", "layer", "ood_sets", "detector", "line_p_a", "line_p_w", "line_clip")
+SHARED = (
+    "experiment",
+    "layer",
+    "ood_sets",
+    "detector",
+    "params",
+    "line_p_a",
+    "line_p_w",
+    "line_clip",
+)
 """Choices that go along from page to page."""
 
 _ICONS = {

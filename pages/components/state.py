@@ -20,10 +20,12 @@ __all__ = [
     "choose_many",
     "kept",
     "link_params",
+    "note",
     "notes",
     "number",
     "publish",
     "remember",
+    "text",
 ]
 
 _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
@@ -120,6 +122,21 @@ def kept(name: str, default: Any = None) -> Any:
     """Last known value of `name`, also of a choice whose widget is on another page."""
     value = st.session_state.get(_KEPT, {}).get(name, default)
     return default if isinstance(value, _Raw) else value
+
+
+def text(name: str) -> str:
+    """Free text of `name` from the URL or an earlier choice; "" when there is none."""
+    value = _current(name)
+    if isinstance(value, _Raw):
+        value = str(value[-1]) if value else ""
+    if value:
+        remember(name, value)
+    return str(value or "")
+
+
+def note(message: str) -> None:
+    """Tell the visitor about an unusable value in the URL, at the top of the page."""
+    _note(message)
 
 
 def known(name: str) -> bool:

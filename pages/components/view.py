@@ -12,7 +12,7 @@ import streamlit as st
 from ood_core.errors import OODLensError
 from pages.components import cache, state
 
-__all__ = ["LINE_SLIDERS", "View", "detector_params"]
+__all__ = ["LINE_SLIDERS", "View", "adopt", "detector_params"]
 
 LINE_SLIDERS = {"p_a": 100.0, "p_w": 100.0, "clip": 1e6}
 """LINe parameters that sliders hold (keys `line_<name>`), with the largest value allowed."""
@@ -80,18 +80,20 @@ class View:
             st.stop()
         return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets})
 
+    def attempt(self, detector: str) -> tuple[Any | None, str]:
+        """`ScoreSet` of a detector with its parameters here, or None and why it cannot run."""
+        own = detector == self.detector
+        params = self.params if own else detector_params(self.experiment, detector)
+        try:
+            full = self._all_scores(detector, params, self.layer)
+        except OODLensError as error:
+            return None, str(error)
+        return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets}), ""
+
     def every_detector(self) -> dict[str, Any]:
-        """`ScoreSet` of each detector that can run here, with its parameters here."""
-        found = {}
-        for name in cache.detector_titles():
-            params = (
-                self.params if name == self.detector else detector_params(self.experiment, name)
-            )
-            try:
-                found[name] = self._all_scores(name, params, self.layer)
-            except OODLensError:
-                continue  # the Detectors page says why it cannot run here
-        return found
+        """`ScoreSet` of each detector that can run here, by name."""
+        found = {name: self.attempt(name)[0] for name in cache.detector_titles()}
+        return {name: scores for name, scores in found.items() if scores is not None}
 
     def _all_scores(self, name: str, params: Mapping[str, Any], layer: str) -> Any:
         from ood_core import scoring
@@ -102,8 +104,9 @@ class View:
 
 
 def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
-    """Parameters of `detector` here: the experiment's overrides, then the LINe sliders."""
-    params = dict(experiment.detectors.get(detector, {}))
+    """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
+    sweep, then the LINe sliders."""
+    params = dict(experiment.detectors.get(detector, {})) | _adopted(detector)
     if detector == "line":
         from ood_core.detectors import detector_class
 
@@ -111,4 +114,32 @@ def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
         for name, high in LINE_SLIDERS.items():
             if state.known(f"line_{name}"):
                 params[name] = state.number(f"line_{name}", 0.0, high, float(defaults[name]))
+    return params
+
+
+def adopt(detector: str, params: Mapping[str, Any]) -> None:
+    """Make `params` the visitor's for this detector, from a callback; they go into the URL."""
+    from ood_core.score_set import params_text
+
+    state.put("detector", detector)
+    state.remember("params", f"{detector}:{params_text(params)}")
+    if detector == "line":
+        for name in LINE_SLIDERS.keys() & params.keys():
+            state.put(f"line_{name}", float(params[name]))
+
+
+def _adopted(detector: str) -> dict[str, Any]:
+    from ood_core.detectors import detector_class
+    from ood_core.score_set import params_from
+
+    name, _, text = state.text("params").partition(":")
+    if name != detector or not text:
+        return {}
+    try:
+        params = params_from(text)
+        detector_class(name).check_params(params)
+    except OODLensError as error:
+        state.note(f"The address gives params = {text!r}. {error}")
+        state.forget("params")
+        return {}
     return params
