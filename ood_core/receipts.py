@@ -207,6 +207,9 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain Python values for JSON; -inf, which JSON lacks, becomes None."""
     plain = table.astype(object).where(table.notna(), None).to_dict("records")
     return [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        {
+            str(k): None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in row.items()
+        }
         for row in plain
     ]

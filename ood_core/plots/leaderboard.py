@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.disagreement import Disagreement
-from ood_core.plots.theme import ID_COLOUR, OOD_COLOURS, SEQUENTIAL, base_layout, ood_colour
+from ood_core.plots.theme import GREY, ID_COLOUR, SEQUENTIAL, base_layout, ood_colour
 from ood_core.projection import subsample
 
 __all__ = ["score_scatter", "sweep_curve", "sweep_heatmap"]
@@ -102,7 +102,7 @@ def score_scatter(
             },
             hovertemplate=f"{name}<br>%{{x:.4g}}, %{{y:.4g}}<extra></extra>",
         )
-    grey = {"color": OOD_COLOURS[-1], "width": 1, "dash": "dash"}
+    grey = {"color": GREY, "width": 1, "dash": "dash"}
     if np.isfinite(found.threshold_a):
         figure.add_vline(x=found.threshold_a, line=grey)
     if np.isfinite(found.threshold_b):

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["ACCENT", "DIVERGING", "ID_COLOUR", "OOD_COLOURS", "SEQUENTIAL", "base_layout", "ood_colour"]
+__all__ = [
+    "ACCENT",
+    "DIVERGING",
+    "GREY",
+    "ID_COLOUR",
+    "OOD_COLOURS",
+    "SEQUENTIAL",
+    "base_layout",
+    "ood_colour",
+]
 
 ID_COLOUR = "#0072B2"
-OOD_COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#B8A800", "#7F7F7F")
+OOD_COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#7F7F7F", "#B8A800")
 """Okabe-Ito hues, vermillion first; an OOD set keeps its place in the experiment's order.
 The palette's yellow is darkened so that it holds on white."""
 ACCENT = "#0072B2"
-DIVERGING = [[0.0, "#B2182B"], [0.25, "#EF8A62"], [0.5, "#BDBDBD"], [0.75, "#67A9CF"], [1.0, "#2166AC"]]
+GREY = "#7F7F7F"
+DIVERGING = [
+    [0.0, "#B2182B"],
+    [0.25, "#EF8A62"],
+    [0.5, "#BDBDBD"],
+    [0.75, "#67A9CF"],
+    [1.0, "#2166AC"],
+]
 SEQUENTIAL = "Cividis"
 
 
