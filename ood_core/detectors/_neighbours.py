@@ -8,7 +8,8 @@ altogether.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _MARGIN = 8
 _KEYS = 1 << 24
 _GATHER = 1 << 22
 _SMALL = 4096
+_THREADS = 2
 
 
 class Bank:
@@ -55,41 +57,69 @@ class Bank:
     def kth_distance(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Euclidean distance from each query to its k-th nearest row, (m,)."""
         first = max(0, k - 1 - _MARGIN)
-        out = np.empty(len(queries))
-        for part in self._query_slices(len(queries)):
-            q = queries[part]
-            index = self._nearest(q, k)[:, first:]
-            for sub in row_slices(len(q), max(1, _GATHER // (index.shape[1] * q.shape[1]))):
-                # Differences, not 2 − 2·cos: exact for neighbours that almost coincide.
-                gap = q[sub, None, :] - self.rows(index[sub])
-                squared = np.einsum("mkd,mkd->mk", gap, gap)
-                out[part][sub] = np.sqrt(np.partition(squared, k - 1 - first, 1)[:, k - 1 - first])
-        return out
+
+        def settle(q: np.ndarray, index: np.ndarray) -> np.ndarray:
+            # Differences, not 2 − 2·cos: exact for neighbours that almost coincide.
+            gap = q[:, None, :] - self.rows(index[:, first:])
+            squared = np.einsum("mkd,mkd->mk", gap, gap)
+            return np.sqrt(np.partition(squared, k - 1 - first, axis=1)[:, k - 1 - first])
+
+        return self._search(queries, k, settle)
 
     def top_mean(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Mean of the k largest inner products of each query with the rows, (m,)."""
+
+        def settle(q: np.ndarray, index: np.ndarray) -> np.ndarray:
+            keys = np.einsum("md,mkd->mk", q, self.rows(index))
+            return np.sort(keys, axis=1)[:, -k:].mean(axis=1)
+
+        return self._search(queries, k, settle)
+
+    def _search(
+        self, queries: np.ndarray, k: int, settle: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """`settle(queries, nearest rows)` for all queries, in chunks shared by two threads.
+
+        The products run on all cores by themselves; the second thread keeps the cores busy while
+        the first sorts.
+        """
         out = np.empty(len(queries))
-        for part in self._query_slices(len(queries)):
-            q = queries[part]
-            index = self._nearest(q, k)
-            for sub in row_slices(len(q), max(1, _GATHER // (index.shape[1] * q.shape[1]))):
-                keys = np.einsum("md,mkd->mk", q[sub], self.rows(index[sub]))
-                out[part][sub] = np.sort(keys, axis=1)[:, -k:].mean(axis=1)
+        together = max(1, _GATHER // ((k + _MARGIN) * queries.shape[1]))
+        parts = list(row_slices(len(queries), int(np.clip(_KEYS // len(self), 8, 1024))))
+
+        def work(share: list[slice]) -> None:
+            buffer = np.empty(0, dtype=np.float32)
+            for part in share:
+                q, scores = queries[part], out[part]
+                index, buffer = self._nearest(q, k, buffer)
+                for sub in row_slices(len(q), together):
+                    scores[sub] = settle(q[sub], index[sub])
+
+        if len(parts) == 1:
+            work(parts)
+        else:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                list(pool.map(work, [parts[t::_THREADS] for t in range(_THREADS)]))
         return out
 
-    def _nearest(self, queries: np.ndarray, k: int) -> np.ndarray:
-        """Rows with the largest keys, (m, k + margin), largest first; the top k are among them."""
+    def _nearest(
+        self, queries: np.ndarray, k: int, buffer: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows with the largest keys, (m, k + margin), largest first; the top k are among them.
+
+        `buffer` is scratch memory; the one to pass next time is returned too.
+        """
         count = min(len(self), k + _MARGIN)
         if len(self) <= max(_SMALL, 4 * count):
-            return self._by_float64(queries, count)
-        index, keys = self._by_float32(queries, count)
+            return self._by_float64(queries, count), buffer
+        index, keys, buffer = self._by_float32(queries, count, buffer)
         band = 2.0 * self.error * (np.linalg.norm(queries, axis=1) + 1e-10)
         unsure = keys[:, -1] >= keys[:, k - 1] - band
         if k - 1 > _MARGIN:
             unsure |= keys[:, k - 2 - _MARGIN] <= keys[:, k - 1] + band
         if unsure.any():
             index[unsure] = self._by_float64(queries[unsure], count)
-        return index
+        return index, buffer
 
     def _by_float64(self, queries: np.ndarray, count: int) -> np.ndarray:
         keys = np.empty((len(queries), len(self)))
@@ -97,8 +127,10 @@ class Bank:
             keys[:, part] = queries @ self.rows(part).T + self.offset[part]
         return _largest(keys, count)
 
-    def _by_float32(self, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and float32 keys of the `count` largest, largest first.
+    def _by_float32(
+        self, queries: np.ndarray, count: int, buffer: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows and float32 keys of the `count` largest, largest first; scratch memory.
 
         Row i is in group `i % groups`. The `count` largest keys lie in the `count` groups with the
         largest maxima; groups of about √(n/count) rows leave the least to be sorted.
@@ -108,13 +140,16 @@ class Bank:
         q = np.zeros((len(queries), rows.shape[1]), dtype=np.float32)
         q[:, :d] = queries
         q[:, d] = 1.0
-        keys = q @ rows.T
+        need = len(q) * len(rows)
+        buffer = buffer if len(buffer) >= need else np.empty(need, dtype=np.float32)
+        keys = np.matmul(q, rows.T, out=buffer[:need].reshape(len(q), len(rows)))
         size = len(rows) // groups
         group = _largest(keys.reshape(len(q), size, groups).max(axis=1), count)
         index = (group[:, None, :] + groups * np.arange(size)[:, None]).reshape(len(q), -1)
         inside = np.take_along_axis(keys, index, axis=1)
         top = _largest(inside, count)
-        return np.take_along_axis(index, top, axis=1), np.take_along_axis(inside, top, axis=1)
+        nearest = np.take_along_axis(index, top, axis=1)
+        return nearest, np.take_along_axis(inside, top, axis=1), buffer
 
     def _screened(self, count: int) -> tuple[np.ndarray, int]:
         """float32 rows, the offset as one more column, padded to whole groups; groups."""
@@ -132,9 +167,6 @@ class Bank:
 
     def _slices(self) -> Iterator[slice]:
         return row_slices(len(self))
-
-    def _query_slices(self, m: int) -> Iterator[slice]:
-        return row_slices(m, int(np.clip(_KEYS // len(self), 8, 1024)))
 
 
 def _largest(keys: np.ndarray, count: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from ood_core.models.head import ClassifierHead
 __all__ = ["KNN", "check_k", "unit_bank", "unit_factors"]
 
 _banks: weakref.WeakValueDictionary[int, Bank] = weakref.WeakValueDictionary()
-_known: OrderedDict[tuple[int, int, int], tuple[weakref.ref, weakref.ref, np.ndarray]] = (
+_known: OrderedDict[tuple[int, int, int], tuple[tuple[weakref.ref, ...], np.ndarray]] = (
     OrderedDict()
 )
 _KEEP = 32
@@ -50,17 +50,23 @@ def unit_bank(features: np.ndarray) -> Bank:
 
 
 def _kth_distance(bank: Bank, features: np.ndarray, k: int) -> np.ndarray:
-    """k-th distances of all rows; those of read-only arrays are remembered, for the fusions."""
-    key = (id(bank), id(features), k)
-    if key in _known and _known[key][0]() is bank and _known[key][1]() is features:
-        return _known[key][2]
+    """k-th distances of all rows, (n,).
+
+    Those between read-only arrays are remembered while the arrays live: the fusions ask for the
+    same distances again, and they are by far the dearest thing to compute.
+    """
+    arrays = (bank.features, features)
+    key = (id(bank.features), id(features), k)
+    held, distances = _known.get(key, ((), np.empty(0)))
+    if held and all(ref() is array for ref, array in zip(held, arrays, strict=True)):
+        return distances
     out = np.empty(len(features))
-    for part in row_slices(len(features)):
+    for part in row_slices(len(features), 8192):
         unit = unit_rows(features[part].astype(np.float64, copy=False))
         out[part] = bank.kth_distance(unit, k)
-    if not features.flags.writeable:
+    if not any(array.flags.writeable for array in arrays):
         out.setflags(write=False)
-        _known[key] = (weakref.ref(bank), weakref.ref(features), out)
+        _known[key] = (tuple(weakref.ref(array) for array in arrays), out)
         while len(_known) > _KEEP:
             _known.popitem(last=False)
     return out

@@ -66,7 +66,7 @@ class NNGuide(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         out = by_rows(logsumexp, self._logits(acts))
-        for part in row_slices(len(out)):
+        for part in row_slices(len(out), 8192):
             unit = unit_rows(acts.features[part].astype(np.float64, copy=False))
             out[part] *= self.bank_.top_mean(unit, self.k)
         return out
