@@ -67,7 +67,8 @@ class TailRun:
 
         `last` frees the graph: no row can be taken after it.
         """
-        own = self.logits.gather(1, classes[:, None]).sum()
+        with torch.enable_grad():
+            own = self.logits.gather(1, classes[:, None]).sum()
         (grad,) = torch.autograd.grad(own, self.outputs, retain_graph=not last)
         return grad.flatten(1)
 

@@ -31,7 +31,7 @@ class SecantRules(TorchFunctionMode):
 
     Attributes
     ----------
-    used : names of the rules that were needed, "exact" or "extension" for each.
+    used : names of the rules that were needed where gradients flow, "exact" or "extension".
     uncovered : names of operations met for which Eq. 2 has no rule (products of two activations,
         exponentials): there `β(x)` absorbs what the Jacobian misses.
 
@@ -62,7 +62,7 @@ class SecantRules(TorchFunctionMode):
                 self.uncovered.add(func.__name__)
             return func(*args, **kwargs)
         kind, apply = rule
-        if kind:
+        if kind and any(_needs_grad(x) for x in (*args, *kwargs.values())):
             self.used[func.__name__.strip("_")] = kind
         return apply(func, *args, **kwargs)
 
@@ -173,7 +173,8 @@ def _no_dropout(
 
 
 _SECANT = (
-    torch._C._nn.gelu, nnf.silu, nnf.elu, nnf.selu, nnf.celu, nnf.mish, nnf.hardswish, nnf.relu6, nnf.hardtanh,
+    torch._C._nn.gelu, nnf.silu, nnf.elu, nnf.selu, nnf.celu, nnf.mish, nnf.hardswish, nnf.relu6,
+    nnf.hardtanh,
     nnf.prelu, torch.prelu, torch.tanh, torch.Tensor.tanh, nnf.tanh, nnf.leaky_relu, nnf.softsign,
 )  # fmt: skip
 _GATES = (

@@ -140,6 +140,13 @@ def test_batches_do_not_matter(case):
     np.testing.assert_allclose(one.iloc[:, 1:].astype(float), many.iloc[:, 1:].astype(float))
 
 
+def test_a_caller_without_gradients_gets_the_same(case):
+    tail, x, labels = case
+    with torch.no_grad():
+        got = measure_tail(tail, batches(x, labels))
+    assert_equal(got, slow(tail, x, labels))
+
+
 def test_activation_entropy_by_hand():
     expected = np.mean([0, 0, math.log(2), -0.25 * math.log(0.25) - 0.75 * math.log(0.75)])
     assert activation_entropy(np.array([0, 1, 0.5, 0.25])) == pytest.approx(expected)
