@@ -30,7 +30,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         False the page goes on with `view.acts` None.
     """
     st.set_page_config(page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide")
-    state.begin()
+    state.begin(title)
     st.html(f"<style>{_STYLE}</style>")
     with st.sidebar:
         st.html("<div class='brand'>OOD Lens</div>")

@@ -29,25 +29,31 @@ __all__ = [
 ]
 
 _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
-_FORCED = "_forced"
+_FORCED, _PAGE = "_forced", "_page"
 _ALWAYS = ("experiment", "layer", "detector")
 """In the URL also when they are the default, so that a pasted address names what it shows."""
 
 
-def begin() -> None:
-    """Start a page run: adopt the URL when it is not the one that this session wrote."""
-    st.session_state.setdefault(_KEPT, {})
+def begin(page: str) -> None:
+    """Start a run of `page`: adopt the URL when it is not the one that this session wrote."""
+    store = st.session_state.setdefault(_KEPT, {})
     st.session_state.setdefault(_SHOWN, set())
     st.session_state[_NOTES] = []
     url = {name: st.query_params.get_all(name) for name in st.query_params}
-    if url == st.session_state.get(_URL):
+    if st.session_state.get(_PAGE) != page:
+        # Widgets of another page are other widgets: each gets its value again.
+        st.session_state[_PAGE] = page
+        st.session_state[_FORCED] = set(store)
+        st.session_state[_SHOWN] = set()
+    elif url == st.session_state.get(_URL):
         return
-    for name, values in url.items():
-        st.session_state[_KEPT][name] = _Raw(values)
-        st.session_state.pop(name, None)
-    st.session_state[_URL] = url
+    if url != st.session_state.get(_URL):
+        for name, values in url.items():
+            store[name] = _Raw(values)
+            st.session_state.pop(name, None)
+        st.session_state[_URL] = url
     # Names from the URL that nothing on this page has read yet stay in it until something does.
-    st.session_state[_SHOWN] = set(url)
+    st.session_state[_SHOWN] |= set(url)
 
 
 def choose(name: str, options: Sequence[str], default: str) -> str:
