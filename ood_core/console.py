@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -99,7 +100,8 @@ class Terminal:
         if self._stop.is_set():
             raise KeyboardInterrupt
         self._stop.set()
-        self.note("stopping at the next safe point; Ctrl-C again ends at once.")
+        with suppress(RuntimeError):  # the signal came while a line was being written
+            self.note("stopping at the next safe point; Ctrl-C again ends at once.")
 
 
 def _plain(value: Any) -> Any:
