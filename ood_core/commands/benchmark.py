@@ -1,7 +1,8 @@
 """Compare detectors on the experiment's OOD sets.
 
 Prints AUROC / FPR95 in percent (ID is the positive class), near and far means and the mean over
-the sets; the same numbers each time. Files get all columns.
+the sets; the same numbers each time. Files get all columns. EXPERIMENT may be a recipe that the
+dashboard saved: its detector runs, and a figure that is not the recipe's is told (exit status 1).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ood_core.console import Terminal
 from ood_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from ood_core.recipes import Recipe
     from ood_core.scoring import Benchmark
 
 FORMATS = (".csv", ".md", ".tex")
@@ -40,12 +42,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core.errors import StoppedError
 
     _check_files(args.out)
+    recipe = _take_recipe(args)
     acts = prepared_set(args, terminal)
     found: list[scoring.ScoreSet | scoring.Skipped] = []
     stopped = None
     try:
         for result in scoring.runs(
             acts, args.detectors, args.layer, args.ood_sets,
+            {recipe.detector: recipe.params} if recipe else None,
             progress=terminal.progress, should_stop=terminal.should_stop,
         ):  # fmt: skip
             found.append(result)
@@ -56,7 +60,34 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         _report(done, args, terminal)
     if stopped is not None:
         raise stopped
-    return True
+    return _as_recorded(recipe, done, terminal)
+
+
+def _take_recipe(args: argparse.Namespace) -> Recipe | None:
+    """Read the recipe if one was given; what the command line says itself goes first."""
+    from ood_core.recipes import is_recipe, load_recipe
+
+    if not is_recipe(args.experiment):
+        return None
+    recipe = load_recipe(args.experiment)
+    args.experiment = recipe.experiment
+    args.detectors = args.detectors or [recipe.detector]
+    args.layer = args.layer or recipe.layer
+    args.ood_sets = args.ood_sets or list(recipe.ood_sets) or None
+    return recipe
+
+
+def _as_recorded(recipe: Recipe | None, done: Benchmark, terminal: Terminal) -> bool:
+    """Tell every figure that is not what the recipe holds."""
+    if recipe is None:
+        return True
+    same = [s for s in done.score_sets if s.detector == recipe.detector]
+    found = [sentence for scores in same for sentence in recipe.differences(scores)]
+    for sentence in found:
+        terminal.note(f"not as in the recipe: {sentence}")
+    if recipe.results and not found:
+        terminal.note(f"as in the recipe: {len(recipe.results)} OOD sets, every figure the same.")
+    return not found
 
 
 def _check_files(paths: list[Path]) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from ood_core import thresholds
 from pages.components import state
 
-__all__ = ["MODES", "choose_point", "controls", "keep_moved", "sentences"]
+__all__ = ["MODES", "at_text", "choose_point", "controls", "keep_moved", "sentences"]
 
 MODES = {
     "tpr": "ID acceptance",
@@ -87,6 +87,20 @@ def controls(low: float, high: float) -> None:
     )
     for column, (key, label, lowest, highest, _, step) in zip(columns[2:], inputs, strict=True):
         column.number_input(label, lowest, highest, key=key, step=step)
+
+
+def at_text(point: Any) -> str:
+    """The threshold rule in one line, as `score --at` and recipes take it.
+
+    A conformal threshold was chosen on half of the ID test set, so its value is what repeats it.
+    """
+    mode = st.session_state["threshold_mode"]
+    if mode in ("free", "conformal"):
+        return f"threshold={point.threshold!r}"
+    values = [float(st.session_state[field[0]]) for field in _INPUTS[mode]]
+    if mode == "cost":
+        return f"cost={values[0]:g},prevalence={values[1] / 100:g}"
+    return f"{mode}={values[0] / 100:g}"
 
 
 def keep_moved(value: float) -> None:

@@ -1,0 +1,19 @@
+"""Export: the chosen detector as a recipe, a report and a file to deploy."""
+
+import streamlit as st
+
+from pages.components import frame, operating, payload, shipping, state
+
+view = frame.open_page("Export", "How do I defend this choice, repeat it, and ship it?")
+scores = view.scores()
+low, high = payload.of(view, scores).ends
+point, check = operating.choose_point(scores, low, high)
+operating.controls(low, high)
+state.publish()
+at = operating.at_text(point)
+left, right = st.columns(2, gap="large")
+with left:
+    shipping.report(view, scores, point, check)
+    shipping.detector(view, at)
+with right:
+    shipping.recipe(view, scores, at)
