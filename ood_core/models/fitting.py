@@ -14,7 +14,14 @@ from ood_core.models.checkpoints import Candidate, candidates, logger, read_chec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Mismatch", "compare", "load_weights", "nearest_architectures", "randomise"]
+__all__ = [
+    "Mismatch",
+    "checkpoint_classes",
+    "compare",
+    "load_weights",
+    "nearest_architectures",
+    "randomise",
+]
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -134,6 +141,18 @@ def nearest_architectures(path: Path, limit: int = 3) -> list[tuple[str, float]]
         When the file cannot be read.
     """
     return _nearest([state for _, state in candidates(read_checkpoint(path))])[:limit]
+
+
+def checkpoint_classes(path: Path) -> int | None:
+    """Number of classes of the network in a checkpoint file; None where it cannot be told.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read.
+    """
+    found = next((state for _, state in candidates(read_checkpoint(path))), {})
+    return _class_count(_shapes_of(found))
 
 
 def _nearest(states: list[Candidate]) -> list[tuple[str, float]]:

@@ -1,0 +1,234 @@
+"""Checks of a draft, each on its own line with its remedy and, where there is one, its fix."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from ood_core.errors import ConfigError, DataError, ModelError, OODLensError
+from ood_core.experiments import Preprocessing
+from ood_core.models import WeightsMissingError
+from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+from ood_core.wizard.proposals import checkpoint_facts
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.data import ImageSet
+    from ood_core.experiments import Experiment
+
+__all__ = ["QUICK", "Check", "Fix", "check_draft", "gate_checks", "sample"]
+
+QUICK = 200
+"""Images of each set that the quick check runs through the network."""
+
+_STAND_IN = SetDraft("digits:fit"), SetDraft("digits:test")
+"""Sets that are always there, for checking a classifier on its own."""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One change that would help, offered as one click."""
+
+    label: str
+    draft: Draft
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the checks.
+
+    Parameters
+    ----------
+    part : what it belongs to: "classifier", "preprocessing", the name of a set, or "gate".
+    name : what is checked.
+    ok : True, False, or None where it cannot be checked.
+    text : what was found.
+    remedy : what to do when it is not ok; "" where `text` says it.
+    fixes : changes to the draft that would help.
+    fetch : "weights" or "data" when a download would help.
+    """
+
+    part: str
+    name: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+    fixes: tuple[Fix, ...] = ()
+    fetch: Literal["", "weights", "data"] = ""
+
+
+def check_draft(draft: Draft) -> tuple[Check, ...]:
+    """Check classifier, preprocessing and every set, each on its own: all problems at once.
+
+    Runs no image through the network; `gate_checks` holds what that shows.
+    """
+    return (
+        *_classifier(draft),
+        *(line for name in draft.sets() for line in _image_set(draft, name)),
+    )
+
+
+def _classifier(draft: Draft) -> Iterator[Check]:
+    from ood_core.activations.resident import resident_model
+
+    if not draft.architecture and not draft.checkpoint:
+        yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
+        return
+    try:
+        exp = new_experiment(_alone(draft))
+        model = resident_model(exp)
+    except OODLensError as error:
+        yield _refused(draft, error)
+        return
+    head = model.head
+    bias = "" if head.bias is not None and head.bias.any() else ", no bias in the head"
+    yield Check(
+        "classifier", "The classifier loads", True,
+        f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
+        f"{len(model.layers)} layers{bias}.",
+    )  # fmt: skip
+    p = model.preprocessing
+    yield Check("preprocessing", "Preprocessing is known", True, described(p))
+
+
+def _refused(draft: Draft, error: OODLensError) -> Check:
+    part, name = "classifier", "The classifier loads"
+    if isinstance(error, ModelError) and "preprocessing" in str(error) and not draft.preprocessing:
+        part, name = "preprocessing", "Preprocessing is known"
+    fetch: Literal["", "weights"] = ""
+    if isinstance(error, WeightsMissingError) and draft.weights:
+        fetch = "weights"
+    return Check(part, name, False, str(error), fixes=tuple(_fixes(draft)), fetch=fetch)
+
+
+def _fixes(draft: Draft) -> Iterator[Fix]:
+    """What the checkpoint itself says it is, where the draft says something else."""
+    if not draft.checkpoint:
+        return
+    try:
+        facts = checkpoint_facts(draft.checkpoint)
+    except ModelError:
+        return
+    name = facts.architecture
+    if name and name != draft.architecture:
+        changed = dataclasses.replace(
+            draft, architecture=name, num_classes=facts.classes, preprocessing=None
+        )
+        yield Fix(f"Use {name}, which fits completely", changed)
+    elif name and facts.classes and facts.classes != draft.num_classes:
+        yield Fix(
+            f"Set {facts.classes} classes", dataclasses.replace(draft, num_classes=facts.classes)
+        )
+
+
+def _alone(draft: Draft) -> Draft:
+    """The draft with sets that are always there in place of its own."""
+    fit, test = _STAND_IN
+    return dataclasses.replace(draft, name=draft.name or "draft", fit=fit, test=test, ood=())
+
+
+def _image_set(draft: Draft, name: str) -> Iterator[Check]:
+    chosen = draft.sets()[name]
+    what = f"{name.capitalize() if name in ('fit', 'test') else name} images can be used"
+    if not chosen.source:
+        yield Check(name, what, False, f"No {name} images are chosen yet.")
+        return
+    try:
+        yield Check(name, what, True, contents(_opened(draft, name)))
+    except (OODLensError, OSError) as error:
+        missing = isinstance(error, DataError) and "Nothing is downloaded unasked" in str(error)
+        yield Check(name, what, False, str(error), fetch="data" if missing else "")
+
+
+def _opened(draft: Draft, name: str) -> ImageSet:
+    """One set of the draft, opened, whatever the others are like."""
+    from ood_core.data import open_dataset
+
+    if not (draft.num_classes or draft.class_names):
+        draft = dataclasses.replace(draft, class_names=_class_names(draft))
+    fit, test = _STAND_IN
+    alone = dataclasses.replace(
+        draft, name=draft.name or "draft", preprocessing=None,
+        architecture="any", checkpoint="", weights="", random_weights=0,
+        fit=draft.fit if name in ("fit", "test") and draft.fit.source else fit,
+        test=draft.test if name == "test" else test,
+        ood=tuple(s for s in draft.ood if s.name == name),
+    )  # fmt: skip
+    try:
+        exp = new_experiment(alone)
+    except ConfigError:
+        if name != "test":
+            raise
+        exp = new_experiment(dataclasses.replace(alone, fit=fit))  # the fit set's own line says it
+    return open_dataset(exp.sets[name])
+
+
+def _class_names(draft: Draft) -> tuple[str, ...]:
+    """Classes of published weights, as the classifier will have them."""
+    from ood_core.models.published import published_weights
+
+    try:
+        found = published_weights(draft.architecture, draft.weights) if draft.weights else None
+    except OODLensError:
+        return ()
+    return (found.class_names or ()) if found is not None else ()
+
+
+def contents(images: ImageSet) -> str:
+    """`2,000 images, 10 classes: airplane, automobile, …`."""
+    text = "1 image" if len(images) == 1 else f"{len(images):,} images"
+    if images.labels is None:
+        return f"{text}, no labels."
+    seen = sorted({int(label) for label in images.labels if label >= 0})
+    names = images.class_names or ()
+    shown = [names[c] if c < len(names) else str(c) for c in seen[:4]]
+    more = ", …" if len(seen) > 4 else ""
+    return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}."
+
+
+def described(p: Preprocessing) -> str:
+    """`Shorter side 256, centre 224 x 224, mean …, std …, bilinear, RGB.`"""
+    parts = [f"shorter side {p.resize}"] if p.resize else []
+    parts += [f"centre {p.center_crop} x {p.center_crop}"] if p.center_crop else []
+    numbers = [", ".join(f"{v:.4g}" for v in values) for values in (p.mean, p.std)]
+    parts += [f"mean {numbers[0]}", f"std {numbers[1]}", p.interpolation, p.mode]
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def sample(exp: Experiment, images: int = QUICK) -> Experiment:
+    """The experiment on at most `images` of each set, and some of every class to fit on.
+
+    Sets that are small enough stay whole, so that their activations serve the full run too.
+
+    Raises
+    ------
+    DataError
+        When a set cannot be opened.
+    """
+    from ood_core.data import open_dataset
+
+    sets = {}
+    for name, spec in exp.sets.items():
+        found = open_dataset(spec)
+        options = dict(spec.options)
+        if len(found) > images:
+            labels = found.labels if name == exp.fit_set else None
+            if labels is not None and (labels >= 0).any() and "limit" not in options:
+                classes = len({int(label) for label in labels})
+                share = math.ceil(images / classes)
+                options["per_class"] = min(share, options.get("per_class", share))
+            else:
+                options["limit"] = images
+        sets[name] = dataclasses.replace(spec, options=options)
+    return dataclasses.replace(exp, sets=sets)
+
+
+def gate_checks(acts: ActivationSet) -> tuple[Check, ...]:
+    """The sanity gates as lines of the checks."""
+    from ood_core.gates import run_gates
+
+    return tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))

@@ -1,0 +1,170 @@
+"""An experiment in the making: what a user typed, and the `Experiment` that it describes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ood_core.errors import ConfigError
+from ood_core.experiments import Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.sources import BUILTIN_SOURCES, TORCHVISION_SETS
+
+__all__ = ["Draft", "SetDraft", "draft_of", "new_experiment", "set_table"]
+
+_SUFFIXES = {
+    ".zip": "zip", ".txt": "image_list", ".lst": "image_list", ".csv": "manifest",
+    ".tsv": "manifest", ".tab": "manifest", ".parquet": "manifest",
+}  # fmt: skip
+_TORCHVISION = "torchvision:"
+
+
+@dataclass(frozen=True)
+class SetDraft:
+    """One image set as typed.
+
+    Parameters
+    ----------
+    source : a folder, an image list (.txt), a table (.csv, .tsv, .parquet), a zip, or
+        "torchvision:NAME" for a set that torchvision downloads.
+    name : of an OOD set.
+    near : whether an OOD set counts as near.
+    options : further keys of the experiment file: `root`, `split`, `limit`, `labels`, …
+    """
+
+    source: str = ""
+    name: str = ""
+    near: bool = False
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was chosen so far; nothing is checked yet, empty means not chosen.
+
+    Exactly one of `checkpoint`, `weights` and `random_weights` makes an experiment.
+    """
+
+    name: str = ""
+    title: str = ""
+    architecture: str = ""
+    checkpoint: str = ""
+    weights: str = ""
+    random_weights: int | None = None
+    num_classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    expected_accuracy: float | None = None
+    preprocessing: Preprocessing | None = None
+    fit: SetDraft = SetDraft()
+    test: SetDraft = SetDraft()
+    ood: tuple[SetDraft, ...] = ()
+    detectors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    description: str = ""
+
+    def sets(self) -> dict[str, SetDraft]:
+        """Every set by the name that it will have."""
+        return {"fit": self.fit, "test": self.test} | {s.name: s for s in self.ood}
+
+
+def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
+    """The experiment that a draft describes, checked as its file will be.
+
+    Parameters
+    ----------
+    draft : the choices.
+    beside : folder that relative paths are looked up in first.
+
+    Raises
+    ------
+    ConfigError
+        On what is missing, unknown or not there, with the key and the value.
+    """
+    if not draft.name:
+        raise ConfigError("the experiment needs a name, for example my-network.")
+    for role, chosen in (("fit", draft.fit), ("test", draft.test)):
+        if not chosen.source:
+            raise ConfigError(
+                f"the {role} images are missing: name a folder, an image list, a table or a zip."
+            )
+    path = (beside or Path.cwd()) / f"{draft.name}.toml"
+    return dataclasses.replace(parse_experiment(tables(draft), path), path=None)
+
+
+def tables(draft: Draft) -> dict[str, Any]:
+    """The draft as the tables of an experiment file."""
+    values: dict[str, Any] = {"name": draft.name, "classifier": classifier_table(draft)}
+    values |= {k: v for k in ("title", "description") if (v := getattr(draft, k))}
+    if draft.preprocessing is not None:
+        found = vars(draft.preprocessing)
+        values["preprocessing"] = {k: _plain(v) for k, v in found.items() if v is not None}
+    values["id"] = {"fit": set_table(draft.fit), "test": set_table(draft.test)}
+    values["ood"] = [ood_table(s) for s in draft.ood]
+    values["detectors"] = {k: dict(v) for k, v in draft.detectors.items()}
+    return values
+
+
+def classifier_table(draft: Draft) -> dict[str, Any]:
+    """The [classifier] table."""
+    keys = (
+        "architecture", "checkpoint", "weights", "random_weights", "num_classes", "class_names",
+        "expected_accuracy",
+    )  # fmt: skip
+    values = {key: getattr(draft, key) for key in keys}
+    return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
+
+
+def set_table(chosen: SetDraft) -> dict[str, Any]:
+    """The table of one set; its kind follows from what the source is."""
+    source = chosen.source.strip()
+    if source.startswith(_TORCHVISION):
+        kind, source = "torchvision", source.removeprefix(_TORCHVISION)
+    elif source in BUILTIN_SOURCES:
+        kind = "builtin"
+    elif source in TORCHVISION_SETS and not Path(source).exists():
+        kind = "torchvision"
+    else:
+        path = Path(source).expanduser()
+        kind = "folder" if path.is_dir() else _SUFFIXES.get(path.suffix.lower(), "folder")
+    return {kind: source, **chosen.options}
+
+
+def ood_table(chosen: SetDraft) -> dict[str, Any]:
+    """One [[ood]] entry."""
+    near = {"near": True} if chosen.near else {}
+    return {"name": chosen.name, **set_table(chosen), **near}
+
+
+def draft_of(experiment: Experiment) -> Draft:
+    """The draft that gives an experiment back: to change a copy of it."""
+    from ood_core.experiments.parsing_sets import OPTIONS
+
+    def chosen(name: str) -> SetDraft:
+        spec = experiment.sets[name]
+        kept = {k: v for k, v in spec.options.items() if k in OPTIONS[spec.kind]}
+        prefix = _TORCHVISION if spec.kind == "torchvision" else ""
+        return SetDraft(prefix + spec.source, name, name in experiment.near, kept)
+
+    spec = experiment.classifier
+    return Draft(
+        name=experiment.name,
+        title=experiment.title,
+        architecture=spec.architecture,
+        checkpoint=str(spec.checkpoint or ""),
+        weights=spec.weights or "",
+        random_weights=spec.random_weights,
+        num_classes=spec.num_classes,
+        class_names=spec.class_names or (),
+        expected_accuracy=spec.expected_accuracy,
+        preprocessing=experiment.preprocessing,
+        fit=chosen(experiment.fit_set),
+        test=chosen(experiment.test_set),
+        ood=tuple(chosen(name) for name in experiment.ood_sets),
+        detectors=experiment.detectors,
+        description=experiment.description,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
