@@ -15,11 +15,16 @@ from ood_core.neurons.activity import (
     neuron_column,
     top_images,
 )
-from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_view
+from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_table, contribution_view
 from ood_core.neurons.line_lab import LineLab
 from ood_core.neurons.line_result import LineResult
 from ood_core.neurons.ordering import ORDERS, Order, seriate
-from ood_core.neurons.receipt import ImageReceipt, image_contributions, image_receipt
+from ood_core.neurons.receipt import (
+    ImageReceipt,
+    image_contributions,
+    image_receipt,
+    summary_of_receipt,
+)
 
 __all__ = [
     "CELLS",
@@ -31,6 +36,7 @@ __all__ = [
     "NeuronDrill",
     "Order",
     "accuracy_effect",
+    "contribution_table",
     "contribution_view",
     "drill",
     "drop_neurons",
@@ -42,6 +48,7 @@ __all__ = [
     "neuron_column",
     "rates",
     "seriate",
+    "summary_of_receipt",
     "top_images",
     "top_neurons",
 ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ood_core.errors import DataError
 from ood_core.neurons.ordering import Order
 
-__all__ = ["CELLS", "ContributionView", "contribution_view"]
+__all__ = ["CELLS", "ContributionView", "contribution_table", "contribution_view"]
 
 CELLS = 30_000
 """Most cells sent to the browser: 4 bytes of value and 1 of mask each, in base64, is 200 KB."""
@@ -97,6 +98,13 @@ def contribution_view(
         start=start,
         stop=stop,
     )
+
+
+def contribution_table(contrib: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
+    """The whole matrix as a table: column `class`, then one column per neuron number."""
+    return pd.DataFrame(contrib, columns=range(contrib.shape[1])).assign(**{"class": list(names)})[
+        ["class", *range(contrib.shape[1])]
+    ]
 
 
 def _bins(numbers: np.ndarray, most: int) -> tuple[np.ndarray, ...]:

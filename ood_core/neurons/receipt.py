@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ood_core.detectors.line import Line
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
 
-__all__ = ["ImageReceipt", "image_contributions", "image_receipt"]
+__all__ = ["ImageReceipt", "image_contributions", "image_receipt", "summary_of_receipt"]
 
 
 def image_contributions(
@@ -92,6 +93,25 @@ def image_receipt(line: Line, head: ClassifierHead, features: np.ndarray) -> Ima
         line=_lse(after),
         neurons=neurons,
         logits=logits.assign(after=after),
+    )
+
+
+def summary_of_receipt(receipt: ImageReceipt, names: Sequence[str]) -> str:
+    """Two sentences in Markdown: what LINe did to the image and what became of its score."""
+    n = receipt.neurons
+    active = n["activation"] > 0
+    kept = active & n["kept"]
+    weights = n["weights_kept"].sum() / (len(n) * len(names))
+    other = (
+        f", predicted as **{names[receipt.routed]}** once clipped"
+        if receipt.routed != receipt.predicted
+        else ""
+    )
+    return (
+        f"Predicted as **{names[receipt.predicted]}**{other}. Of {int(active.sum()):,} active "
+        f"neurons **{int(kept.sum()):,}** survive pruning and **{int(n['clipped'].sum()):,}** are "
+        f"clipped; {100 * weights:.1f} % of the head's weights stay. Energy "
+        f"{receipt.energy:.3f} becomes LINe score **{receipt.line:.3f}**."
     )
 
 

@@ -23,7 +23,7 @@ def framed(title: str, height: int, entries: int = 0, **more: Any) -> dict[str, 
         height=height,
         showlegend=entries > 0,
         legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
-                "xanchor": "left", "font": {"size": 11}},
+                "xanchor": "left", "font": {"size": 11}, "itemsizing": "constant"},
         margin={"l": 56, "r": 12, "t": 34, "b": 46 + 20 * rows},
     )  # fmt: skip
     layout.update(more)

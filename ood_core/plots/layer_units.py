@@ -129,7 +129,8 @@ def _add_iso(figure: go.Figure, apart: NanApart) -> None:
     bold = {"color": ACCENT, "width": 2}
     _add_ray(figure, apart, cut, f"NAN = {cut:.3g} accepts 95 % of ID", bold)
     figure.add_hline(norm, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=2, col=1)
-    _note(figure, float(apart.active_edges[0]), norm, f"L1 = {norm:.3g} accepts 95 % of ID", "left")
+    text = f"L1 = {norm:.3g} accepts 95 % of ID"
+    _note(figure, float(apart.active_edges[-1]), norm, text, below=True)
 
 
 def _add_ray(
@@ -149,17 +150,17 @@ def _add_ray(
         col=1,
     )
     end = min(high, top / value) if value > 0 else high
-    _note(figure, end, value * end, label, "right")
+    _note(figure, end, value * end, label)
 
 
-def _note(figure: go.Figure, x: float, y: float, text: str, side: str) -> None:
+def _note(figure: go.Figure, x: float, y: float, text: str, below: bool = False) -> None:
     figure.add_annotation(
         x=x,
         y=y,
         text=text,
         showarrow=False,
-        xanchor=side,
-        yanchor="bottom",
+        xanchor="right",
+        yanchor="top" if below else "bottom",
         font={"size": 10},
         row=2,
         col=1,

@@ -8,20 +8,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from ood_core.neurons import ContributionView, ImageReceipt, NeuronDrill
+from ood_core.neurons import ContributionView, ImageReceipt, LineResult, NeuronDrill
+from ood_core.plots.distributions import histogram
 from ood_core.plots.framing import GREY, framed
 from ood_core.plots.theme import DIVERGING
 
 __all__ = [
+    "accuracy_figure",
     "activation_histogram",
     "contribution_bars",
     "contribution_heatmap",
+    "effect_figure",
     "image_figure",
     "mean_activation_figure",
+    "score_figure",
 ]
 
 _NEGATIVE, _POSITIVE = DIVERGING[0][1], DIVERGING[-1][1]
-_VEIL = [[0, "rgba(189,189,189,0)"], [1, "rgba(189,189,189,0.9)"]]
+_VEIL = [[0, "rgba(189,189,189,0)"], [1, "rgba(189,189,189,0.85)"]]
 _BARS = 24
 
 
@@ -66,6 +70,29 @@ def contribution_heatmap(view: ContributionView, chosen: int | None = None) -> g
     return figure
 
 
+def score_figure(
+    result: LineResult, score: str, id_name: str, colours: Mapping[str, str]
+) -> go.Figure:
+    """Small histogram of the "line" or the "energy" score with the cut that accepts 95 % of ID."""
+    title = {"line": "LINe", "energy": "Energy"}[score]
+    sets = dict(getattr(result, score))
+    inside = sets.pop(id_name)
+    figure = histogram(
+        inside,
+        sets,
+        threshold=result.thresholds[score],
+        colours=colours,
+        bins=50,
+        score_name=f"{title} score",
+        id_name=id_name,
+    )
+    figure.update_layout(framed(f"{title}: ID against OOD", 205))
+    figure.update_annotations(text=f"cut {result.thresholds[score]:.4g}")
+    figure.update_xaxes(title=f"{title} score, higher is more ID")
+    figure.update_yaxes(title="density")
+    return figure
+
+
 def mean_activation_figure(
     means: pd.DataFrame, colours: Mapping[str, str], clip: float | None = None, most: int = 3000
 ) -> go.Figure:
@@ -85,7 +112,7 @@ def mean_activation_figure(
             customdata=ordered["neuron"].to_numpy(np.int32),
             name=name,
             mode="lines",
-            line={"color": colours[name], "width": 2.5 if name == first else 1, "shape": "hvh"},
+            line={"color": colours[name], "width": 2.5 if name == first else 1.2, "shape": "hvh"},
             hovertemplate="neuron %{customdata}: %{y:.3f}<extra>" + name + "</extra>",
         )
     if clip is not None and clip <= 2 * float(means[list(colours)].to_numpy().max()):
@@ -159,7 +186,7 @@ def activation_histogram(
             320,
             len(colours),
             xaxis={"title": "activation"},
-            yaxis={"title": "share of the set's images, % (log)", "type": "log"},
+            yaxis={"title": "share of images, % (log)", "type": "log", "dtick": 1},
         )
     )
     return figure
@@ -195,6 +222,69 @@ def image_figure(receipt: ImageReceipt, names: Sequence[str], most: int = 60) ->
             yaxis={"title": "contribution, logit units"},
             barmode="overlay",
             bargap=0.15,
+        )
+    )
+    return figure
+
+
+def effect_figure(before: LineResult, after: LineResult) -> go.Figure:
+    """AUROC of LINe and energy against each OOD set, with all neurons and without some."""
+    figure = go.Figure()
+    for column, name, colour in (("auroc", "LINe", _POSITIVE), ("energy_auroc", "energy", GREY)):
+        a, b = 100 * before.rates[column], 100 * after.rates[column]
+        figure.add_scatter(
+            x=np.column_stack([a, b, np.full(len(a), np.nan)]).ravel(),
+            y=np.repeat(before.rates["ood_set"].to_numpy(), 3),
+            mode="lines",
+            line={"color": colour, "width": 2},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        for x, fill, when in ((a, "rgba(0,0,0,0)", "all neurons"), (b, colour, "without")):
+            figure.add_scatter(
+                x=x,
+                y=before.rates["ood_set"],
+                mode="markers",
+                name=f"{name}, {when}",
+                marker={"size": 10, "color": fill, "line": {"color": colour, "width": 2}},
+                hovertemplate="%{y}: %{x:.2f} %<extra>" + f"{name}, {when}</extra>",
+            )
+    figure.update_layout(
+        framed(
+            "AUROC with all neurons and without the dropped ones",
+            320,
+            4,
+            xaxis={"title": "AUROC, % (ID against the OOD set)"},
+            yaxis={"title": "OOD set", "type": "category", "autorange": "reversed",
+                   "automargin": True},
+        )
+    )  # fmt: skip
+    return figure
+
+
+def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
+    """Accuracy of each class before and after; the classes that lose most where there are many."""
+    loss = (accuracy["before"] - accuracy["after"]).abs()
+    shown = accuracy.loc[loss.nlargest(_BARS).index].sort_index()
+    cut = f" (the {_BARS} that change most)" if len(accuracy) > _BARS else ""
+    figure = go.Figure()
+    for column, name, colour in (("before", "all neurons", GREY), ("after", "without", _POSITIVE)):
+        figure.add_bar(
+            x=shown["class"],
+            y=100 * shown[column],
+            name=name,
+            marker={"color": colour},
+            customdata=shown["n"],
+            hovertemplate="%{x}: %{y:.1f} % of %{customdata:,} images<extra>" + name + "</extra>",
+        )
+    figure.update_layout(
+        framed(
+            f"Accuracy on ID test images with and without the neurons{cut}",
+            320,
+            2,
+            xaxis={"title": "class", "type": "category"},
+            yaxis={"title": "classified right, %", "range": [0, 100]},
+            barmode="group",
         )
     )
     return figure

@@ -105,9 +105,9 @@ def apart(view: View) -> None:
     )
     figures.show(plots.nan_scatter(found, colours(view)), "nan_apart", data=found.points)
     drawn, total = len(found.points), sum(found.totals.values())
-    some = f"{drawn:,} of {total:,} images drawn, evenly spaced; " if drawn < total else ""
+    some = f"{drawn:,} of {total:,} images drawn, evenly spaced. " if drawn < total else ""
     with st.container(horizontal=True, wrap=False, gap="xsmall"):
-        st.caption(f"{some}the curves at the edges count every image. {_APART}", width="stretch")
+        st.caption(f"{some}The curves at the edges count every image. {_APART}", width="stretch")
         explain.words(_APART_WORDS, equation=_APART_EQUATION)
     st.html(_auroc_table(view, found.auroc))
 
@@ -170,8 +170,8 @@ def _steady(found: Any) -> str:
     row = found.summary.iloc[0]
     return (
         f"Almost every ID image has the same number of active units: {row['mean']:.0f} of "
-        f"{found.n_units:,} on average, varying by {100 * row.variation:.1f} %. NAN is close to the "
-        "L1 norm divided by a constant here."
+        f"{found.n_units:,} on average, varying by {100 * row.variation:.1f} %. NAN is close to "
+        "the L1 norm divided by a constant here."
     )
 
 

@@ -1,0 +1,25 @@
+"""Neurons: which neurons speak for which class, what LINe keeps of them, life without them."""
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from pages.components import frame, neuron_lab, neuron_views, state
+
+view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
+
+
+@st.fragment
+def laboratory() -> None:
+    """Everything that follows LINe's sliders; a release redraws this and nothing else."""
+    lab = neuron_lab.lab_of(view)
+    for warning in lab.warnings:
+        st.caption(f":material/warning: {warning}")
+    chosen = neuron_lab.draw(view, lab)
+    neuron_views.draw(view, lab, chosen)
+    state.publish()
+
+
+try:
+    laboratory()
+except OODLensError as error:
+    st.error(str(error), icon=":material/block:")

@@ -1,0 +1,178 @@
+"""Lower half of the Neurons page: mean activations, one neuron, without neurons, one image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.components import cache, explain, figures, gallery, state
+from pages.components.neuron_lab import Settings, class_of, neuron_of
+from pages.components.view import View
+
+__all__ = ["draw"]
+
+VIEWS = {
+    "mean": "Mean activation",
+    "one": "One neuron",
+    "without": "Without some neurons",
+    "image": "One image, before and after",
+}
+
+
+def draw(view: View, lab: Any, chosen: Settings) -> None:
+    """The chosen view of the neurons; the others cost nothing."""
+    kind = state.choose("neurons_view", list(VIEWS), "mean")
+    st.segmented_control("View", list(VIEWS), key="neurons_view", required=True,
+                         format_func=VIEWS.get, label_visibility="collapsed")  # fmt: skip
+    {"mean": _mean, "one": _one, "without": _without, "image": _image}[kind](view, lab, chosen)
+
+
+def _hues(view: View) -> dict[str, str]:
+    return {name: view.colour(name) for name in (view.experiment.test_set, *view.ood_sets)}
+
+
+def _mean(view: View, lab: Any, chosen: Settings) -> None:
+    from ood_core.neurons import mean_activations
+    from ood_core.plots.neurons import mean_activation_figure
+
+    sets = tuple(_hues(view))
+    table = cache.once(
+        ("mean_activations", view.fingerprint, sets), lambda: mean_activations(view.acts, sets)
+    )
+    hues = _hues(view)
+    if len(view.ood_sets) > 1:
+        one = state.choose("neurons_against", ["all", *view.ood_sets], view.ood_sets[0])
+        st.selectbox("Against", ["all", *view.ood_sets], key="neurons_against", width=220,
+                     format_func=lambda n: "all chosen OOD sets" if n == "all" else n)  # fmt: skip
+        hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
+    fig = mean_activation_figure(table, hues, chosen[2])
+    figures.show(fig, "mean_activations", data=table)
+    st.caption(
+        "The LINe paper's picture: on OOD images some neurons answer as strongly as on ID images, "
+        "or more. Clipping bounds them, and pruning leaves out those that do not speak for the "
+        "predicted class."
+    )
+
+
+def _one(view: View, lab: Any, chosen: Settings) -> None:
+    from ood_core.neurons import drill, top_images
+    from ood_core.plots.neurons import activation_histogram, contribution_bars
+
+    neuron = _pick_neuron(view, lab)
+    sets = tuple(_hues(view))
+    found = drill(view.acts, sets, lab.contributions, lab.class_means, lab.head, neuron, chosen[2])
+    without = lab.rescore(*chosen, drop=[neuron])
+    st.markdown(_effect(f"neuron {neuron}", lab.rescore(*chosen), without))
+    with st.container(key="neuron_bench"):
+        left, right = st.columns(2, gap="medium")
+    with left:
+        figures.show(contribution_bars(found), "neuron_classes", data=found.by_class)
+    with right:
+        fig = activation_histogram(found, _hues(view), chosen[2])
+        figures.show(fig, "neuron_activation", data=found.histogram)
+    rows = top_images(view.acts, sets, neuron, k=12)
+    test = view.experiment.test_set
+    for title, part in (
+        ("ID images", rows[rows.set == test]),
+        ("OOD images", rows[rows.set != test]),
+    ):
+        st.caption(f"{title} that excite neuron {neuron} most (number: its activation)")
+        best = part.sort_values("activation", ascending=False, kind="stable").head(12)
+        gallery.show(view, best.rename(columns={"activation": "score"}), f"neuron_{title[:2]}")
+
+
+def _pick_neuron(view: View, lab: Any) -> int:
+    """Number of the neuron: typed, or one of the strongest of a class."""
+    from ood_core.neurons import top_neurons
+
+    names, d = list(lab.head.names), lab.head.n_features
+    klass, neuron = class_of(lab), neuron_of(lab)
+    strongest = [int(j) for j in top_neurons(lab.contributions, klass, min(8, d))]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.number_input("Neuron", 0, d - 1, key="neuron", width=130)
+        st.selectbox("Strongest for class", names, key="neurons_class", width=200)
+        for j in strongest:
+            st.button(str(j), key=f"pick_{j}", on_click=state.put, args=("neuron", j),
+                      type="primary" if j == neuron else "secondary",
+                      help=f"contribution {lab.contributions[klass, j]:+.3f}")  # fmt: skip
+    state.notes()
+    return neuron
+
+
+def _effect(what: str, before: Any, after: Any) -> str:
+    a, b = before.mean, after.mean
+
+    def change(column: str) -> str:
+        moved = f"{100 * (b[column] - a[column]):+.2f}".replace("-", "−")
+        return f"{100 * b[column]:.2f} % ({moved})"
+
+    return (
+        f"Without {what}: LINe AUROC **{change('auroc')}**, FPR95 **{change('fpr95')}**; "
+        f"energy AUROC {change('energy_auroc')}, FPR95 {change('energy_fpr95')}; mean of the "
+        "OOD sets, change in points."
+    )
+
+
+def _without(view: View, lab: Any, chosen: Settings) -> None:
+    from ood_core.neurons import accuracy_effect, drop_set, top_neurons
+    from ood_core.plots.neurons import accuracy_figure, effect_figure
+
+    names, d = list(lab.head.names), lab.head.n_features
+    klass = class_of(lab)
+    mode = state.choose("neurons_mode", ["drop", "keep"], "drop")
+    count = int(state.number("neurons_count", 1, d, max(1, round(d / lab.head.n_classes / 2))))
+    st.session_state["neurons_count"] = count
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.segmented_control("Set", ["drop", "keep"], key="neurons_mode", required=True,
+                             format_func={"drop": "Drop", "keep": "Keep only"}.get,
+                             label_visibility="collapsed")  # fmt: skip
+        st.slider("the strongest neurons", 1, d, key="neurons_count", width=320)
+        st.selectbox("for class", names, key="neurons_class", width=200)
+        explain.words(_WITHOUT, equation=r"h'_j=0\ \text{for dropped } j,\qquad z'=Wh'+b")
+    state.notes()
+    drop = drop_set(top_neurons(lab.contributions, klass, count), d, keep=mode == "keep")
+    before, after = lab.rescore(*chosen), lab.rescore(*chosen, drop=drop)
+    st.markdown(_effect(f"{len(drop)} of {d} neurons", before, after))
+    with st.container(key="neuron_bench"):
+        left, right = st.columns(2, gap="medium")
+    with left:
+        figures.show(effect_figure(before, after), "without_rates", data=after.rates)
+    with right:
+        accuracy = accuracy_effect(view.acts[view.experiment.test_set], lab.head, drop)
+        figures.show(accuracy_figure(accuracy), "without_accuracy", data=accuracy)
+
+
+def _image(view: View, lab: Any, chosen: Settings) -> None:
+    from ood_core.neurons import image_receipt, summary_of_receipt
+    from ood_core.plots.neurons import image_figure
+
+    sets = list(_hues(view))
+    name = state.choose("neurons_set", sets, sets[-1])
+    last = len(view.acts[name]) - 1
+    index = min(int(state.number("neurons_image", 0, 10**9, 0)), last)
+    st.session_state["neurons_image"] = index
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.selectbox("Image set", sets, key="neurons_set", width=200)
+        st.number_input("Image number", 0, last, key="neurons_image", width=150)
+        explain.words(_IMAGE)
+    receipt = image_receipt(lab.detector(*chosen), lab.head, view.acts[name].features[index])
+    picture, told = st.columns([1, 7], gap="small", vertical_alignment="center")
+    with picture:
+        uri = gallery.thumbnail_uri(view, name, index, 192)
+        st.html(f"<img src='{uri}' alt='image {index} of {name}' width='110'>")
+    told.markdown(summary_of_receipt(receipt, lab.head.names))
+    fig = image_figure(receipt, lab.head.names)
+    figures.show(fig, "image_neurons", data=receipt.neurons, name=f"line_{name}_{index}")
+
+
+_WITHOUT = (
+    "The chosen neurons give zero for every image; nothing is trained or fitted again. LINe keeps "
+    "the masks that it was fitted with. The bars say how AUROC and FPR95 move for each OOD set, "
+    "and which classes the network can no longer tell."
+)
+_IMAGE = (
+    "Grey: what each neuron adds to the logit of the class that LINe routes by. Blue: what is left "
+    "after clipping, pruning neurons and pruning weights. A neuron that shows only grey was "
+    "pruned; one whose blue bar is shorter was clipped."
+)
