@@ -16,6 +16,7 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._toy import Toy
 from ood_core.detectors.base import FAMILIES, NEEDS, Detector, logger
 from ood_core.detectors.discovery import detector_class
+from ood_core.detectors.fusion import Fusion
 from ood_core.errors import ConfigError, DataError, NotFittedError
 
 __all__ = ["CHECKS", "CheckResult", "check_detector"]
@@ -109,9 +110,10 @@ def _raises(kind: type[Exception], what: str, call: Callable[[], object], *menti
         raise _BrokenError(f"{what} must raise {kind.__name__}, and nothing was raised")
 
 
-def _same(found: np.ndarray, expected: np.ndarray, what: str, rtol: float = 1e-7) -> None:
-    with np.errstate(invalid="ignore"):
-        equal = np.isclose(found, expected, rtol=rtol, atol=1e-9, equal_nan=True)
+def _same(found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = 1e-5) -> None:
+    """Scores must agree to `tolerance` times the largest: room for a detector's own float32."""
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    equal = np.isclose(found, expected, rtol=0.0, atol=tolerance * scale)
     if not equal.all():
         row = int(np.argmin(equal))
         raise _BrokenError(
@@ -131,7 +133,10 @@ def _declares(cls: type[Detector], toy: Toy) -> None:
             isinstance(value, str) and bool(value.strip()),
             f"class attribute {attribute!r} must be a non-empty string, got {value!r}",
         )
-    _require(cls.name == cls.name.lower(), f"name must be lower case, got {cls.name!r}")
+    forbidden = set(" ,") if issubclass(cls, Fusion) else set(" ,+")
+    _require(
+        not forbidden & set(cls.name), f"name must be without space, comma and +, got {cls.name!r}"
+    )
     unknown = sorted(set(cls.needs) - set(NEEDS))
     _require(not unknown, f"needs may hold {', '.join(NEEDS)}; got {unknown}")
     _require(cls.family in FAMILIES, f"family must be one of {FAMILIES}, got {cls.family!r}")

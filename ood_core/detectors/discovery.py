@@ -11,6 +11,7 @@ from typing import Any
 
 from ood_core.detectors.base import FAMILIES, Detector, logger
 from ood_core.detectors.fusion import FUSIONS, fusion_class
+from ood_core.detectors.pytorch_ood_adapter import PREFIX, adapt
 from ood_core.errors import ConfigError, did_you_mean
 
 __all__ = ["ENTRY_POINTS", "all_detectors", "broken_plugins", "detector_class", "make_detector"]
@@ -36,7 +37,7 @@ def broken_plugins() -> dict[str, str]:
 
 
 def detector_class(name: str) -> type[Detector]:
-    """Class of the named detector or fusion.
+    """Class of the named detector, fusion ("nan+knn") or pytorch-ood detector ("pytorch_ood:RMD").
 
     Raises
     ------
@@ -46,6 +47,8 @@ def detector_class(name: str) -> type[Detector]:
     known = all_detectors()
     if name in known:
         return known[name]
+    if name.startswith(PREFIX):
+        return adapt(name.removeprefix(PREFIX))
     if "+" in name:
         return fusion_class(name, known)
     broken = broken_plugins()

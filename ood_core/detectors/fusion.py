@@ -116,7 +116,8 @@ class Fusion(Detector):
             )
         clip = self._part_params("clip")
         self.norm_clip_ = react_threshold(record.pooled, **clip)
-        self.feature_clip_ = react_threshold(acts.features, **clip)
+        if getattr(self, "clip_distance", False):
+            self.feature_clip_ = react_threshold(acts.features, **clip)
 
     def _norm(self, acts: Activations) -> np.ndarray:
         if self.norm_clip_ is None:
@@ -132,7 +133,7 @@ class Fusion(Detector):
         return out
 
     def _distance_acts(self, acts: Activations) -> Activations:
-        if not getattr(self, "clip_distance", False) or self.feature_clip_ is None:
+        if self.feature_clip_ is None:
             return acts
         clipped = np.minimum(acts.features, self.feature_clip_)
         return Activations(

@@ -28,6 +28,14 @@ def test_contract(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_own_detectors_do_not_depend_on_the_batch_to_nine_digits(toy, name):
+    detector = make_detector(name).fit(toy.fit, toy.head)
+    whole = detector.score_samples(toy.test)
+    parts = [detector.score_samples(part) for part in toy.test.chunks(9)]
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_has_a_constraint_and_a_label(name):
     cls = type(make_detector(name))
     assert set(cls.constraints) == set(cls.defaults())
