@@ -1,6 +1,7 @@
 """Activations: what a forward pass leaves behind, how it is extracted and where it is kept."""
 
 from ood_core.activations.activation_set import ActivationSet, prepared
+from ood_core.activations.duplicates import SharedImage, shared_images
 from ood_core.activations.extraction import extract
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
 from ood_core.activations.single import activation_map, embed
@@ -12,11 +13,13 @@ __all__ = [
     "Activations",
     "LayerRecord",
     "LazyRecord",
+    "SharedImage",
     "StoredEntry",
     "activation_map",
     "embed",
     "extract",
     "prepared",
     "prune",
+    "shared_images",
     "store_usage",
 ]
