@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -50,6 +51,19 @@ def test_what_the_experiment_is_meant_to_show(digits_home, monkeypatch):
     assert near["nan"] > near["feature_norm"]
     for name in names:
         assert found[name].evaluate("photos").auroc >= 0.90, name
+
+
+def test_streaming_from_the_store_gives_the_same_scores(digits_home, monkeypatch):
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    acts = activations.prepared(load_experiment("digits"))
+    for name in ("line", "nan", "msp"):
+        whole = scoring.score(acts, name)
+        with monkeypatch.context() as small:
+            small.setattr("ood_core.score_set.HELD_BYTES", 0)
+            small.setattr("ood_core.score_set.CHUNK", 100)
+            pieces = scoring.score(acts, name)
+        np.testing.assert_allclose(pieces.id_scores, whole.id_scores, rtol=1e-12)
+        np.testing.assert_allclose(pieces.ood["photos"], whole.ood["photos"], rtol=1e-12)
 
 
 def test_score_tells_digits_from_a_photo_patch(shell, digits_home, monkeypatch, tmp_path):
