@@ -17,7 +17,6 @@ __all__ = [
     "LayerInfo",
     "LoadedModel",
     "WeightsMissingError",
-    "architectures",
     "download_weights",
     "ensure_trained",
     "find_layer",
@@ -27,10 +26,3 @@ __all__ = [
     "tail",
     "to_positions",
 ]
-
-
-def architectures() -> dict:
-    """Built-in architectures: name -> builder taking the number of classes. Imports torch."""
-    from ood_core.models.architectures import architectures as found
-
-    return found()

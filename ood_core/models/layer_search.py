@@ -32,7 +32,8 @@ def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
     for name in _walk(found, "", found.module, order):
         call = found.once(name)
         assert call is not None
-        if order[call.node] < end and call.node is not last.input_node:
+        repeated = call.node is last.input_node and len(last.input_shape) == 2
+        if order[call.node] < end and not repeated:
             chosen[call.node] = _layer(name, call, found.module.get_submodule(name))
     ordered = [chosen[node] for node in sorted(chosen, key=order.__getitem__)]
     limit = MAX_LAYERS - 1
@@ -158,4 +159,5 @@ def _penultimate(found: Trace, head: str) -> LayerInfo:
     call = found.calls[head][0]
     linear = isinstance(found.module.get_submodule(head), nn.Linear)
     channels = call.input_shape[-1 if linear else 1]
-    return LayerInfo(PENULTIMATE, (channels,), "vector", signed=call.input_minimum < 0)
+    axis = -1 if linear and len(call.input_shape) > 2 else 0
+    return LayerInfo(PENULTIMATE, (channels,), "vector", call.input_minimum < 0, axis)

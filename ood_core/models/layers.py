@@ -29,7 +29,7 @@ class LayerInfo:
     kind : "map" (channels x height x width), "tokens" (token by token) or "vector".
     signed : whether activations can be negative, so that norms count values that L0 does not.
     channel_axis : where in `shape` the channels are: 0 for NCHW maps, the last for tokens and
-        channels-last maps (Swin, ConvNeXt).
+        channels-last maps (Swin); -1 where the head takes tokens.
     """
 
     name: str
@@ -55,8 +55,8 @@ class LayerInfo:
 def to_positions(output: torch.Tensor, layer: LayerInfo) -> torch.Tensor:
     """Bring a layer's raw output for n images to shape (n, channels, positions).
 
-    For PENULTIMATE the raw tensor is the input of the head; a map there (1x1-convolution heads)
-    is averaged over its positions, which gives (n, channels, 1).
+    For PENULTIMATE the raw tensor is the input of the head; where that has positions (1x1
+    convolutions, heads that run on every token) it is averaged over them: (n, channels, 1).
 
     Raises
     ------
@@ -64,8 +64,10 @@ def to_positions(output: torch.Tensor, layer: LayerInfo) -> torch.Tensor:
         When the tensor does not have the layer's number of axes or channels.
     """
     if layer.name == PENULTIMATE:
-        vectors = output.flatten(2).mean(2) if output.ndim > 2 else output
-        return vectors.unsqueeze(2)
+        if output.ndim == 2:
+            return output.unsqueeze(2)
+        channels_first = output.movedim(-1, 1) if layer.channel_axis == -1 else output
+        return channels_first.flatten(2).mean(2, keepdim=True)
     fits = output.ndim == len(layer.shape) + 1
     if not fits or output.shape[1 + layer.channel_axis] != layer.channels:
         raise ModelError(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ood_core.models.layers import PENULTIMATE, find_layer
+from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +36,12 @@ def tail(model: LoadedModel, layer: str) -> Callable[[torch.Tensor], torch.Tenso
     """
     import torch
 
-    name = find_layer(model.layers, layer).name
+    info = find_layer(model.layers, layer)
 
     def run(activation: torch.Tensor) -> torch.Tensor:
         shape = (len(activation), *model.input_shape)
         blank = torch.zeros(shape, dtype=activation.dtype, device=activation.device)
-        handle = _replace(model, name, activation)
+        handle = _replace(model, info, activation)
         try:
             logits: torch.Tensor = model.module(blank)
         finally:
@@ -51,7 +51,7 @@ def tail(model: LoadedModel, layer: str) -> Callable[[torch.Tensor], torch.Tenso
     return run
 
 
-def _replace(model: LoadedModel, layer: str, activation: torch.Tensor) -> Any:
+def _replace(model: LoadedModel, layer: LayerInfo, activation: torch.Tensor) -> Any:
     owner = threading.get_ident()
     # Networks may write into a layer's output (in-place ReLU); the caller's tensor stays as it is.
     given = activation.clone()
@@ -59,20 +59,23 @@ def _replace(model: LoadedModel, layer: str, activation: torch.Tensor) -> Any:
     def before(_module: Any, inputs: tuple[torch.Tensor, ...]) -> Any:
         if threading.get_ident() != owner:
             return None
-        return (_as_head_input(given, inputs[0]), *inputs[1:])
+        return (_as_head_input(given, inputs[0], layer), *inputs[1:])
 
     def after(_module: Any, _inputs: Any, _output: Any) -> Any:
         return given if threading.get_ident() == owner else None
 
-    if layer == PENULTIMATE:
+    if layer.name == PENULTIMATE:
         return model.head_module.register_forward_pre_hook(before)
-    return model.module.get_submodule(layer).register_forward_hook(after)
+    return model.module.get_submodule(layer.name).register_forward_hook(after)
 
 
-def _as_head_input(features: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
+def _as_head_input(
+    features: torch.Tensor, expected: torch.Tensor, layer: LayerInfo
+) -> torch.Tensor:
     """Pooled features (n, d) in the shape that the head takes: the same at every position."""
     if features.ndim == expected.ndim:
         return features
-    if expected.shape[1] == features.shape[1]:  # a 1x1 convolution takes (n, d, height, width)
-        return features.reshape(*features.shape, *(1,) * (expected.ndim - 2)).expand_as(expected)
-    return features.reshape(len(features), *(1,) * (expected.ndim - 2), -1).expand_as(expected)
+    ones = (1,) * (expected.ndim - 2)
+    tokens = layer.channel_axis == -1
+    shape = (len(features), *ones, -1) if tokens else (*features.shape, *ones)
+    return features.reshape(shape).expand_as(expected)

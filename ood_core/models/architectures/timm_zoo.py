@@ -10,7 +10,7 @@ from ood_core.errors import ModelError, did_you_mean
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.models.published import PublishedWeights
 
-__all__ = ["PREFIX", "build", "names", "published"]
+__all__ = ["PREFIX", "build", "names", "published", "weight_names"]
 
 PREFIX = "timm:"
 
@@ -19,6 +19,13 @@ def names() -> list[str]:
     """Names of timm's models."""
     found: list[str] = _timm().list_models()
     return found
+
+
+def weight_names(name: str) -> list[str]:
+    """Tags of the pretrained weights."""
+    timm = _timm()
+    _check(name)
+    return [full.partition(".")[2] for full in timm.list_pretrained(f"{name}.*")]
 
 
 def build(name: str, num_classes: int | None, weights: str | None = None) -> nn.Module:

@@ -13,7 +13,7 @@ from ood_core.errors import ModelError, did_you_mean
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.models.published import PublishedWeights
 
-__all__ = ["PREFIX", "adapt", "build", "names", "published"]
+__all__ = ["PREFIX", "adapt", "build", "names", "published", "weight_names"]
 
 PREFIX = "torchvision:"
 _INCEPTIONS = ("googlenet", "inception_v3")
@@ -26,6 +26,14 @@ def names() -> list[str]:
 
     found: list[str] = models.list_models(module=models)
     return found
+
+
+def weight_names(name: str) -> list[str]:
+    """Names of the published weights, the best last."""
+    from torchvision import models
+
+    _check(name)
+    return list(models.get_model_weights(name).__members__)
 
 
 def build(name: str, num_classes: int | None, weights: str | None = None) -> nn.Module:

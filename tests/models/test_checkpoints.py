@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from ood_core.errors import ModelError
+from ood_core.models import fitting
+from ood_core.models.checkpoints import candidates, read_checkpoint
+from ood_core.models.fitting import compare, load_weights, nearest_architectures, randomise
+
+
+def network(classes: int = 3) -> nn.Module:
+    parts = OrderedDict(conv=nn.Conv2d(1, 4, 3), bn=nn.BatchNorm2d(4), head=nn.Linear(4, classes))
+    return nn.Sequential(parts)
+
+
+@pytest.fixture(autouse=True)
+def few_architectures(monkeypatch):
+    """Comparing with all of torchvision takes seconds; one test does it."""
+    monkeypatch.setattr(fitting, "_names", lambda: ("digits_cnn", "resnet20", "resnet32"))
+
+
+@pytest.fixture
+def state():
+    return randomise(network, 7).state_dict()
+
+
+def prefixed(state, prefix):
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+WRAPPERS = {
+    "bare": lambda s: s,
+    "state_dict": lambda s: {"epoch": 3, "state_dict": s},
+    "model": lambda s: {"model": s, "optimizer": {"state": {}, "param_groups": []}},
+    "net": lambda s: {"net": s, "acc": 91.5},
+    "nested": lambda s: {"checkpoint": {"model": {"state_dict": s}}},
+    "data parallel": lambda s: {"state_dict": prefixed(s, "module.")},
+    "lightning": lambda s: {"state_dict": {**prefixed(s, "model."), "loss.weight": torch.ones(3)}},
+    "compiled": lambda s: prefixed(s, "_orig_mod.module."),
+    "averaged": lambda s: {"n_averaged": torch.tensor(5), **prefixed(s, "module.")},
+    "numpy scalar": lambda s: {"best": np.float64(0.9), "state_dict": s},
+    "arguments": lambda s: {"args": argparse.Namespace(lr=0.1), "model": s},
+    "head renamed": lambda s: {k.replace("head.", "linear."): v for k, v in s.items()},
+    "no counters": lambda s: {k: v for k, v in s.items() if "num_batches" not in k},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_finds_the_weights_in_any_wrapper(wrap, state, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(wrap(state), path)
+    fresh = randomise(network, 8)
+    load_weights(fresh, path, "mine")
+    for name, tensor in fresh.state_dict().items():
+        if "num_batches" not in name:
+            assert torch.equal(tensor, state[name]), name
+
+
+def test_averaged_weights_win_over_the_last_ones(state, tmp_path):
+    path = tmp_path / "net.pth"
+    averaged = {name: tensor + 1 for name, tensor in state.items()}
+    torch.save({"state_dict": state, "state_dict_ema": averaged}, path)
+    fresh = network()
+    load_weights(fresh, path, "mine")
+    assert torch.equal(fresh.head.bias, state["head.bias"] + 1)
+
+
+def test_reads_safetensors(state, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file(state, path)
+    fresh = network()
+    load_weights(fresh, path, "mine")
+    assert torch.equal(fresh.head.weight, state["head.weight"])
+
+
+def test_a_mismatch_names_keys_and_shapes_and_changes_nothing(state, tmp_path):
+    path = tmp_path / "net.pth"
+    bad = {k: v for k, v in state.items() if k != "conv.bias"}
+    bad |= {"extra.scale": torch.ones(2), "bn.weight": torch.ones(5)}
+    torch.save(bad, path)
+    fresh = network()
+    before = {k: v.clone() for k, v in fresh.state_dict().items()}
+    with pytest.raises(ModelError) as caught:
+        load_weights(fresh, path, "mine")
+    message = str(caught.value)
+    assert "net.pth does not fit 'mine', nothing was loaded" in message
+    assert "1 missing (conv.bias)" in message
+    assert "1 unexpected (extra.scale)" in message
+    assert "bn.weight: file (5,), network (4,)" in message
+    assert "No other known architecture fits better" in message
+    assert all(torch.equal(v, before[k]) for k, v in fresh.state_dict().items())
+
+
+def test_another_class_count_says_which(tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(network(classes=7).state_dict(), path)
+    with pytest.raises(ModelError, match="The checkpoint has 7 classes: set num_classes to that"):
+        load_weights(network(), path, "mine")
+
+
+def test_half_a_network_is_never_loaded(state, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save({k: v for k, v in state.items() if not k.startswith("head")}, path)
+    with pytest.raises(ModelError, match=r"2 missing \(head.weight, head.bias\)"):
+        load_weights(network(), path, "mine")
+
+
+class Runs:
+    def __reduce__(self):
+        return print, ("this must not be printed",)
+
+
+def test_pickled_objects_are_refused_and_never_run(tmp_path, capsys):
+    path = tmp_path / "net.pth"
+    torch.save({"model": Runs()}, path)
+    with pytest.raises(ModelError, match=r"can run code when loaded, so it was not loaded. Save"):
+        read_checkpoint(path)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_whole_pickled_network_is_refused(tmp_path):
+    path = tmp_path / "net.pt"
+    torch.save(network(), path)
+    with pytest.raises(ModelError, match="Save the weights alone"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint at all", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_checkpoint(content, tmp_path):
+    path = tmp_path / "net.pth"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"net\.pth is not a complete PyTorch checkpoint"):
+        read_checkpoint(path)
+
+
+def test_a_cut_off_checkpoint(state, tmp_path):
+    whole, path = tmp_path / "whole.pth", tmp_path / "net.pth"
+    torch.save(state, whole)
+    path.write_bytes(whole.read_bytes()[:-200])
+    with pytest.raises(ModelError, match="Copy or download it again"):
+        read_checkpoint(path)
+
+
+def test_a_cut_off_safetensors_file(state, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file(state, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ModelError, match="not a complete safetensors file"):
+        read_checkpoint(path)
+
+
+def test_a_git_lfs_pointer_is_named(tmp_path):
+    path = tmp_path / "net.pth"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ModelError, match="git lfs pull"):
+        read_checkpoint(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ModelError, match=r"cannot read checkpoint .*: No such file"):
+        read_checkpoint(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"epoch": 1}, {"a": {"b": {}}}])
+def test_a_checkpoint_without_weights(content, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(content, path)
+    with pytest.raises(ModelError, match="holds no network weights"):
+        load_weights(network(), path, "mine")
+
+
+def test_old_pickles_without_zip_are_read(state, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    assert read_checkpoint(path).keys() == state.keys()
+
+
+def test_plain_pickles_of_arrays_are_not_checkpoints(tmp_path):
+    path = tmp_path / "net.pth"
+    path.write_bytes(pickle.dumps({"a": np.ones((2, 2))}))
+    with pytest.raises(ModelError, match=r"net\.pth"):
+        read_checkpoint(path)
+
+
+def test_candidates_keep_the_file_as_it_is_first(state):
+    places = [place for place, _ in candidates({"state_dict": prefixed(state, "module.")})]
+    assert places[:2] == ["state_dict", "state_dict:module."]
+
+
+def test_share_counts_names_on_both_sides():
+    found = compare({"a": (1,), "b": (2,), "x": (1,)}, {"a": (1,), "b": (3,), "c": (1,)})
+    assert (found.matched, found.share) == (1, 0.25)
+    assert not found.fits
+
+
+@pytest.mark.slow
+def test_torchvision_networks_are_recognised(tmp_path, monkeypatch):
+    from ood_core.models.architectures import build
+
+    monkeypatch.undo()
+    path = tmp_path / "net.pth"
+    torch.save({"net": build("torchvision:densenet121", 5).state_dict()}, path)
+    assert nearest_architectures(path) == [("torchvision:densenet121", 1.0)]
+
+
+def test_the_nearest_architecture_is_named(tmp_path):
+    from ood_core.models.architectures import build
+
+    path = tmp_path / "net.pth"
+    torch.save({"state_dict": prefixed(build("resnet32", 17).state_dict(), "module.")}, path)
+    assert nearest_architectures(path) == [("resnet32", 1.0)]
+    with pytest.raises(ModelError, match="Architecture 'resnet32' fits completely"):
+        load_weights(build("resnet20", 17), path, "resnet20")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ood_core.models import WeightsMissingError, model_fingerprint
+from ood_core.models.architectures import build
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(build("resnet20").state_dict(), path)
+    return path
+
+
+def test_changes_with_the_bytes_the_architecture_and_the_class_count(checkpoint, experiment):
+    first = model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
+    assert first == model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
+    assert first != model_fingerprint(experiment("resnet32", checkpoint=checkpoint))
+    assert first != model_fingerprint(experiment("wrn40_2", checkpoint=checkpoint))
+    assert first != model_fingerprint(experiment("resnet20", checkpoint=checkpoint, num_classes=9))
+    content = bytearray(checkpoint.read_bytes())
+    content[-1] ^= 1
+    checkpoint.write_bytes(content)
+    assert first != model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
+
+
+def test_does_not_depend_on_where_the_file_is_or_when_it_was_written(checkpoint, experiment):
+    first = model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
+    moved = checkpoint.rename(checkpoint.with_name("other.pth"))
+    os.utime(moved, (1, 1))
+    assert first == model_fingerprint(experiment("resnet20", checkpoint=moved))
+
+
+def test_random_weights_are_known_by_their_seed(experiment):
+    prints = {model_fingerprint(experiment("resnet20", random_weights=seed)) for seed in (0, 1, 0)}
+    assert len(prints) == 2
+
+
+def test_a_missing_file_is_named(experiment, tmp_path):
+    missing = experiment("resnet20", checkpoint=tmp_path / "none.pth")
+    with pytest.raises(WeightsMissingError, match=r"none\.pth is not a file"):
+        model_fingerprint(missing)
+
+
+def test_an_untrained_classifier_says_so():
+    from ood_core.experiments import load_experiment
+
+    with pytest.raises(WeightsMissingError, match="'digits' is not trained yet: prepare"):
+        model_fingerprint(load_experiment("digits"))
+
+
+def test_needs_no_torch(digits_home):
+    code = (
+        "import sys, ood_core.models as m; from ood_core.experiments import load_experiment;"
+        "print(len(m.model_fingerprint(load_experiment('digits'))));"
+        "print([x for x in ('torch', 'torchvision', 'timm', 'sklearn') if x in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"OOD_LENS_HOME": str(digits_home)},
+    )  # fmt: skip
+    assert done.stdout.split("\n")[:2] == ["64", "[]"]

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ood_core.errors import ModelError
+from ood_core.models.layers import PENULTIMATE, find_layer, to_positions
+from ood_core.models.loaded import inspect_module
+
+
+class Shared(nn.Module):
+    """One ReLU used everywhere, a functional residual sum, and a decoy of the logits' size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.ReLU(inplace=True)
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+        self.stage = nn.Sequential(Residual(6), Residual(6))
+        self.classifier = nn.Linear(6, 4, bias=False)
+        self.decoy = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.stage(self.relu(self.stem(x)))
+        x = self.relu(x - 0.1).mean((2, 3))
+        z = self.classifier(x)
+        self.decoy(z)
+        return z
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.relu(self.conv2(self.relu(self.conv1(x))) + x)
+
+
+class ConvHead(nn.Module):
+    def __init__(self, pool_first: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.GELU())
+        self.head = nn.Conv2d(5, 4, 1)
+        self.pool_first = pool_first
+
+    def forward(self, x):
+        x = self.body(x)
+        if self.pool_first:
+            return self.head(x.mean((2, 3), keepdim=True)).flatten(1)
+        return self.head(x).mean((2, 3))
+
+
+class TokenHead(nn.Module):
+    """A head that runs on every token; the logits are the mean over tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 5, 4, stride=4)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(5, 4)
+
+    def forward(self, x):
+        tokens = self.act(self.embed(x).flatten(2).transpose(1, 2))
+        return self.head(tokens).mean(1)
+
+
+class ReluAfterHead(ConvHead):
+    def forward(self, x):
+        return torch.relu_(super().forward(x))
+
+
+SHAPE = (3, 8, 8)
+
+
+def inspected(module: nn.Module):
+    torch.manual_seed(0)
+    return inspect_module(module.eval().requires_grad_(False), SHAPE)
+
+
+def head_error(module: nn.Module, name: str, head, info) -> float:
+    """Largest |h Wᵀ + b - logits| on fresh images, h being what the head was given."""
+    seen = []
+    handle = module.get_submodule(name).register_forward_pre_hook(
+        lambda _m, inputs: seen.append(inputs[0].detach().clone())
+    )
+    logits = module(torch.randn(5, *SHAPE)).detach()
+    handle.remove()
+    features = to_positions(seen[0], info)[..., 0].numpy()
+    return float(abs(head.logits(features) - logits.numpy()).max())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Shared, lambda: ConvHead(True), lambda: ConvHead(False), TokenHead],
+    ids=["no bias", "convolution after pooling", "convolution before pooling", "tokens"],
+)
+def test_the_head_is_found_by_what_it_computes(make):
+    torch.manual_seed(1)
+    module = make()
+    name, head, layers = inspected(module)
+    assert name in ("classifier", "head")
+    assert layers[-1].name == PENULTIMATE
+    assert layers[-1].shape == (head.n_features,)
+    assert head_error(module, name, head, layers[-1]) < 1e-5
+
+
+def test_a_head_without_bias_has_bias_zero():
+    _, head, _ = inspected(Shared())
+    assert not head.bias.any()
+
+
+def test_a_network_without_a_linear_head_is_refused():
+    with pytest.raises(ModelError, match="ReluAfterHead has no linear head"):
+        inspected(ReluAfterHead(pool_first=False))
+
+
+def test_layers_are_block_outputs_in_order_and_shared_modules_are_left_out():
+    _, _, layers = inspected(Shared())
+    assert [layer.name for layer in layers] == ["stage.0", "stage.1", PENULTIMATE]
+    assert layers[0].shape == (6, 8, 8)
+    assert not any(layer.signed for layer in layers)
+
+
+def test_branches_are_not_layers():
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+            self.right = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+            self.join = nn.Sequential(nn.Conv2d(8, 4, 1), nn.ReLU())
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            both = torch.cat([self.left(x), self.right(x)], 1)
+            return self.head(self.join(both).mean((2, 3)))
+
+    _, _, layers = inspected(Branches())
+    assert [layer.name for layer in layers] == ["join", PENULTIMATE]
+
+
+def test_signed_layers_say_so():
+    _, _, layers = inspected(ConvHead(False))
+    assert [(layer.name, layer.signed) for layer in layers] == [("body", True), (PENULTIMATE, True)]
+
+
+def test_a_layer_that_is_the_head_input_is_listed_once():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(192, 9), nn.ReLU(), nn.Linear(9, 3))
+    _, _, layers = inspected(module)
+    assert [layer.name for layer in layers] == [PENULTIMATE]
+
+
+def test_very_deep_networks_list_a_spread_of_layers():
+    blocks = [nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()) for _ in range(60)]
+    module = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
+    _, _, layers = inspected(module)
+    assert len(layers) == 24
+    assert layers[-2].name == "59"
+    numbers = [int(layer.name) for layer in layers[:-1]]
+    assert numbers == sorted(numbers)
+
+
+def test_tokens_have_their_channels_last():
+    layer = next(x for x in inspected(TokenHead())[2] if x.name == "act")
+    assert (layer.kind, layer.shape, layer.channels, layer.positions) == ("tokens", (4, 5), 5, 4)
+    tokens = torch.arange(40.0).reshape(2, 4, 5)
+    assert torch.equal(to_positions(tokens, layer), tokens.transpose(1, 2))
+
+
+def test_maps_and_vectors_become_positions():
+    body, _ = inspected(ConvHead(False))[2]
+    maps = torch.randn(2, *body.shape)
+    assert torch.equal(to_positions(maps, body), maps.flatten(2))
+    with pytest.raises(
+        ModelError, match=r"gave shape \(2, 7, 6, 6\); expected \(images, 5, 6, 6\)"
+    ):
+        to_positions(torch.zeros(2, 7, 6, 6), body)
+
+
+def test_unknown_layers_list_the_known_ones():
+    layers = inspected(Shared())[2]
+    with pytest.raises(
+        ModelError, match=r"unknown layer 'stage\.2'.*Available: penultimate, stage"
+    ):
+        find_layer(layers, "stage.2")
+
+
+def test_images_that_the_network_cannot_take():
+    with pytest.raises(ModelError, match=r"cannot take images of shape \(1, 8, 8\).*Check resize"):
+        inspect_module(Shared(), (1, 8, 8))
+
+
+def test_networks_that_do_not_classify():
+    with pytest.raises(
+        ModelError, match=r"logits of shape \(images, classes\), got \(2, 5, 6, 6\)"
+    ):
+        inspected(nn.Conv2d(3, 5, 3))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_hooks_are_gone_also_after_an_error(fails):
+    module = Shared()
+    if fails:
+        with pytest.raises(ModelError):
+            inspect_module(module, (1, 8, 8))
+    else:
+        inspect_module(module, SHAPE)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
