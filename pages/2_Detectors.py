@@ -14,6 +14,7 @@ st.segmented_control(
     "View", list(TABS), key="tab", format_func=TABS.get, required=True, label_visibility="collapsed"
 )
 state.publish()
+state.notes()
 if tab == "board":
     ranking.draw(view, *ranking.score_everything(view))
 elif tab == "sweep":

@@ -10,6 +10,7 @@ low, high = payload.of(view, scores).ends
 point, check = operating.choose_point(scores, low, high)
 operating.controls(low, high)
 state.publish()
+state.notes()
 at = operating.at_text(point)
 left, right = st.columns(2, gap="large")
 with left:

@@ -58,6 +58,7 @@ def draw() -> None:
             equation=r"x = (h - \mu)\,V_{1:2}",
         )
     state.publish()
+    state.notes()
     points = coordinates(method)
     if points is None:
         return

@@ -33,6 +33,7 @@ def draw(view: View) -> None:
             "ID accepted by each, %", 50.0, 99.9, step=0.5, key="compare_tpr", width=180
         )
     state.publish()
+    state.notes()
     first, other = view.scores(), view.scores(second)
     key = ("compare", first.key, other.key, view.ood_sets, accepted)
     found = cache.once(key, lambda: disagreement(first, other, accepted / 100))

@@ -48,6 +48,7 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
         )
         explain.metric("AUROC", "FPR95", "interval")
     state.publish()
+    state.notes()
     table = leaderboard.board(found, metric, view.experiment.near)
     st.dataframe(
         _styled(view, table, metric, st.session_state["board_intervals"] == "shown"),

@@ -42,6 +42,7 @@ def draw(view: View) -> None:
             required=True,
         )  # fmt: skip
     state.publish()
+    state.notes()
     over = {name: axes[name] for name in list(axes)[:2]}
     fixed = dict(view.params) if detector == view.detector else {}
     fixed = {k: v for k, v in fixed.items() if k not in over} | (

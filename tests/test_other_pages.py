@@ -1,0 +1,181 @@
+"""Detectors, Score images, Export, Map: prepared, with bad addresses, with bad images."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    "detectors": "pages/2_Detectors.py",
+    "score": "pages/5_Score_images.py",
+    "export": "pages/7_Export.py",
+    "map": "pages/8_Map.py",
+}
+
+
+@pytest.fixture
+def open_page(digits_home, monkeypatch):
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+
+    def opener(page: str, **address: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        for name, value in address.items():
+            app.query_params[name] = value
+        app.switch_page(PAGES[page])
+        return app.run()
+
+    return opener
+
+
+def _ok(app: AppTest) -> AppTest:
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def _words(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.warning, *app.info, *app.error, *app.success]
+    return " ".join(str(p.value) for p in parts)
+
+
+def test_leaderboard_lists_every_detector_that_runs(open_page) -> None:
+    from ood_core.detectors import all_detectors
+
+    app = _ok(open_page("detectors"))
+    board = app.dataframe[0].value
+    assert len(board) >= 25
+    assert set(board["detector"]) <= {c.title for c in all_detectors().values()}
+    assert "No published table has this classifier" in _words(app)
+    for metric in ("fpr95", "fpr95_ood_positive", "aupr_in", "detection_error"):
+        app.selectbox(key="board_metric").set_value(metric)
+        _ok(app.run())
+
+
+def test_leaderboard_numbers_are_the_librarys(open_page) -> None:
+    import ood_core
+    from ood_core import scoring
+
+    app = _ok(open_page("detectors"))
+    board = app.dataframe[0].value.set_index("detector")
+    acts = ood_core.prepared(ood_core.load_experiment("digits"))
+    own = scoring.score(acts, "nan")
+    row = board.loc[ood_core.all_detectors()["nan"].title]
+    for name in own.ood:
+        assert row[name] == pytest.approx(100 * own.evaluate(name).auroc, abs=1e-9)
+
+
+def test_two_detectors_side_by_side(open_page) -> None:
+    app = _ok(open_page("detectors", tab="compare", compare_detector="knn"))
+    counts = app.dataframe[0].value
+    assert counts.drop(columns="set").to_numpy().sum() == 481 + 354 + 422 + 481 + 481 + 520 + 481
+    assert "Rank correlation" in _words(app)
+
+
+def test_sweep_warns_that_a_choice_is_tuned(open_page) -> None:
+    app = _ok(open_page("detectors", tab="sweep", sweep_detector="knn"))
+    assert "tuned on the OOD sets" in _words(app)
+
+
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [
+        ("detectors", {"tab": "nonsense", "board_metric": "auc"}),
+        ("detectors", {"tab": "compare", "compare_tpr": "many"}),
+        ("detectors", {"params": "knn:k=0", "detector": "knn"}),
+        ("detectors", {"params": "knn:k", "detector": "knn"}),
+        ("export", {"threshold_mode": "magic"}),
+        ("map", {"map_method": "x", "map_colour": "y"}),
+        ("score", {"detector": "nana"}),
+    ],
+)
+def test_bad_addresses_give_a_note_and_a_default(open_page, page: str, address: dict) -> None:
+    app = _ok(open_page(page, **address))
+    assert any("address" in w.value for w in app.warning), _words(app)
+
+
+def test_export_holds_recipe_and_report(open_page) -> None:
+    app = _ok(open_page("export", detector="line"))
+    recipe = next(c.value for c in app.code if "recipe = 1" in c.value)
+    from ood_core.recipes import load_recipe
+
+    found = load_recipe(recipe)
+    assert found.detector == "line"
+    assert found.experiment == "digits"
+    assert len(found.results) == 6
+    assert "## Against each OOD set" in _words(app)
+
+
+def test_export_says_what_cannot_be_exported(open_page) -> None:
+    app = _ok(open_page("export", detector="nan+knn"))
+    assert "This detector cannot be exported" in _words(app)
+
+
+def test_map_draws_in_every_colour(open_page) -> None:
+    for colour in ("set", "class", "score", "verdict"):
+        app = _ok(open_page("map", map_colour=colour))
+        assert "of the variance of the ID test images" in _words(app)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_good_and_bad_uploads_together(open_page) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    app = _ok(open_page("score"))
+    files = [
+        ("digit.png", _png(noise), "image/png"),
+        ("notes.png", b"this is text", "image/png"),
+        ("empty.jpg", b"", "image/jpeg"),
+        ("digit.png", _png(255 - noise), "image/png"),
+    ]
+    app.file_uploader(key="upload").set_value(files)
+    _ok(app.run())
+    messages = [w.value for w in app.warning]
+    assert any("notes.png" in m for m in messages), messages
+    assert any("empty.jpg" in m for m in messages), messages
+    table = app.dataframe[0].value
+    assert list(table["image"]) == ["digit.png", "digit.png (2)"]
+    assert "Receipt: digit.png" in " ".join(s.value for s in app.subheader)
+
+
+def test_examples_are_scored_as_the_library_scores_them(open_page) -> None:
+    import ood_core
+    from ood_core import scoring
+
+    app = _ok(open_page("score", detector="energy"))
+    app.button(key="take_examples").click()
+    _ok(app.run())
+    table = app.dataframe[0].value.set_index("image")
+    acts = ood_core.prepared(ood_core.load_experiment("digits"))
+    own = scoring.score(acts, "energy")
+    assert table.loc["test-0", "score"] == pytest.approx(own.id_scores[0], rel=1e-5)
+    assert table.loc["photos-0", "score"] == pytest.approx(own.ood["photos"][0], rel=1e-5)
+    assert any("python -m ood_core score digits" in c.value for c in app.code)
+    app.button(key="clear_uploads").click()
+    _ok(app.run())
+    assert "Upload images" in _words(app)
+
+
+def test_missing_folder_is_told(open_page, tmp_path: Path) -> None:
+    app = _ok(open_page("score"))
+    app.text_input(key="upload_folder").set_value(str(tmp_path / "none"))
+    _ok(app.run())
+    assert any("there is no such folder" in e.value for e in app.error)
+
+
+@pytest.mark.parametrize("page", list(PAGES))
+def test_nothing_prepared_explains_itself(page: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.query_params["experiment"] = "cifar10-densenet"
+    app.switch_page(PAGES[page])
+    _ok(app.run())
+    assert "not prepared yet" in _words(app) or app.error or app.button(key="prepare")
