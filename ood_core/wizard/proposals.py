@@ -27,6 +27,7 @@ __all__ = [
     "complete",
     "measure",
     "preprocessings",
+    "weight_names",
 ]
 
 CIFAR10 = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -100,6 +101,22 @@ def architecture_names(family: str) -> tuple[str, ...]:
     return tuple(f"{family}:{name}" for name in module.names()) if module else ()
 
 
+def weight_names(architecture: str) -> tuple[str, ...]:
+    """Names of an architecture's published weights; none for a built-in one.
+
+    Raises
+    ------
+    ModelError
+        When there is no such architecture.
+    """
+    from ood_core.models.architectures import collection
+
+    module = collection(architecture)
+    if module is None:
+        return ()
+    return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
+
+
 def checkpoint_facts(path: str | Path) -> CheckpointFacts:
     """Architectures that a checkpoint fits, and its number of classes.
 
@@ -108,7 +125,7 @@ def checkpoint_facts(path: str | Path) -> CheckpointFacts:
     ModelError
         When the file cannot be read or is no checkpoint.
     """
-    from ood_core.models.fitting import checkpoint_classes, nearest_architectures
+    from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 
     found = resolve(str(path), Path.cwd())[0] or Path(path)
     return CheckpointFacts(tuple(nearest_architectures(found)), checkpoint_classes(found))

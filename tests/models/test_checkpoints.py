@@ -11,9 +11,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ood_core.errors import ModelError
-from ood_core.models import fitting
+from ood_core.models import nearest
 from ood_core.models.checkpoints import candidates, read_checkpoint
-from ood_core.models.fitting import compare, load_weights, nearest_architectures, randomise
+from ood_core.models.fitting import load_weights, randomise
+from ood_core.models.mismatch import compare
+from ood_core.models.nearest import nearest_architectures
 
 
 def network(classes: int = 3) -> nn.Module:
@@ -24,7 +26,7 @@ def network(classes: int = 3) -> nn.Module:
 @pytest.fixture(autouse=True)
 def few_architectures(monkeypatch):
     """Comparing with all of torchvision takes seconds; one test does it."""
-    monkeypatch.setattr(fitting, "_names", lambda: ("digits_cnn", "resnet20", "resnet32"))
+    monkeypatch.setattr(nearest, "_names", lambda: ("digits_cnn", "resnet20", "resnet32"))
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 A file has `NAMES` (a tuple of architecture names) and `build(name, num_classes)`, which returns a
 `torch.nn.Module` with untrained weights; `num_classes` is None where the experiment gives none.
 A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`, and functions
-`names()`, `weight_names(name)`, `build(name, num_classes, weights)` and `published(name, weights)`. Either may have
-`adapt(state)`, which brings the names in a checkpoint to those of the network.
+`names()`, `weight_names(name)`, `build(name, num_classes, weights)` and `published(name, weights)`.
+Either may have `adapt(state)`, which brings the names in a checkpoint to those of the network.
 """
 
 from __future__ import annotations

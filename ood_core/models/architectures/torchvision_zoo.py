@@ -33,7 +33,7 @@ def weight_names(name: str) -> list[str]:
     from torchvision import models
 
     _check(name)
-    return list(models.get_model_weights(name).__members__)
+    return [entry.name for entry in models.get_model_weights(name)]
 
 
 def build(name: str, num_classes: int | None, weights: str | None = None) -> nn.Module:
