@@ -145,8 +145,9 @@ def evaluate(id_scores: Scores, ood_scores: Scores) -> Evaluation:
     """
     a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
     warnings = score_warnings(a, b)
+    constant = len(compare(a, b).thresholds) == 1
     for warning in warnings:
-        logger.warning(warning)
+        logger.log(logging.WARNING if constant else logging.INFO, warning)
     auroc_low, auroc_high = auroc_interval(a, b)
     fpr_low, fpr_high = fpr_interval(a, b)
     return Evaluation(

@@ -114,10 +114,8 @@ def fit(
 
     experiment = acts_set.experiment
     given = {**experiment.detectors.get(detector, {}), **(params or {})}
-    if layer is not None and layer != PENULTIMATE:
-        acts_set[experiment.fit_set].layer(layer)
-        if make_detector(detector, **given).layerwise:
-            given["layer"] = layer
+    if check_layer(acts_set, layer) and make_detector(detector, **given).layerwise:
+        given["layer"] = None if layer == PENULTIMATE else layer
     made = make_detector(detector, **given)
     if given.get("epsilon") and hasattr(made, "use_model"):
         made.use_model(forward_pass(experiment))
@@ -135,6 +133,20 @@ def score_rows(fitted: Detector, acts: Activations) -> np.ndarray:
         return fitted.score_samples(acts)
     size = math.ceil(n / math.ceil(n / CHUNK))
     return np.concatenate([fitted.score_samples(piece) for piece in acts.chunks(size)])
+
+
+def check_layer(acts_set: ActivationSet, layer: str | None) -> bool:
+    """Whether a layer is named.
+
+    Raises
+    ------
+    ConfigError
+        When it is none of the recorded ones.
+    """
+    known = [info.name for info in acts_set.layers]
+    if layer is not None and layer not in known:
+        raise ConfigError(f"unknown layer {layer!r}. {did_you_mean(layer, known)}")
+    return layer is not None
 
 
 def chosen_ood_sets(acts_set: ActivationSet, names: Sequence[str] | None = None) -> tuple[str, ...]:

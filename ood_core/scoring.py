@@ -10,7 +10,15 @@ from ood_core import tables
 from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.progress import Meter, ProgressCallback, StopCheck
-from ood_core.score_set import ScoreSet, chosen_ood_sets, fit, score, score_rows, verdicts
+from ood_core.score_set import (
+    ScoreSet,
+    check_layer,
+    chosen_ood_sets,
+    fit,
+    score,
+    score_rows,
+    verdicts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,8 +146,8 @@ def _plan(
     from ood_core.detectors import all_detectors, make_detector
 
     every = [info.name for info in acts_set.layers]
-    if layer not in (None, "all"):
-        acts_set[acts_set.experiment.fit_set].layer(layer)
+    if layer != "all":
+        check_layer(acts_set, layer)
     plan = []
     for name in detectors if detectors is not None else all_detectors():
         layerwise = make_detector(name).layerwise

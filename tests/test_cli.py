@@ -117,6 +117,15 @@ def test_score_takes_folders_and_says_how_the_threshold_was_chosen(known, capsys
     assert "At most 10 % of new ID images are rejected" in err
 
 
+def test_score_says_when_a_layer_changes_nothing(known, capsys, tmp_path):
+    (one,) = images(tmp_path, 1)
+    argv = ["score", "fake", "--detector", "energy", "--layer", "early", one]
+    status, _, err = run(capsys, *argv)
+    assert status == 0
+    assert "energy reads the penultimate features: --layer changes nothing." in err
+    assert "changes nothing" not in run(capsys, *argv[:3], "nan", *argv[4:])[2]
+
+
 def test_score_same_file_twice_gives_two_lines(known, capsys, tmp_path):
     (one,) = images(tmp_path, 1)
     _, out, _ = run(capsys, "score", "fake", "--detector", "nan", "--json", one, one)
@@ -142,7 +151,7 @@ def test_minus_infinity_is_null_in_json(known, capsys, tmp_path, monkeypatch):
     [
         (["benchmark", "nope"], 2, "error: unknown experiment 'nope'"),
         (["benchmark", "fake", "--detectors", "nam"], 2, "Did you mean 'nan'"),
-        (["benchmark", "fake", "--layer", "x", "--detectors", "nan"], 1, "unknown layer 'x'"),
+        (["benchmark", "fake", "--layer", "x", "--detectors", "nan"], 2, "unknown layer 'x'"),
         (["benchmark", "fake", "--out", "t.xls"], 2, "must end in .csv, .md, .tex"),
         (["benchmark", "fake", "--out", "/nowhere/t.csv"], 2, "folder /nowhere does not exist"),
         (["benchmark", "fake", "--ood-sets", "fra"], 2, "Did you mean 'far'"),

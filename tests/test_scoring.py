@@ -46,7 +46,7 @@ def test_layer_is_used_by_layerwise_detectors_only(acts_set):
     assert not np.array_equal(early.id_scores, scoring.score(acts_set, "nan").id_scores)
     assert "layer" not in early.params
     assert scoring.score(acts_set, "energy", layer="early").layer == PENULTIMATE
-    with pytest.raises(DataError, match=r"unknown layer 'erly'\. Did you mean 'early'"):
+    with pytest.raises(ConfigError, match=r"unknown layer 'erly'\. Did you mean 'early'"):
         scoring.score(acts_set, "nan", layer="erly")
 
 
@@ -136,7 +136,7 @@ def test_every_name_is_checked_before_anything_runs(acts_set):
     steps = []
     with pytest.raises(OODLensError, match="unknown detector 'nope'"):
         scoring.benchmark(acts_set, ["nan", "nope"], progress=steps.append)
-    with pytest.raises(DataError, match="unknown layer 'x'"):
+    with pytest.raises(ConfigError, match="unknown layer 'x'"):
         scoring.benchmark(acts_set, ["energy"], layer="x", progress=steps.append)
     with pytest.raises(ConfigError, match="no detector to run"):
         scoring.benchmark(acts_set, [])

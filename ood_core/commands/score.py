@@ -49,6 +49,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     acts = prepared_set(args, terminal, (exp.fit_set, exp.test_set, *ood_sets))
     scores = scoring.score(acts, args.detector, layer=args.layer, ood_sets=ood_sets)
     point = thresholds.at(args.at, scores.sample())
+    for warning in scores.warnings:
+        terminal.note(f"{args.detector}: {warning}")
+    if args.layer and scores.layer != args.layer:
+        terminal.note(f"{args.detector} reads the penultimate features: --layer changes nothing.")
     if not args.json:
         terminal.note(f"threshold {point.threshold:.6g}. {point.how}")
     good = True
