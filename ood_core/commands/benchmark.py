@@ -85,7 +85,7 @@ def _as_recorded(recipe: Recipe | None, done: Benchmark, terminal: Terminal) -> 
     found = [sentence for scores in same for sentence in recipe.differences(scores)]
     for sentence in found:
         terminal.note(f"not as in the recipe: {sentence}")
-    if recipe.results and not found:
+    if same and recipe.results and not found:
         terminal.note(f"as in the recipe: {len(recipe.results)} OOD sets, every figure the same.")
     return not found
 
