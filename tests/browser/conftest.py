@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from benchmarks.driver import ROOT, Server, chromium, chromium_path, serve, settle
 
 ARTIFACTS = ROOT / "artifacts" / "browser"

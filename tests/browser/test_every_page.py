@@ -1,0 +1,31 @@
+"""Every page, light and dark, wide and narrow: no console error, nothing cut off, a picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.driver import ROOT, settle
+
+PAGES = sorted(p.stem.split("_", 1)[1] for p in (ROOT / "pages").glob("[0-9]*_*.py"))
+SIZES = {"wide": 1440, "narrow": 900}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("path", ["", *PAGES])
+def test_page(open_page, shot, path: str, size: str, theme: str) -> None:
+    page = open_page(path, theme=theme, width=SIZES[size])
+    page.wait_for_selector("h1", timeout=60_000)
+    settle(page)
+    page.wait_for_timeout(1500)
+    title = page.locator("h1").first.inner_text()
+    assert title == (path.replace("_", " ") or "Overview")
+    assert page.locator("[data-testid=stException]").count() == 0
+    body = page.locator("[data-testid=stMain]")
+    assert body.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, "the page scrolls sideways"
+    background = page.locator("[data-testid=stApp]").evaluate(
+        "e => getComputedStyle(e).backgroundColor"
+    )
+    light = sum(int(v) for v in background[4:-1].split(",")[:3]) > 380
+    assert light == (theme == "light"), background
+    shot(page, f"{path or 'Overview'}-{theme}-{size}")
