@@ -1,8 +1,18 @@
 """Bringing one's own network and images: proposals, checks, samples, the finished experiment."""
 
 from ood_core.wizard.checking import QUICK, Check, Fix, check_draft, gate_checks, sample
-from ood_core.wizard.draft import Draft, SetDraft, draft_of, new_experiment
-from ood_core.wizard.looking import Look, contact_sheet, look
+from ood_core.wizard.draft import (
+    Draft,
+    SetDraft,
+    distinct_names,
+    draft_of,
+    new_experiment,
+    set_kind,
+    set_name,
+)
+from ood_core.wizard.fetching import CLASSIFIER, Fetch, Missing, fetch, find_fetch, missing
+from ood_core.wizard.loading import load_draft, parse_draft
+from ood_core.wizard.looking import Look, contact_sheet, look, look_at
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -12,17 +22,22 @@ from ood_core.wizard.proposals import (
     complete,
     measure,
     preprocessings,
+    weight_names,
 )
 from ood_core.wizard.survey import Survey, survey
+from ood_core.wizard.uploading import keep_upload
 
 __all__ = [
+    "CLASSIFIER",
     "QUICK",
     "Check",
     "CheckpointFacts",
     "Draft",
+    "Fetch",
     "Fix",
     "Look",
     "Measured",
+    "Missing",
     "Proposal",
     "SetDraft",
     "Survey",
@@ -31,12 +46,23 @@ __all__ = [
     "checkpoint_facts",
     "complete",
     "contact_sheet",
+    "distinct_names",
     "draft_of",
+    "fetch",
+    "find_fetch",
     "gate_checks",
+    "keep_upload",
+    "load_draft",
     "look",
+    "look_at",
     "measure",
+    "missing",
     "new_experiment",
+    "parse_draft",
     "preprocessings",
     "sample",
+    "set_kind",
+    "set_name",
     "survey",
+    "weight_names",
 ]

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ood_core.errors import ConfigError, DataError, ModelError, OODLensError
+from ood_core.errors import DataError, ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
-from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+from ood_core.wizard.draft import Draft
+from ood_core.wizard.parts import only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ __all__ = ["QUICK", "Check", "Fix", "check_draft", "gate_checks", "sample"]
 
 QUICK = 200
 """Images of each set that the quick check runs through the network."""
-
-_STAND_IN = SetDraft("digits:fit"), SetDraft("digits:test")
-"""Sets that are always there, for checking a classifier on its own."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
         return
     try:
-        exp = new_experiment(_alone(draft))
+        exp = only_classifier(draft)
         model = resident_model(exp)
     except OODLensError as error:
         yield _refused(draft, error)
@@ -124,12 +122,6 @@ def _fixes(draft: Draft) -> Iterator[Fix]:
         )
 
 
-def _alone(draft: Draft) -> Draft:
-    """The draft with sets that are always there in place of its own."""
-    fit, test = _STAND_IN
-    return dataclasses.replace(draft, name=draft.name or "draft", fit=fit, test=test, ood=())
-
-
 def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     chosen = draft.sets()[name]
     what = f"{name.capitalize() if name in ('fit', 'test') else name} images can be used"
@@ -147,34 +139,7 @@ def _opened(draft: Draft, name: str) -> ImageSet:
     """One set of the draft, opened, whatever the others are like."""
     from ood_core.data import open_dataset
 
-    if not (draft.num_classes or draft.class_names):
-        draft = dataclasses.replace(draft, class_names=_class_names(draft))
-    fit, test = _STAND_IN
-    alone = dataclasses.replace(
-        draft, name=draft.name or "draft", preprocessing=None,
-        architecture="any", checkpoint="", weights="", random_weights=0,
-        fit=draft.fit if name in ("fit", "test") and draft.fit.source else fit,
-        test=draft.test if name == "test" else test,
-        ood=tuple(s for s in draft.ood if s.name == name),
-    )  # fmt: skip
-    try:
-        exp = new_experiment(alone)
-    except ConfigError:
-        if name != "test":
-            raise
-        exp = new_experiment(dataclasses.replace(alone, fit=fit))  # the fit set's own line says it
-    return open_dataset(exp.sets[name])
-
-
-def _class_names(draft: Draft) -> tuple[str, ...]:
-    """Classes of published weights, as the classifier will have them."""
-    from ood_core.models.published import published_weights
-
-    try:
-        found = published_weights(draft.architecture, draft.weights) if draft.weights else None
-    except OODLensError:
-        return ()
-    return (found.class_names or ()) if found is not None else ()
+    return open_dataset(only_set(draft, name).sets[name])
 
 
 def contents(images: ImageSet) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,16 @@ from ood_core.errors import ConfigError
 from ood_core.experiments import Experiment, Preprocessing, parse_experiment
 from ood_core.experiments.sources import BUILTIN_SOURCES, TORCHVISION_SETS
 
-__all__ = ["Draft", "SetDraft", "draft_of", "new_experiment", "set_table"]
+__all__ = [
+    "Draft",
+    "SetDraft",
+    "distinct_names",
+    "draft_of",
+    "new_experiment",
+    "set_kind",
+    "set_name",
+    "tables",
+]
 
 _SUFFIXES = {
     ".zip": "zip", ".txt": "image_list", ".lst": "image_list", ".csv": "manifest",
@@ -117,17 +127,46 @@ def classifier_table(draft: Draft) -> dict[str, Any]:
 
 def set_table(chosen: SetDraft) -> dict[str, Any]:
     """The table of one set; its kind follows from what the source is."""
-    source = chosen.source.strip()
-    if source.startswith(_TORCHVISION):
-        kind, source = "torchvision", source.removeprefix(_TORCHVISION)
-    elif source in BUILTIN_SOURCES:
-        kind = "builtin"
-    elif source in TORCHVISION_SETS and not Path(source).exists():
-        kind = "torchvision"
-    else:
-        path = Path(source).expanduser()
-        kind = "folder" if path.is_dir() else _SUFFIXES.get(path.suffix.lower(), "folder")
-    return {kind: source, **chosen.options}
+    source, kind = chosen.source.strip(), set_kind(chosen.source)
+    return {kind: source.removeprefix(_TORCHVISION), **chosen.options}
+
+
+def set_kind(source: str) -> str:
+    """Kind of data set that a source names: "folder", "image_list", "manifest", "zip", …"""
+    source = source.strip()
+    if source in BUILTIN_SOURCES:
+        return "builtin"
+    if source.startswith(_TORCHVISION) or (
+        source in TORCHVISION_SETS and not Path(source).exists()
+    ):
+        return "torchvision"
+    path = Path(source).expanduser()
+    return "folder" if path.is_dir() else _SUFFIXES.get(path.suffix.lower(), "folder")
+
+
+def set_name(source: str) -> str:
+    """Name for an OOD set: that of its folder or file, of what experiment files allow in names.
+
+    >>> set_name("/data/My drawings (2)")
+    'My drawings -2-'
+    """
+    last = source.strip().removeprefix(_TORCHVISION).rstrip("/").rpartition("/")[2]
+    stem = Path(last).stem if set_kind(source) != "folder" else last
+    plain = re.sub(r"[^A-Za-z0-9._+ -]", "-", stem).lstrip("._+ -")
+    return plain or "ood"
+
+
+def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
+    """The sets with usable names that differ from each other and from fit and test."""
+    taken, out = {"fit", "test"}, []
+    for chosen in sets:
+        plain = set_name(chosen.name or chosen.source)
+        name, number = plain, 2
+        while name in taken:
+            name, number = f"{plain}-{number}", number + 1
+        taken.add(name)
+        out.append(dataclasses.replace(chosen, name=name))
+    return tuple(out)
 
 
 def ood_table(chosen: SetDraft) -> dict[str, Any]:

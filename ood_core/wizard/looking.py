@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from ood_core.data import BrokenImageError, Transform, open_dataset, thumbnail_of
+from ood_core.wizard.parts import only_set
+from ood_core.wizard.proposals import preprocessings
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
     from ood_core.experiments import DataSpec, Preprocessing
+    from ood_core.wizard.draft import Draft
 
-__all__ = ["Look", "contact_sheet", "look"]
+__all__ = ["Look", "contact_sheet", "look", "look_at"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,18 @@ def look(
         if len(found) == count:
             break
     return tuple(found)
+
+
+def look_at(draft: Draft, name: str, count: int = 6, size: int = 96) -> tuple[Look, ...]:
+    """`look` at one set of an unfinished draft, with its preprocessing or the likeliest one.
+
+    Raises
+    ------
+    ConfigError, DataError
+        When the set cannot be opened.
+    """
+    seen = draft.preprocessing or preprocessings(draft)[0].preprocessing
+    return look(only_set(draft, name).sets[name], seen, count, size)
 
 
 def contact_sheet(looks: dict[str, tuple[Look, ...]], size: int = 96, gap: int = 6) -> Image.Image:

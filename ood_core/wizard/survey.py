@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ood_core.errors import DataError
 from ood_core.experiments.sources import is_image_name
-from ood_core.wizard.draft import SetDraft
+from ood_core.wizard.draft import SetDraft, distinct_names
 
 __all__ = ["CHECKPOINT_SUFFIXES", "Survey", "survey"]
 
@@ -69,7 +69,7 @@ def survey(folder: str | os.PathLike[str]) -> Survey:
             others += rest
     if not (checkpoints or pairs or others):
         raise DataError(f"{str(root)!r} holds neither images nor checkpoints.")
-    return Survey(tuple(checkpoints), tuple(pairs), tuple(_distinct(others)))
+    return Survey(tuple(checkpoints), tuple(pairs), distinct_names(others))
 
 
 def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
@@ -148,17 +148,3 @@ def _name(path: Path, root: Path) -> str:
     if path.name.lower() in ("images", "data", "test", "val", "train") and path.parent != root:
         return f"{path.parent.name}-{path.name}"
     return path.name
-
-
-def _distinct(sets: list[SetDraft]) -> Iterator[SetDraft]:
-    import dataclasses
-    import re
-
-    taken = {"fit", "test"}
-    for chosen in sets:
-        plain = re.sub(r"[^A-Za-z0-9._+ -]", "-", chosen.name).lstrip("._+ -") or "ood"
-        name, number = plain, 2
-        while name in taken:
-            name, number = f"{plain}-{number}", number + 1
-        taken.add(name)
-        yield dataclasses.replace(chosen, name=name)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from ood_core.errors import OODLensError
-from pages.components import cache
+from pages.components import cache, missing
 
 __all__ = ["is_embedded", "panel"]
 
@@ -33,7 +33,7 @@ def panel(experiment: Any) -> None:
     elif job is not None and job.state == "done":
         cache.refresh()
         st.rerun()
-    else:
+    elif not missing.panel(experiment):
         _offer(experiment, job)
 
 

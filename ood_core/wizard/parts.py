@@ -1,0 +1,62 @@
+"""Parts of a draft as experiments of their own, so that one mistake does not hide the others."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ood_core.errors import ConfigError, OODLensError
+from ood_core.experiments import Experiment
+from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+
+__all__ = ["only_classifier", "only_set"]
+
+_FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
+"""Sets that are always there, in place of those of the draft."""
+
+
+def only_classifier(draft: Draft) -> Experiment:
+    """The draft's classifier and preprocessing, on sets that are always there.
+
+    Raises
+    ------
+    ConfigError
+        When the classifier's fields are not usable.
+    """
+    name = draft.name or "draft"
+    return new_experiment(dataclasses.replace(draft, name=name, fit=_FIT, test=_TEST, ood=()))
+
+
+def only_set(draft: Draft, name: str) -> Experiment:
+    """One set of the draft, with the classes that the draft's classifier and fit set give it.
+
+    Raises
+    ------
+    ConfigError
+        When the set's source or options are not usable.
+    """
+    if not (draft.num_classes or draft.class_names):
+        draft = dataclasses.replace(draft, class_names=_published_names(draft))
+    alone = dataclasses.replace(
+        draft, name=draft.name or "draft", preprocessing=None,
+        architecture="any", checkpoint="", weights="", random_weights=0,
+        fit=draft.fit if name in ("fit", "test") and draft.fit.source else _FIT,
+        test=draft.test if name == "test" else _TEST,
+        ood=tuple(s for s in draft.ood if s.name == name),
+    )  # fmt: skip
+    try:
+        return new_experiment(alone)
+    except ConfigError:
+        if name != "test":
+            raise
+        return new_experiment(dataclasses.replace(alone, fit=_FIT))  # its own line says it
+
+
+def _published_names(draft: Draft) -> tuple[str, ...]:
+    """Class names of published weights, as the classifier will have them."""
+    from ood_core.models.published import published_weights
+
+    try:
+        found = published_weights(draft.architecture, draft.weights) if draft.weights else None
+    except OODLensError:
+        return ()
+    return (found.class_names or ()) if found is not None else ()

@@ -1,0 +1,35 @@
+"""Experiment wizard on the overview page: bring a network and images, without Python.
+
+`draw(view)` draws the buttons that open it, or the wizard itself, and returns whether the wizard
+fills the page. Everything that was chosen is one `ood_core.wizard.Draft` in the session.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components import state
+from pages.components.view import View
+from pages.components.wizard import classifier, drafting, finish, images, opening, samples, verdicts
+
+__all__ = ["draw"]
+
+
+def draw(view: View) -> bool:
+    """Draw the way in, or the wizard; True when the wizard fills the page."""
+    drafting.flash()
+    if state.choose("wizard", ["off", "on"], "off") == "off":
+        opening.buttons(view)
+        return False
+    opening.header()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        classifier.draw()
+        images.draw()
+        classifier.preprocessing()
+    with right:
+        lines = verdicts.draw()
+        finish.draw(lines)
+    samples.draw()
+    state.publish()
+    return True

@@ -1,0 +1,231 @@
+"""The classifier and its preprocessing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from ood_core import wizard
+from ood_core.errors import OODLensError
+from ood_core.experiments import Preprocessing
+from pages.components import background, cache
+from pages.components.wizard import drafting
+
+__all__ = ["draw", "preprocessing"]
+
+_SOURCES = {"file": "A checkpoint file", "published": "Published weights", "random": "Random"}
+_FAMILIES = ("built in", "torchvision", "timm")
+_METHODS = ("nearest", "bilinear", "bicubic", "box", "lanczos")
+
+
+def draw() -> None:
+    """Weights, architecture, classes."""
+    st.html("<h2 class='section'>1 · Classifier</h2>")
+    source = _source()
+    if source == "file":
+        _checkpoint()
+    if source != "file" or drafting.current().checkpoint:
+        _architecture(source)
+    if source == "published":
+        _weights()
+    with st.expander("Classes and expected accuracy"):
+        _classes()
+
+
+def _source() -> str:
+    draft = drafting.current()
+    kept = "published" if draft.weights else "random" if draft.random_weights is not None else ""
+    shown = kept or st.session_state.get("_new_source", "file")
+    chosen = st.segmented_control(
+        "Weights", list(_SOURCES), key=drafting.seed("new_source", shown),
+        format_func=lambda s: _SOURCES[s], required=True,
+    )  # fmt: skip
+    chosen = chosen or shown
+    if chosen != shown:
+        drafting.change(
+            checkpoint="", weights="", random_weights=0 if chosen == "random" else None,
+            num_classes=None, preprocessing=None,
+        )  # fmt: skip
+    st.session_state["_new_source"] = chosen
+    return str(chosen)
+
+
+def _checkpoint() -> None:
+    draft = drafting.current()
+    known = [str(p) for p in drafting.found().checkpoints]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        value = drafting.path(
+            "Checkpoint", "new_checkpoint", draft.checkpoint, known,
+            placeholder="Choose, or type a path such as /data/mine/best.pth",
+            help="A .safetensors file, or what torch.save(model.state_dict()) wrote, in whatever "
+            "wrapper. Nothing in it is executed.",
+        )  # fmt: skip
+        with st.popover("Upload", icon=":material/upload:"):
+            given = st.file_uploader("Checkpoint", key="new_checkpoint_file")
+            if given is not None and st.button("Use this file", key="new_checkpoint_use"):
+                try:
+                    value = str(wizard.keep_upload(given.name, given))
+                except OODLensError as error:
+                    st.error(str(error))
+    if value != draft.checkpoint:
+        drafting.change(checkpoint=value, architecture="", num_classes=None, preprocessing=None)
+        st.rerun()
+
+
+def _architecture(source: str) -> None:
+    draft = drafting.current()
+    prefix = draft.architecture.partition(":")[0] if ":" in draft.architecture else "built in"
+    shown = prefix if draft.architecture else st.session_state.get("_new_family", "built in")
+    families = _FAMILIES[1:] if source == "published" else _FAMILIES
+    shown = shown if shown in families else families[0]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        family = st.segmented_control(
+            "Architecture", families, key=drafting.seed("new_family", shown), required=True
+        )
+        family = str(family or shown)
+        st.session_state["_new_family"] = family
+        try:
+            with st.spinner("Looking up architectures …", show_time=False):
+                names = cache.once(("architectures", family), lambda: _names(family))
+        except OODLensError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        value = draft.architecture if draft.architecture in names else None
+        st.selectbox(
+            "Name", names, key=drafting.seed("new_architecture", value), index=None,
+            placeholder="Choose", label_visibility="collapsed",
+            format_func=lambda name: name.rpartition(":")[2],
+        )  # fmt: skip
+    chosen = st.session_state["new_architecture"] or ""
+    if chosen and chosen != draft.architecture:
+        weights = {"weights": ""} if source == "published" else {}
+        drafting.change(architecture=chosen, preprocessing=None, **weights)
+
+
+def _names(family: str) -> tuple[str, ...]:
+    return wizard.architecture_names(family)
+
+
+def _weights() -> None:
+    draft = drafting.current()
+    if not draft.architecture:
+        return
+    try:
+        key = ("weight names", draft.architecture)
+        names = cache.once(key, lambda: wizard.weight_names(draft.architecture))
+    except OODLensError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    value = draft.weights or (names[-1] if names else None)
+    st.selectbox("Published weights", names, key=drafting.seed("new_weights", value))
+    drafting.change(weights=st.session_state["new_weights"] or "")
+
+
+def _classes() -> None:
+    draft = drafting.current()
+    left, right = st.columns(2)
+    number = left.number_input(
+        "Number of classes", 2, None, key=drafting.seed("new_num_classes", draft.num_classes),
+        help="Empty: from the weights, or from the class folders.",
+    )  # fmt: skip
+    expected = right.number_input(
+        "Expected ID accuracy, %", 0.0, 100.0, step=0.1,
+        key=drafting.seed("new_expected", _percent(draft.expected_accuracy)),
+        help="What the network reached on this test set; the checks hold it against it.",
+    )  # fmt: skip
+    names = st.text_input(
+        "Class names, in the network's order",
+        key=drafting.seed("new_class_names", ", ".join(draft.class_names)),
+        placeholder="cat, dog, horse; empty: the sorted class folders of the fit images",
+    )
+    chosen = tuple(n.strip() for n in (names or "").split(",") if n.strip())
+    share = None if expected is None else expected / 100
+    if (number, share, chosen) != (draft.num_classes, draft.expected_accuracy, draft.class_names):
+        drafting.change(num_classes=number, expected_accuracy=share, class_names=chosen)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 4)
+
+
+def preprocessing() -> None:
+    """How images become the network's input: proposals, own values, a measurement."""
+    draft = drafting.current()
+    st.html("<h2 class='section'>3 · Preprocessing</h2>")
+    if not draft.architecture:
+        st.caption("Known once the architecture is.")
+        return
+    proposals = _proposals(draft)
+    labels = [p.label for p in proposals]
+    by_value = {p.preprocessing: p.label for p in proposals}
+    shown = by_value.get(draft.preprocessing or proposals[0].preprocessing, "my own values")
+    chosen = st.selectbox(
+        "Preprocessing", [*labels, "my own values"], key=drafting.seed("new_preprocessing", shown),
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if chosen != shown and chosen in labels:
+        drafting.change(preprocessing=proposals[labels.index(chosen)].preprocessing)
+    with st.expander("Values", expanded=chosen == "my own values"):
+        _values(drafting.current().preprocessing or proposals[0].preprocessing)
+    if len(proposals) > 1:
+        _measure(drafting.current())
+
+
+def _proposals(draft: Any) -> tuple[Any, ...]:
+    key = ("proposals", draft.architecture, draft.weights, draft.num_classes)
+    return cache.once(key, lambda: wizard.preprocessings(draft))
+
+
+def _values(p: Preprocessing) -> None:
+    a, b, c, d = st.columns(4)
+    values: dict[str, Any] = {
+        "resize": a.number_input("Shorter side", 1, key=drafting.seed("new_resize", p.resize)),
+        "center_crop": b.number_input(
+            "Centre crop", 1, key=drafting.seed("new_crop", p.center_crop)
+        ),
+        "interpolation": c.selectbox(
+            "Interpolation", _METHODS, key=drafting.seed("new_method", p.interpolation)
+        ),
+        "mode": d.selectbox("Colours", ("RGB", "L"), key=drafting.seed("new_mode", p.mode)),
+    }
+    a, b = st.columns(2)
+    for column, field in ((a, "mean"), (b, "std")):
+        shown = ", ".join(f"{v:g}" for v in getattr(p, field))
+        typed = column.text_input(field.capitalize(), key=drafting.seed(f"new_{field}", shown))
+        try:
+            values[field] = tuple(float(part) for part in (typed or "").split(","))
+        except ValueError:
+            st.error(f"{field} must be numbers with commas between them, got {typed!r}.")
+            return
+    if Preprocessing(**values) != p:
+        drafting.change(preprocessing=Preprocessing(**values))
+
+
+def _measure(draft: Any) -> None:
+    plain = dataclasses.replace(draft, preprocessing=None)
+    key = ("measure", repr(plain))
+    asked = st.session_state.get("_new_measured")
+    if asked != key:
+        st.button(
+            "Measure which one fits", key="new_measure", icon=":material/straighten:",
+            on_click=_ask, args=(key,),
+            help="Accuracy on 100 labelled ID test images with each proposal: a wrong mean or std "
+            "costs points.",
+        )  # fmt: skip
+        return
+    ranked = background.result(
+        key, lambda *_: wizard.measure(plain), "Measuring on ID test images …"
+    )
+    for place, m in enumerate(ranked or ()):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            share = f"**{100 * m.accuracy:.0f} %**" if place == 0 else f"{100 * m.accuracy:.0f} %"
+            st.markdown(f"{share} of {m.images} right with {m.proposal.label}")
+            if place == 0 and m.proposal.preprocessing != draft.preprocessing:
+                st.button("Use it", key="new_measured_use", on_click=drafting.change,
+                          kwargs={"preprocessing": m.proposal.preprocessing})  # fmt: skip
+
+
+def _ask(key: Any) -> None:
+    st.session_state["_new_measured"] = key

@@ -1,0 +1,91 @@
+"""The draft in the session, and widgets that hold its fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from ood_core.wizard import Draft, Survey
+from pages.components import state
+
+__all__ = ["change", "current", "flash", "found", "note", "seed", "start", "stop"]
+
+_DRAFT, _FOUND, _SEEN, _FLASH = "_draft", "_draft_found", "_draft_seen", "_draft_flash"
+
+
+def current() -> Draft:
+    """The draft so far."""
+    draft: Draft = st.session_state.setdefault(_DRAFT, Draft())
+    return draft
+
+
+def change(**fields: Any) -> None:
+    """Change fields of the draft; widgets that hold them follow."""
+    st.session_state[_DRAFT] = dataclasses.replace(current(), **fields)
+
+
+def start(draft: Draft) -> None:
+    """Open the wizard on a draft."""
+    st.session_state[_DRAFT] = draft
+    st.session_state[_SEEN] = {}
+    state.put("wizard", "on")
+
+
+def stop() -> None:
+    """Close the wizard; the draft is kept until another one is started."""
+    state.put("wizard", "off")
+
+
+def found(survey: Survey | None = None) -> Survey:
+    """What the last look through a folder found; with an argument, remember it."""
+    if survey is not None:
+        st.session_state[_FOUND] = survey
+    kept: Survey = st.session_state.get(_FOUND, Survey())
+    return kept
+
+
+def note(text: str, kind: str = "error") -> None:
+    """A message for the next run, "error" or "success"."""
+    st.session_state.setdefault(_FLASH, []).append((kind, text))
+
+
+def flash() -> None:
+    """Draw the messages of the last action."""
+    for kind, text in st.session_state.pop(_FLASH, ()):
+        if kind == "error":
+            st.error(text, icon=":material/error:")
+        else:
+            st.success(text, icon=":material/check_circle:")
+
+
+def seed(key: str, value: Any) -> str:
+    """Give the widget with this key the draft's value where that changed; returns the key.
+
+    Call it before the widget is drawn.
+    """
+    seen = st.session_state.setdefault(_SEEN, {})
+    if key not in st.session_state or key not in seen or seen[key] != value:
+        st.session_state[key] = value
+    seen[key] = value
+    return key
+
+
+def text(label: str, field: str, **options: Any) -> str:
+    """Text field of the draft."""
+    st.text_input(label, key=seed(f"new_{field}", getattr(current(), field)), **options)
+    value = (st.session_state[f"new_{field}"] or "").strip()
+    if value != getattr(current(), field):
+        change(**{field: value})
+    return value
+
+
+def path(label: str, key: str, value: str, known: Sequence[str], **options: Any) -> str:
+    """A path: one of those found, or typed."""
+    choices = list(dict.fromkeys([*([value] if value else []), *known]))
+    st.selectbox(
+        label, choices, key=seed(key, value or None), index=None, accept_new_options=True, **options
+    )
+    return str(st.session_state[key] or "").strip()

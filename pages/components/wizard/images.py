@@ -1,0 +1,119 @@
+"""Fit, test and OOD images: found, typed or uploaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ood_core import wizard
+from ood_core.errors import OODLensError
+from pages.components.wizard import drafting
+
+__all__ = ["draw"]
+
+_DOWNLOADS = tuple(f"torchvision:{n}" for n in ("SVHN", "DTD", "Places365", "CIFAR10", "CIFAR100"))
+_ROLES = {"fit": "ID training images", "test": "ID test images", "ood": "an OOD set"}
+_WHAT = "a folder, an image list (.txt), a table (.csv, .tsv, .parquet) or a zip"
+
+
+def draw() -> None:
+    """The three kinds of images."""
+    st.html("<h2 class='section'>2 · Images</h2>")
+    found = drafting.found()
+    _one("fit", "Fit: ID training images", [fit.source for fit, _ in found.pairs],
+         "Images of the classes that the network knows, from its training set: detectors are "
+         f"fitted on them. One folder per class; or {_WHAT}.")  # fmt: skip
+    _one("test", "Test: ID images it has not seen", [test.source for _, test in found.pairs],
+         f"Held-out images of the same classes: {_WHAT}.")  # fmt: skip
+    _ood(found)
+    with st.popover("Upload a zip, list or table", icon=":material/upload:"):
+        _upload()
+
+
+def _one(role: str, label: str, known: list[str], help: str) -> None:
+    chosen = getattr(drafting.current(), role)
+    value = drafting.path(
+        label, f"new_{role}", chosen.source, known, placeholder="Choose, or type a path", help=help
+    )
+    if value != chosen.source:
+        drafting.change(**{role: wizard.SetDraft(value, role)})
+    if wizard.set_kind(value) in ("image_list", "manifest"):
+        _root(role)
+
+
+def _root(role: str) -> None:
+    """Folder that the paths of a list are relative to."""
+    chosen = getattr(drafting.current(), role)
+    root = st.text_input(
+        f"Folder that the paths in the {role} list start from",
+        key=drafting.seed(f"new_{role}_root", chosen.options.get("root", "")),
+        placeholder="Empty: the list's own folder, or OpenOOD's images_classic / images_largescale",
+    )
+    options = {k: v for k, v in chosen.options.items() if k != "root"}
+    options |= {"root": root.strip()} if root and root.strip() else {}
+    if options != dict(chosen.options):
+        drafting.change(**{role: dataclasses.replace(chosen, options=options)})
+
+
+def _ood(found: Any) -> None:
+    draft = drafting.current()
+    known = {s.source: s for s in (*found.others, *draft.ood)}
+    shown = [s.source for s in draft.ood]
+    choices = list(dict.fromkeys([*shown, *known, *_DOWNLOADS]))
+    st.multiselect(
+        "OOD sets, near to far", choices, key=drafting.seed("new_ood", shown),
+        accept_new_options=True, placeholder="Choose, or type paths", format_func=_short,
+        help=f"Images of things that the network does not know; labels are not needed. Each is "
+        f"{_WHAT}, or a torchvision set that is downloaded on request.",
+    )  # fmt: skip
+    chosen = [str(s).strip() for s in st.session_state["new_ood"] or ()]
+    if chosen != shown:
+        sets = [known.get(s) or wizard.SetDraft(s, wizard.set_name(s)) for s in chosen]
+        drafting.change(ood=wizard.distinct_names(sets))
+    draft = drafting.current()
+    if draft.ood:
+        _near(draft)
+
+
+def _near(draft: Any) -> None:
+    names = [s.name for s in draft.ood]
+    st.pills(
+        "Of these near, hard to tell from ID", names, selection_mode="multi",
+        key=drafting.seed("new_near", [s.name for s in draft.ood if s.near]),
+        help="Counted in the benchmark's near mean; the others in the far mean.",
+    )  # fmt: skip
+    near = st.session_state["new_near"] or []
+    sets = tuple(dataclasses.replace(s, near=s.name in near) for s in draft.ood)
+    if sets != draft.ood:
+        drafting.change(ood=sets)
+
+
+def _short(source: str) -> str:
+    """The last two parts of a path."""
+    parts = Path(source).parts
+    return source if len(parts) < 3 else f"…/{'/'.join(parts[-2:])}"
+
+
+def _upload() -> None:
+    given = st.file_uploader(
+        "File", type=["zip", "txt", "csv", "tsv", "parquet"], key="new_upload",
+        help="A zip of images, in class folders where classes matter. It is kept in "
+        "OOD_LENS_HOME on this machine and read without unpacking.",
+    )  # fmt: skip
+    role = st.segmented_control("Use it as", list(_ROLES), key="new_upload_role", default="fit",
+                                format_func=lambda r: _ROLES[r])  # fmt: skip
+    if given is not None and role and st.button("Use this file", key="new_upload_use"):
+        try:
+            source = str(wizard.keep_upload(given.name, given))
+        except OODLensError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        if role == "ood":
+            added = wizard.SetDraft(source, wizard.set_name(source))
+            drafting.change(ood=wizard.distinct_names([*drafting.current().ood, added]))
+        else:
+            drafting.change(**{role: wizard.SetDraft(source, role)})
+        st.rerun()

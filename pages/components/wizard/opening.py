@@ -1,0 +1,126 @@
+"""Ways into the wizard: new, from a file, a copy of what is shown; and out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from ood_core import wizard
+from ood_core.errors import OODLensError
+from ood_core.experiments import to_toml
+from pages.components.view import View
+from pages.components.wizard import drafting
+
+__all__ = ["buttons", "header"]
+
+
+def buttons(view: View) -> None:
+    """New experiment, load one, share this one."""
+    with st.container(horizontal=True, horizontal_alignment="left", gap="small", key="own"):
+        st.button(
+            "New experiment", key="wizard_new", icon=":material/add:", on_click=_begin,
+            help="Bring your own network and images.",
+        )  # fmt: skip
+        with st.popover("Load", icon=":material/folder_open:", help="An experiment file"):
+            _load()
+        with st.popover("Share", icon=":material/share:", help="This experiment as a file"):
+            _share(view.experiment)
+
+
+def header() -> None:
+    """Title of the wizard, the folder to look through, and the way back."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.html("<h2 class='section'>Bring your own network and images</h2>")
+        st.space("stretch")
+        with st.popover("Load a file", icon=":material/folder_open:"):
+            _load()
+        st.button(
+            "Back to the overview", key="wizard_close", icon=":material/close:",
+            on_click=drafting.stop,
+        )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Folder with your checkpoint and images",
+            key="new_folder",
+            placeholder="/data/mine",
+            help="It is looked through, four levels deep, for checkpoints, for train beside test "
+            "or val, for other folders with images, and for OpenOOD's lists. You can also leave "
+            "it empty and name each file and folder below.",
+        )
+        st.button("Look through", key="new_look", icon=":material/search:", on_click=_look)
+
+
+def _begin() -> None:
+    drafting.start(wizard.Draft())
+
+
+def _load() -> None:
+    uploaded = st.file_uploader("Experiment file", type="toml", key="load_file")
+    path = st.text_input("or its path on this machine", key="load_path", placeholder="mine.toml")
+    st.button(
+        "Open in the wizard", key="load_open", disabled=not (uploaded or path), on_click=_open,
+        args=(uploaded, path),
+    )  # fmt: skip
+
+
+def _open(uploaded: Any, path: str) -> None:
+    try:
+        if uploaded is not None:
+            draft = wizard.parse_draft(uploaded.getvalue(), uploaded.name)
+        else:
+            draft = wizard.load_draft(path.strip())
+    except OODLensError as error:
+        drafting.note(str(error))
+        return
+    drafting.start(draft)
+
+
+def _share(experiment: Any) -> None:
+    st.download_button(
+        "Download the experiment file", to_toml(experiment), f"{experiment.name}.toml",
+        key="share_download", icon=":material/download:",
+    )  # fmt: skip
+    st.caption(
+        "Paths below a data folder are written relative, so the file works beside the same data "
+        "on another machine."
+    )
+    st.button("Change a copy", key="share_copy", icon=":material/edit:", on_click=_copy,
+              args=(experiment,))  # fmt: skip
+
+
+def _copy(experiment: Any) -> None:
+    copy = dataclasses.replace(experiment, name=f"{experiment.name}-copy")
+    drafting.start(wizard.draft_of(copy))
+
+
+def _look() -> None:
+    """Fill what is empty with what the folder holds; what was chosen stays."""
+    folder = (st.session_state.get("new_folder") or "").strip()
+    if not folder:
+        drafting.note("Name the folder first.")
+        return
+    try:
+        survey = wizard.survey(folder)
+    except OODLensError as error:
+        drafting.note(str(error))
+        return
+    drafting.found(survey)
+    draft = drafting.current()
+    if survey.checkpoints and not (draft.checkpoint or draft.weights):
+        drafting.change(checkpoint=str(survey.checkpoints[0]), random_weights=None)
+    if survey.pairs and not (draft.fit.source or draft.test.source):
+        drafting.change(fit=survey.pairs[0][0], test=survey.pairs[0][1])
+    if survey.others and not draft.ood:
+        drafting.change(ood=survey.others)
+    drafting.note(
+        f"Found {_count(len(survey.checkpoints), 'checkpoint')}, "
+        f"{_count(len(survey.pairs), 'pair')} of fit and test images and "
+        f"{_count(len(survey.others), 'other set')}.",
+        "success",
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,139 @@
+"""The checks as green and red lines, each with its remedy and its one-click fix."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from ood_core import wizard
+from ood_core.errors import OODLensError
+from pages.components import background, cache, prepare
+from pages.components.wizard import drafting
+
+__all__ = ["draw", "lines_html"]
+
+_AGAIN, _SAMPLED = "_new_again", "_new_sampled"
+
+
+def draw() -> tuple[Any, ...]:
+    """Check the draft and say how it stands; returns the lines, none while it is checked."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.html("<h2 class='section'>Checks</h2>")
+        st.space("stretch")
+        st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
+                  on_click=_again, help="After you changed files on disk.")  # fmt: skip
+    draft = drafting.current()
+    again = st.session_state.get(_AGAIN, 0)
+    result = background.result(
+        ("wizard", repr(draft), again), lambda *_: _checked(draft), "Checking …"
+    )
+    if result is None:
+        return ()
+    completed, lines = result
+    if completed != draft:
+        drafting.change(**{f: getattr(completed, f) for f in vars(completed)})
+        st.rerun()
+    _show(lines)
+    if all(line.ok is not False for line in lines):
+        _gates()
+    return lines
+
+
+def _checked(draft: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The draft with what can be found out, and its checks."""
+    with contextlib.suppress(OODLensError):  # the classifier's line says it
+        draft = wizard.complete(draft)
+    return draft, wizard.check_draft(draft)
+
+
+def _again() -> None:
+    st.session_state[_AGAIN] = st.session_state.get(_AGAIN, 0) + 1
+
+
+def _show(lines: Sequence[Any]) -> None:
+    for number, line in enumerate(lines):
+        st.html(lines_html([line]))
+        for place, fix in enumerate(line.fixes):
+            st.button(fix.label, key=f"new_fix_{number}_{place}", icon=":material/build:",
+                      on_click=_apply, args=(fix.draft,))  # fmt: skip
+
+
+def _apply(draft: Any) -> None:
+    drafting.change(**{field: getattr(draft, field) for field in vars(draft)})
+
+
+def lines_html(lines: Sequence[Any]) -> str:
+    """Checks as a list: a mark, what was checked, what was found, what to do."""
+    rows = []
+    for line in lines:
+        kind, mark, word = {
+            True: ("good", "✓", "holds"), False: ("bad", "✗", "fails"),
+        }.get(line.ok, ("open", "–", "cannot be checked"))  # fmt: skip
+        remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
+        rows.append(
+            f"<li class='{kind}'><i title='{word}'>{mark}</i><div><b>{html.escape(line.name)}</b>"
+            f"<span>{html.escape(line.text)}</span>{remedy}</div></li>"
+        )
+    return f"<ul class='checks'>{''.join(rows)}</ul>"
+
+
+def _gates() -> None:
+    """The sanity gates on a sample of each set."""
+    from ood_core.activations import jobs
+
+    draft = drafting.current()
+    try:
+        exp = wizard.new_experiment(_named(draft))
+        part = cache.once(("sample", repr(exp)), lambda: wizard.sample(exp))
+    except OODLensError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.html("<h2 class='section'>Sanity gates</h2>")
+    job = jobs.find(part)
+    if job is not None and job.active:
+        _watch(part)
+        return
+    acts = cache.prepared(part) if st.session_state.get(_SAMPLED) else None
+    if acts is not None:
+        key = ("gates", acts.fingerprint)
+        st.html(lines_html(cache.once(key, lambda: wizard.gate_checks(acts))))
+        return
+    if job is not None and job.error:
+        st.error(job.error, icon=":material/error:")
+    st.button(
+        "Run the gates", key="new_gates", icon=":material/fact_check:", on_click=_run,
+        args=(part,),
+        help=f"Runs at most {wizard.QUICK} images of each set through the network and checks "
+        "head, accuracy, classes, zeros and negatives, shift, and images in two sets.",
+    )  # fmt: skip
+
+
+def _named(draft: Any) -> Any:
+    return draft if draft.name else dataclasses.replace(draft, name="draft")
+
+
+def _run(part: Any) -> None:
+    from ood_core.activations import jobs
+
+    st.session_state[_SAMPLED] = True
+    jobs.prepare(part)
+
+
+@st.fragment(run_every=0.5)
+def _watch(part: Any) -> None:
+    from ood_core.activations import jobs
+
+    job = jobs.find(part)
+    if job is None or not job.active:
+        cache.refresh()
+        st.rerun()
+    progress = job.progress
+    st.progress(
+        progress.fraction if progress else 0.0, text=prepare.progress_text(progress, job.state)
+    )
+    st.button("Stop", key="new_gates_stop", icon=":material/stop:", on_click=job.stop)
