@@ -19,6 +19,7 @@ __all__ = [
     "once",
     "prepared",
     "refresh",
+    "status",
 ]
 
 T = TypeVar("T")
@@ -50,8 +51,8 @@ class _NotYetError(Exception):
 def prepared(experiment: Any) -> Any | None:
     """Activations of the experiment if they are in the store, else None. Never computes.
 
-    The answer is looked up again every five minutes and after `refresh`, so a changed file or
-    checkpoint shows without a restart, and a rerun does not list every image again.
+    The answer is looked up again after five minutes, in the background, and after `refresh`: a
+    changed file or checkpoint shows without a restart, and no rerun waits for it.
     """
     try:
         return _prepared(repr(experiment), experiment)
@@ -59,19 +60,34 @@ def prepared(experiment: Any) -> Any | None:
         return None
 
 
-@st.cache_resource(max_entries=16, ttl="5m", show_spinner=False)
+@st.cache_resource(max_entries=16, ttl="5m", refresh_mode="background", show_spinner=False)
 def _prepared(key: str, _experiment: Any) -> Any:
     from ood_core.activations import prepared as lookup
 
+    if not all(part.ready for part in status(_experiment).values()):
+        raise _NotYetError
     acts = lookup(_experiment)
     if acts is None:
         raise _NotYetError
     return acts
 
 
+def status(experiment: Any) -> dict[str, Any]:
+    """What of the experiment's classifier and image sets is on disk, looked up as `prepared` is."""
+    return _status(repr(experiment), experiment)
+
+
+@st.cache_resource(max_entries=32, ttl="1m", refresh_mode="background", show_spinner=False)
+def _status(key: str, _experiment: Any) -> dict[str, Any]:
+    from ood_core.data import experiment_status
+
+    return dict(experiment_status(_experiment))
+
+
 def refresh() -> None:
-    """Forget which experiments are prepared, so the next run looks again."""
+    """Forget which experiments are prepared and on disk, so the next run looks again."""
     _prepared.clear()
+    _status.clear()
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import urllib.parse
 from typing import Any
 
 import streamlit as st
@@ -42,7 +43,7 @@ def draw(view: View) -> None:
     else:
         _headline(view)
     _next(view)
-    _broken()
+    _experiments(view)
     state.publish()
 
 
@@ -153,7 +154,31 @@ def _next(view: View) -> None:
             st.caption(_NEXT[label])
 
 
-def _broken() -> None:
-    for entry in cache.experiments():
-        if hasattr(entry, "message"):
+def _experiments(view: View) -> None:
+    """Every experiment that there is, and whether its files are on this machine."""
+    st.html("<h2 class='section'>Experiments</h2>")
+    known = cache.experiments()
+    rows = [_experiment_row(e, e.name == view.experiment.name) for e in known if _usable(e)]
+    st.html(
+        "<table class='figures experiments'><thead><tr><th scope='col'>experiment</th>"
+        "<th scope='col'>classifier</th><th scope='col'>OOD sets</th><th scope='col'>files</th>"
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+    for entry in known:
+        if not _usable(entry):
             st.warning(f"{entry.path.name}: {entry.message}", icon=":material/broken_image:")
+
+
+def _experiment_row(experiment: Any, chosen: bool) -> str:
+    parts = cache.status(experiment)
+    missing = [name for name, part in parts.items() if not part.ready]
+    files = f"{len(missing)} of {len(parts)} missing" if missing else "on this machine"
+    title = html.escape(experiment.title)
+    address = html.escape(urllib.parse.urlencode({"experiment": experiment.name}), quote=True)
+    link = f"<b>{title}</b>" if chosen else f"<a href='?{address}' target='_self'>{title}</a>"
+    cells = (link, html.escape(experiment.classifier.architecture), len(experiment.ood_sets), files)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _usable(entry: Any) -> bool:
+    return not hasattr(entry, "message")

@@ -264,7 +264,7 @@ class Histogram {
     }
     this.handle.onpointerdown = (event) => {
       this.dragging = true
-      this.handle.classList.add("moving")
+      this.handle.classList.add("moving", "pointed")
       this.handle.focus({ preventScroll: true })
       this.tip.hidden = true
       drag(
@@ -280,12 +280,14 @@ class Histogram {
     this.handle.onkeydown = (event) => {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -50, PageUp: 50, Home: -1e9, End: 1e9 }[event.key]
       if (!step) return
+      this.handle.classList.remove("pointed")
       event.preventDefault()
       const from = this.index !== undefined && grid[this.index] === this.value ? this.index : nearest(grid, this.value)
       this.moveTo(from + step * (event.shiftKey ? 10 : 1))
       clearTimeout(this.timer)
       this.timer = setTimeout(() => this.release(), 350)
     }
+    this.handle.onblur = () => this.handle.classList.remove("pointed")
     this.surface.onpointerdown = (event) => {
       const from = this.at(event)
       let to = from
