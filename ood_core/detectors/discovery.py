@@ -14,7 +14,14 @@ from ood_core.detectors.fusion import FUSIONS, fusion_class
 from ood_core.detectors.pytorch_ood_adapter import PREFIX, adapt
 from ood_core.errors import ConfigError, did_you_mean
 
-__all__ = ["ENTRY_POINTS", "all_detectors", "broken_plugins", "detector_class", "make_detector"]
+__all__ = [
+    "ENTRY_POINTS",
+    "all_detectors",
+    "broken_plugins",
+    "detector_class",
+    "forget",
+    "make_detector",
+]
 
 ENTRY_POINTS = "ood_core.detectors"
 
@@ -71,6 +78,11 @@ def make_detector(name: str, **params: Any) -> Detector:
     cls = detector_class(name)
     cls.check_params(params)
     return cls(**params)
+
+
+def forget() -> None:
+    """Look for plug-ins again at the next question: after one was installed."""
+    _plugins.cache_clear()
 
 
 @cache

@@ -1,0 +1,53 @@
+"""Mahalanobis against the pseudo-inverse, with a dead unit and missing classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ood_core.activations import Activations
+from ood_core.detectors import make_detector
+from ood_core.errors import DataError
+
+
+def slow(h_fit, labels, h):
+    classes = np.unique(labels[labels >= 0])
+    means = {c: h_fit[labels == c].mean(axis=0) for c in classes}
+    rest = np.stack([x - means[y] for x, y in zip(h_fit, labels, strict=True) if y >= 0])
+    precision = np.linalg.pinv(rest.T @ rest / len(rest), hermitian=True)
+    return [-min((x - m) @ precision @ (x - m) for m in means.values()) for x in h]
+
+
+def test_nearest_class(small):
+    detector = make_detector("mahalanobis").fit(small.fit)
+    found = detector.score_samples(small.test)
+    np.testing.assert_allclose(found, slow(small.h_fit, small.labels, small.h), rtol=1e-9)
+    assert any("1 of 12 directions have no variance" in w for w in detector.warnings_)
+
+
+def test_a_tiny_activation_of_a_dead_unit_does_not_decide(small):
+    detector = make_detector("mahalanobis").fit(small.fit)
+    awake = small.h.copy()
+    awake[:, 4] = 1e-3
+    found = detector.score_samples(Activations.from_arrays(awake))
+    np.testing.assert_allclose(found, detector.score_samples(small.test), rtol=1e-9)
+
+
+def test_unlabelled_rows_and_missing_classes_are_left_out(small):
+    labels = np.where(small.labels == 2, -1, small.labels)
+    fit = Activations.from_arrays(small.h_fit, small.z_fit, labels, name="fit")
+    detector = make_detector("mahalanobis").fit(fit, small.head)
+    found = detector.score_samples(small.test)
+    np.testing.assert_allclose(found, slow(small.h_fit, labels, small.h), rtol=1e-9)
+    assert "1 of 5 classes have no image in 'fit': 2." in detector.warnings_
+
+
+def test_a_label_beyond_the_classes_is_an_error(small):
+    fit = Activations.from_arrays(small.h_fit, small.z_fit, small.labels + 1)
+    with pytest.raises(DataError, match=r"label 5 does not fit 5 classes \(0 to 4"):
+        make_detector("mahalanobis").fit(fit, small.head)
+
+
+def test_labels_are_needed(small):
+    with pytest.raises(DataError, match="'mahalanobis' cannot run: it needs labels"):
+        make_detector("mahalanobis").fit(Activations.from_arrays(small.h_fit), small.head)
