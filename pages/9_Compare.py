@@ -68,7 +68,7 @@ st.dataframe(
 )
 figures.csv_button(table, "compare", key="compare_csv")
 st.caption(
-    "Percent, penultimate layer. FPR95 with ID positive. OOD sets are matched by name; their images "
-    "may differ. Scores of different networks have different scales, so compare shapes and "
-    "figures, not positions."
+    "Percent, penultimate layer. FPR95 with ID positive. OOD sets are matched by name; "
+    "their images may differ. Scores of different networks have different scales, so compare "
+    "shapes and figures, not positions."
 )
