@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ood_core.curves import PrCurve, RocCurve, pr_curve, roc_curve
 from ood_core.errors import ConfigError
 from ood_core.intervals import delong_interval, rate_at_quantile_interval
-from ood_core.ranking import Scores, ceil_share, compare, summarize, thin
+from ood_core.ranking import Scores, ceil_share, compare, summarize
 
 __all__ = [
     "Evaluation",
@@ -187,61 +188,6 @@ def score_warnings(id_scores: Scores, ood_scores: Scores) -> tuple[str, ...]:
         n = int(c.at_id[-1] + c.at_ood[-1])
         found.append(f"{n} of {total} scores are -inf and count as most OOD.")
     return tuple(found)
-
-
-@dataclass(frozen=True, eq=False)
-class RocCurve:
-    """Vertices of the ROC, from (0, 0) to (1, 1): arrays of equal length, thresholds descending.
-
-    `thresholds[0]` is +inf (nothing accepted).
-    """
-
-    fpr: np.ndarray
-    tpr: np.ndarray
-    thresholds: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class PrCurve:
-    """Vertices of the precision-recall curve: arrays of equal length, recall ascending."""
-
-    recall: np.ndarray
-    precision: np.ndarray
-    thresholds: np.ndarray
-
-
-def roc_curve(id_scores: Scores, ood_scores: Scores, max_points: int = 400) -> RocCurve:
-    """ROC with ID positive, thinned to at most `max_points` of its exact vertices.
-
-    The thinned curve lies within a fraction of a pixel of the exact one (`ranking.thin`).
-    """
-    c = compare(id_scores, ood_scores)
-    fpr, tpr = np.concatenate([[0.0], c.fpr]), np.concatenate([[0.0], c.tpr])
-    index = thin(fpr, tpr, max_points)
-    return RocCurve(fpr[index], tpr[index], np.concatenate([[np.inf], c.thresholds])[index])
-
-
-def pr_curve(
-    id_scores: Scores, ood_scores: Scores, max_points: int = 400, positive: str = "id"
-) -> PrCurve:
-    """Precision against recall with "id" or "ood" as the positive class, thinned exactly.
-
-    Raises
-    ------
-    ConfigError
-        When `positive` is neither.
-    """
-    c = compare(id_scores, ood_scores)
-    if positive == "id":
-        hits, others, n, order = c.accepted_id, c.accepted_ood, c.n_id, slice(None)
-    elif positive == "ood":
-        hits = c.n_ood - c.accepted_ood + c.at_ood
-        others, n, order = c.n_id - c.accepted_id + c.at_id, c.n_ood, slice(None, None, -1)
-    else:
-        raise ConfigError(f"positive must be 'id' or 'ood', got {positive!r}.")
-    recall, precision = (hits / n)[order], (hits / (hits + others))[order]
-    index = thin(recall, precision, max_points)
-    return PrCurve(recall[index], precision[index], c.thresholds[order][index])
 
 
 def needed(rate: float, n: int, name: str) -> int:

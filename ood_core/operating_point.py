@@ -12,7 +12,15 @@ from ood_core.errors import ConfigError
 from ood_core.intervals import binomial_interval
 from ood_core.ranking import Scores, ScoreSummary, summarize
 
-__all__ = ["Accepted", "Halves", "OperatingPoint", "Sample", "halves", "operating_point"]
+__all__ = [
+    "Accepted",
+    "Halves",
+    "OperatingPoint",
+    "Sample",
+    "as_sample",
+    "halves",
+    "operating_point",
+]
 
 
 @dataclass(frozen=True)
@@ -148,3 +156,8 @@ def operating_point(
         how=how,
         on=f"Counted on {counted.what}{same}.",
     )
+
+
+def as_sample(id_scores: Scores | Sample, ood: Mapping[str, Scores] | None = None) -> Sample:
+    """Scores as a Sample; one that is given is returned as it is."""
+    return id_scores if isinstance(id_scores, Sample) else Sample.of(id_scores, ood)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -23,7 +22,6 @@ __all__ = [
     "floor_share",
     "pool",
     "summarize",
-    "thin",
 ]
 
 
@@ -199,39 +197,3 @@ def _merge(id_values: np.ndarray, ood_values: np.ndarray) -> Comparison:
     accepted_id = len(id_values) - below_id[first]
     accepted_ood = len(ood_values) - (first - below_id[first])
     return Comparison(len(id_values), len(ood_values), merged[first], accepted_id, accepted_ood)
-
-
-def thin(x: np.ndarray, y: np.ndarray, max_points: int, keep: Sequence[int] = ()) -> np.ndarray:
-    """Indices of at most `max_points` vertices that draw the polyline (x, y) best.
-
-    Ramer-Douglas-Peucker, greedy: the vertex farthest from the line drawn so far enters next,
-    until the budget is spent or every vertex lies on the line. Ends and `keep` always stay, and
-    each point kept is an exact vertex.
-    """
-    import heapq
-
-    last = len(x) - 1
-    kept = sorted({0, last, *(int(i) for i in keep)})
-    queue = [_farthest(x, y, a, b) for a, b in pairwise(kept)]
-    heapq.heapify(queue)
-    while queue and len(kept) < max_points:
-        negative_distance, a, split, b = heapq.heappop(queue)
-        if negative_distance > -1e-12:
-            break
-        kept.append(split)
-        heapq.heappush(queue, _farthest(x, y, a, split))
-        heapq.heappush(queue, _farthest(x, y, split, b))
-    return np.array(sorted(kept))
-
-
-def _farthest(x: np.ndarray, y: np.ndarray, a: int, b: int) -> tuple[float, int, int, int]:
-    """(−distance, a, farthest vertex, b) of the vertices strictly between a and b."""
-    if b - a < 2:
-        return 0.0, a, a, b
-    dx, dy = x[b] - x[a], y[b] - y[a]
-    inner_x, inner_y = x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
-    length = float(np.hypot(dx, dy))
-    # A closed stretch (both ends at one point) has no direction: take the distance to the point.
-    gap = np.abs(inner_x * dy - inner_y * dx) / length if length else np.hypot(inner_x, inner_y)
-    split = int(np.argmax(gap))
-    return -float(gap[split]), a, a + 1 + split, b

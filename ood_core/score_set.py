@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.detectors import Detector
 
-__all__ = ["ScoreSet", "chosen_ood_sets", "fit", "params_text", "score", "score_rows", "verdicts"]
+__all__ = ["ScoreSet", "chosen_ood_sets", "fit", "params_text", "score", "score_rows"]
 
 CHUNK = 16384
 """Most images scored at a time where a set is streamed."""
@@ -201,32 +201,6 @@ def score(
         key=_key(acts_set, detector, used, where, names),
         fitted=fitted,
     )
-
-
-def verdicts(
-    scores: ScoreSet, acts: Activations, threshold: float, class_names: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    """One record per new image, in order.
-
-    Yields dicts with `path` (the sample id), `prediction` (class name), `probability` (softmax of
-    the prediction), `score`, `threshold`, `is_id` (score >= threshold) and `id_percentile` (share
-    of the ID test set with a score not above this one, in percent).
-    """
-    logits = acts.logits if acts.logits is not None else np.zeros((len(acts), 0))
-    found = score_rows(scores.fitted, acts)
-    percentiles = scores.summary().percentile_of(found)
-    for i, name in enumerate(acts.ids):
-        z = np.asarray(logits[i], np.float64)
-        best = int(np.argmax(z)) if len(z) else None
-        yield {
-            "path": name,
-            "prediction": None if best is None else class_names[best],
-            "probability": None if best is None else float(1 / np.exp(z - z[best]).sum()),
-            "score": float(found[i]),
-            "threshold": threshold,
-            "is_id": bool(found[i] >= threshold),
-            "id_percentile": float(percentiles[i]),
-        }
 
 
 def params_text(params: Mapping[str, Any]) -> str:

@@ -17,8 +17,8 @@ from ood_core.score_set import (
     fit,
     score,
     score_rows,
-    verdicts,
 )
+from ood_core.verdicts import verdicts
 
 if TYPE_CHECKING:
     import pandas as pd

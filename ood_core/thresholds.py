@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ood_core.conformal import conformal, conformal_p_values
 from ood_core.errors import ConfigError
 from ood_core.metrics import needed
 from ood_core.operating_point import (
@@ -18,10 +19,11 @@ from ood_core.operating_point import (
     Halves,
     OperatingPoint,
     Sample,
+    as_sample,
     halves,
     operating_point,
 )
-from ood_core.ranking import Scores, ScoreSummary, compare, floor_share, pool, summarize
+from ood_core.ranking import Scores, ScoreSummary, compare, floor_share, pool
 
 __all__ = [
     "Accepted",
@@ -102,7 +104,9 @@ def at_threshold(
     """
     if math.isnan(threshold):
         raise ConfigError("threshold must be a number, got NaN.")
-    return operating_point(float(threshold), _sample(id_scores, ood), None, "free", "Set by hand.")
+    return operating_point(
+        float(threshold), as_sample(id_scores, ood), None, "free", "Set by hand."
+    )
 
 
 def at_tpr(
@@ -125,7 +129,7 @@ def at_tpr(
     ConfigError
         When tpr is not in (0, 1].
     """
-    chosen = _sample(id_scores, ood)
+    chosen = as_sample(id_scores, ood)
     threshold = chosen.id.kth_largest(needed(tpr, len(chosen.id), "tpr"))
     how = (
         f"The highest threshold that accepts at least {100 * tpr:g} % of {len(chosen.id)} ID "
@@ -150,7 +154,7 @@ def at_fpr(
     """
     if not 0 <= fpr < 1:
         raise ConfigError(f"fpr must be in [0, 1), got {fpr!r}.")
-    chosen = _sample(id_scores, ood)
+    chosen = as_sample(id_scores, ood)
     pooled = _pooled(chosen, "fpr")
     allowed = floor_share(fpr, len(pooled))
     # The first OOD image that must be rejected; accept only what lies above it.
@@ -188,7 +192,7 @@ def at_cost(
         raise ConfigError(f"cost_ratio must be a number > 0, got {cost_ratio!r}.")
     if not 0 <= prevalence <= 1:
         raise ConfigError(f"prevalence must be in [0, 1], got {prevalence!r}.")
-    chosen = _sample(id_scores, ood)
+    chosen = as_sample(id_scores, ood)
     pooled = _pooled(chosen, "cost")
     c = compare(chosen.id, pooled)
     cost = (1 - prevalence) * (1 - c.tpr) + prevalence * cost_ratio * c.fpr
@@ -201,67 +205,6 @@ def at_cost(
         "OOD sets pooled). A threshold chosen on OOD images is tuned to them."
     )
     return operating_point(threshold, chosen, count_on, "cost", how)
-
-
-def conformal(
-    calibration: Scores | Sample,
-    ood: Mapping[str, Scores] | None = None,
-    alpha: float = 0.05,
-    *,
-    count_on: Sample | None = None,
-) -> OperatingPoint:
-    """Split-conformal threshold: a new ID image is rejected with probability at most `alpha`.
-
-    The k-th smallest of n calibration scores, k = floor(α (n + 1)); P(new < t) <= k / (n + 1) <= α
-    for every n and every distribution, if new ID images and calibration images are exchangeable.
-    For k = 0 (n < 1/α − 1) the only such threshold is −inf. Accepting is the same as
-    `conformal_p_values(...) > alpha`. The calibration images must not have been fitted on.
-
-    Raises
-    ------
-    ConfigError
-        When alpha is not in (0, 1).
-
-    Reference
-    ---------
-    Vovk et al., Algorithmic Learning in a Random World (2005), 4;
-    Bates et al., Ann. Stat. 51 (2023).
-    """
-    if not 0 < alpha < 1:
-        raise ConfigError(f"alpha must be in (0, 1), got {alpha!r}.")
-    chosen = _sample(calibration, ood)
-    n = len(chosen.id)
-    k = floor_share(alpha, n + 1)
-    threshold = float(chosen.id.values[k - 1]) if k else -math.inf
-    how = _guarantee(alpha, n, k, chosen.what)
-    return operating_point(threshold, chosen, count_on, "conformal", how)
-
-
-def conformal_p_values(calibration: Scores, scores: np.ndarray) -> np.ndarray:
-    """Conformal p-value of each score: (1 + #{calibration <= score}) / (n + 1), shape of `scores`.
-
-    For a new ID image, P(p <= α) <= α. A small p speaks against the image being ID.
-    """
-    known = summarize(calibration, "calibration scores")
-    below = np.searchsorted(known.values, np.asarray(scores, np.float64), side="right")
-    return (1 + below) / (len(known) + 1)
-
-
-def _guarantee(alpha: float, n: int, k: int, what: str) -> str:
-    if not k:
-        return (
-            f"{n} calibration images are too few for {100 * alpha:g} %: at least "
-            f"{math.ceil(1 / alpha - 1e-9) - 1} are needed, so every image is accepted."
-        )
-    return (
-        f"At most {100 * alpha:g} % of new ID images are rejected, on average over calibration "
-        f"sets, whatever the distribution (conformal, k = {k} of n = {n}: {what}), as long as new "
-        "ID images come from where these came from. No OOD image was used."
-    )
-
-
-def _sample(id_scores: Scores | Sample, ood: Mapping[str, Scores] | None) -> Sample:
-    return id_scores if isinstance(id_scores, Sample) else Sample.of(id_scores, ood)
 
 
 def _pooled(sample: Sample, mode: str) -> ScoreSummary:

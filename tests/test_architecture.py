@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ood_core"
 
 ORDER = (
-    ("errors", "paths", "progress", "ranking", "intervals"),
+    ("errors", "paths", "progress", "ranking", "intervals", "curves"),
     ("experiments",),
     ("data",),
     ("models",),
     ("activations",),
     ("detectors", "importance", "hidden_classifier"),
-    ("metrics", "operating_point", "thresholds"),
-    ("perturbation", "scoring", "score_set", "tables", "histograms", "gates"),
+    ("metrics", "operating_point", "conformal", "thresholds"),
+    ("perturbation", "score_set", "verdicts", "tables", "scoring", "histograms", "gates"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 TOP = len(ORDER)

@@ -135,7 +135,7 @@ def test_score_same_file_twice_gives_two_lines(known, capsys, tmp_path):
 
 def test_minus_infinity_is_null_in_json(known, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "ood_core.score_set.score_rows", lambda fitted, acts: np.full(len(acts), -np.inf)
+        "ood_core.verdicts.score_rows", lambda fitted, acts: np.full(len(acts), -np.inf)
     )
     (one,) = images(tmp_path, 1)
     _, out, _ = run(

@@ -11,8 +11,9 @@ import pytest
 from sklearn import metrics as sk
 
 from ood_core import metrics
+from ood_core.curves import thin
 from ood_core.errors import ConfigError, DataError
-from ood_core.ranking import compare, pool, summarize, thin
+from ood_core.ranking import compare, pool, summarize
 
 CASES = range(40)
 

@@ -84,7 +84,7 @@ def _records(
     """One record per file, in order; `BATCH` images are in memory at a time."""
     from ood_core.activations import embed
     from ood_core.data import BrokenImageError, decode_image
-    from ood_core.scoring import verdicts
+    from ood_core.verdicts import verdicts
 
     for start in range(0, len(files), BATCH):
         records: dict[str, dict[str, Any]] = {}
