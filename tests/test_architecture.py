@@ -83,7 +83,7 @@ def test_data_flows_one_way(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "pages").rglob("*.py")) + [ROOT / "app.py"], ids=lambda p: p.name
+    "path", [*sorted((ROOT / "pages").rglob("*.py")), ROOT / "app.py"], ids=lambda p: p.name
 )
 def test_pages_compute_nothing(path: Path) -> None:
     """Front ends select, call ood_core and draw: no numerics, no models, no files of arrays."""
