@@ -47,8 +47,9 @@ for column, one, tag in zip(columns, both, ("a", "b"), strict=True):
             colours={n: one.colour(n) for n in scores.ood},
             score_name=f"{cache.detector_titles()[view.detector]} score",
         )  # fmt: skip
-        figures.show(chart, f"compare_{tag}", name=f"{one.experiment.name}-scores", height=320)
+        figures.show(chart, f"compare_{tag}", name=f"{one.experiment.name}-scores", height=360)
 table = side_by_side(*[[one.scores(n) for n in names] for one in both])
+table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
 table["detector"] = [cache.detector_titles()[n] for n in table["detector"]]
 number = st.column_config.NumberColumn
 st.dataframe(

@@ -147,7 +147,9 @@ def _layout(
     if log:
         y_axis |= {"type": "log", "range": [math.log10(floor), math.log10(top) + 0.05]}
     return base_layout(
-        title=f"{score_name}: {id_name} against {against}",
+        title={"text": f"{score_name}: {id_name} against {against}", "font": {"size": 14}},
+        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
+        margin={"l": 56, "r": 12, "t": 40, "b": 84},
         xaxis={"title": f"{score_name} (higher = more in-distribution){note}", "range": span},
         yaxis=y_axis,
         hovermode="closest",
