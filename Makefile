@@ -24,7 +24,10 @@ run:
 test:
 	@VENV="$(VENV)" sh scripts/environment.sh requirements-dev.txt
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest $(TESTS)
+	@if [ "$(TESTS)" = tests ]; then \
+		$(PY) -m pytest -n 2 --dist loadfile tests --ignore=tests/browser && \
+		$(PY) -m pytest tests/browser; \
+	else $(PY) -m pytest $(TESTS); fi
 
 lint:
 	@VENV="$(VENV)" sh scripts/environment.sh requirements-dev.txt
