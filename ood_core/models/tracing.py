@@ -91,6 +91,11 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     if not torch.is_tensor(logits) or logits.ndim != 2:
         got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
         raise ModelError(f"the network must return logits of shape (images, classes), got {got}.")
+    if not torch.isfinite(logits).all():
+        raise ModelError(
+            "the network gives NaN or infinite logits: its weights are damaged, or were trained "
+            "in a precision that this form of them does not have. Export them again."
+        )
     return Trace(module, logits, start.grad_fn, dict(calls))
 
 

@@ -198,6 +198,14 @@ def test_networks_that_do_not_classify():
         inspected(nn.Conv2d(3, 5, 3))
 
 
+def test_damaged_weights():
+    module = Shared()
+    with torch.no_grad():
+        module.stem.weight[0] = torch.nan
+    with pytest.raises(ModelError, match="NaN or infinite logits: its weights are damaged"):
+        inspected(module)
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_hooks_are_gone_also_after_an_error(fails):
     module = Shared()
