@@ -2,18 +2,14 @@
 
 import streamlit as st
 
-from ood_core.errors import OODLensError
 from pages.components import depth, frame
 
 view = frame.open_page("Layers", "At which layer does NAN beat the plain norm, and why?")
-try:
-    depth.curves(view)
-    st.html("<h2 class='section'>NAN taken apart</h2>")
-    with st.container(key="bench"):
-        left, right = st.columns([11, 9], gap="medium")
-    with left:
-        depth.apart(view)
-    with right:
-        depth.units(view)
-except OODLensError as error:
-    st.error(str(error), icon=":material/block:")
+depth.curves(view)
+st.html("<h2 class='section'>NAN taken apart</h2>")
+with st.container(key="bench"):
+    left, right = st.columns([11, 9], gap="medium")
+with left:
+    depth.apart(view)
+with right:
+    depth.units(view)

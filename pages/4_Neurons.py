@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from ood_core.errors import OODLensError
 from pages.components import frame, neuron_lab, neuron_views, state
+from pages.components.told import told
 
 view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
 
 
 @st.fragment
+@told
 def laboratory() -> None:
     """Everything that follows LINe's sliders; a release redraws this and nothing else."""
     lab = neuron_lab.lab_of(view)
@@ -19,7 +20,4 @@ def laboratory() -> None:
     state.publish()
 
 
-try:
-    laboratory()
-except OODLensError as error:
-    st.error(str(error), icon=":material/block:")
+laboratory()

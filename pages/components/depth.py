@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import cache, explain, figures, state
+from pages.components.told import told
 from pages.components.view import View
 
 __all__ = ["apart", "colours", "curves", "units"]
@@ -22,6 +23,7 @@ def colours(view: View) -> dict[str, str]:
 
 
 @st.fragment
+@told
 def curves(view: View) -> None:
     """Curves and heatmap over depth; a click on a layer goes there."""
     if st.session_state.get("layer", view.layer) != view.layer:
@@ -91,6 +93,7 @@ def _go(key: str) -> Any:
 
 
 @st.fragment
+@told
 def apart(view: View) -> None:
     """Scatter of the norm against the number of active units, with what each cut accepts."""
     from ood_core import layers
@@ -124,6 +127,7 @@ def _auroc_table(view: View, table: Any) -> str:
 
 
 @st.fragment
+@told
 def units(view: View) -> None:
     """Active units per image and entropy of the units, at the chosen layer and over depth."""
     from ood_core import layers
@@ -138,7 +142,7 @@ def units(view: View) -> None:
         lambda: layers.active_units(view.acts, sets, view.layer, pool),
     )
     if found.steady:
-        st.warning(_steady(found), icon=":material/info:")
+        st.info(_steady(found), icon=":material/info:")
     fig = layer_units.active_units_figure(found, colours(view), view.layer)
     figures.show(fig, "active_units", data=found.histogram)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
