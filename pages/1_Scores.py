@@ -7,7 +7,8 @@ from pages.components import frame, workbench
 view = frame.open_page(
     "Scores", "Which threshold separates ID from OOD, and which images does it judge wrongly?"
 )
-scores = view.scores()
+with st.spinner("Scoring …", show_time=True):
+    scores = view.scores()
 for warning in scores.warnings:
     st.caption(f":material/warning: {warning}")
 workbench.draw(view, scores)

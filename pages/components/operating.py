@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]
         state.forget("threshold")
         st.session_state["threshold"] = min(max(point.threshold, low), high)
     st.session_state["_held"] = (scores.key, point.tpr)
-    st.session_state["_seq"] = st.session_state.get("_seq", 0) + 1
+    st.session_state["_seq"] = time.time()  # a later message wins in the browser
     return point, check
 
 

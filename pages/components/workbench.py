@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from pages.components import cache, explain, gallery, operating, payload, state, threshold
 from pages.components.view import View
@@ -12,8 +14,6 @@ from pages.components.view import View
 __all__ = ["draw", "live_table", "threshold_histogram"]
 
 CURVES = ("roc", "pr_id", "pr_ood")
-
-
 FOLLOW = "follow_threshold"
 
 
@@ -132,19 +132,19 @@ def _galleries(view: View, scores: Any, at: float) -> None:
 def _another_gallery(kind: str) -> None:
     state.put("gallery", kind)
     gallery.first_page()
-    st.rerun(FOLLOW)
+    _redraw()
 
 
 def _moved(value: float) -> None:
     operating.keep_moved(value)
-    st.rerun(FOLLOW)
+    _redraw()
 
 
 def _redrawn(choice: dict[str, str]) -> None:
     for name in ("unit", "scale", "sets", "curve"):
         if name in choice:
             state.put(name, choice[name])
-    st.rerun(FOLLOW)
+    _redraw()
 
 
 def _select(between: list[float]) -> None:
@@ -153,7 +153,14 @@ def _select(between: list[float]) -> None:
     else:
         state.forget("range")
     gallery.first_page()
-    st.rerun(FOLLOW)
+    _redraw()
+
+
+def _redraw() -> None:
+    """Redraw what follows the threshold; from a callback."""
+    # While the page is being drawn as a whole there is no such fragment, and no need for one.
+    with contextlib.suppress(StreamlitAPIException):
+        st.rerun(FOLLOW)
 
 
 def _row(
