@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,13 +36,14 @@ class Batch:
 
     Parameters
     ----------
-    images : float32, shape (n, channels, height, width), those that could be read.
+    images : float32, shape (n, channels, height, width), those that could be read, as `stage`
+        returned them.
     index : (n,) their numbers in the image set.
     skipped : (number, message) of those that could not.
     """
 
     span: Span
-    images: np.ndarray
+    images: Any
     index: np.ndarray
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
@@ -59,8 +60,12 @@ def decoded_batches(
     spans: Iterable[Span],
     workers: int | None = None,
     ahead: int = 3,
+    stage: Callable[[np.ndarray], Any] = lambda images: images,
 ) -> Iterator[Batch]:
-    """Yield the batches of `spans` in order while threads decode the next `ahead` of them.
+    """Yield the batches of `spans` in order while threads make the next `ahead` of them.
+
+    `stage` brings a batch to where the network takes it from (pinned memory); it runs in a
+    thread of its own, so that the caller finds batches ready.
 
     Raises
     ------
@@ -68,15 +73,18 @@ def decoded_batches(
         When two images give inputs of different shapes: they cannot be one batch.
     """
     pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="ood-decode")
-    waiting: deque[tuple[Span, list[Future[_Decoded]]]] = deque()
+    assembler = ThreadPoolExecutor(1, thread_name_prefix="ood-stage")
+    waiting: deque[Future[Batch]] = deque()
     try:
         for span in spans:
-            waiting.append((span, _submit(pool, source, transform, span)))
+            tasks = _submit(pool, source, transform, span)
+            waiting.append(assembler.submit(_assembled, span, tasks, stage))
             if len(waiting) > ahead:
-                yield _assembled(*waiting.popleft())
+                yield waiting.popleft().result()
         while waiting:
-            yield _assembled(*waiting.popleft())
+            yield waiting.popleft().result()
     finally:
+        assembler.shutdown(wait=False, cancel_futures=True)
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -112,7 +120,9 @@ def _decode(source: ImageSet, transform: Transform, numbers: Sequence[int]) -> _
     return found
 
 
-def _assembled(span: Span, tasks: list[Future[_Decoded]]) -> Batch:
+def _assembled(
+    span: Span, tasks: list[Future[_Decoded]], stage: Callable[[np.ndarray], Any]
+) -> Batch:
     index: list[int] = []
     arrays: list[np.ndarray] = []
     skipped: list[tuple[int, str]] = []
@@ -129,4 +139,4 @@ def _assembled(span: Span, tasks: list[Future[_Decoded]]) -> Batch:
             "[preprocessing], so that every image has the same size."
         )
     images = np.stack(arrays) if arrays else np.empty((0, 0, 0, 0), np.float32)
-    return Batch(span, images, np.asarray(index, np.int64), skipped)
+    return Batch(span, stage(images), np.asarray(index, np.int64), skipped)

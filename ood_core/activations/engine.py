@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ood_core.activations.capture import captured
 from ood_core.activations.statistics import layer_statistics
 from ood_core.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from ood_core.models import LayerInfo, LoadedModel
@@ -110,7 +109,14 @@ class Runner:
             module = module.to(memory_format=torch.channels_last)
         self._forward = torch.compile(module) if options.compile else module
 
-    def statistics(self, images: np.ndarray, layers: Sequence[LayerInfo]) -> list[dict[str, Any]]:
+    def stage(self, images: np.ndarray) -> torch.Tensor:
+        """A batch in memory that the device can fetch from while it computes."""
+        import torch
+
+        batch = torch.from_numpy(images)
+        return batch.pin_memory() if self.device.type == "cuda" else batch
+
+    def statistics(self, images: torch.Tensor, layers: Sequence[LayerInfo]) -> list[dict[str, Any]]:
         """Statistics of each layer, and "logits", for parts of the batch, in order.
 
         On out-of-memory the part is halved and tried again; the smaller size is kept.
@@ -134,14 +140,14 @@ class Runner:
                 done += len(part)
         return parts
 
-    def raw(self, images: np.ndarray, layer: LayerInfo) -> torch.Tensor:
+    def raw(self, images: torch.Tensor, layer: LayerInfo) -> torch.Tensor:
         """The layer's output as it is, shape (n, *layer.shape), on the CPU."""
         with captured(self.loaded, [layer], lambda tensor, _: tensor.float().cpu()) as found:
             self._run(images)
         output: torch.Tensor = found[layer.name]
         return output
 
-    def _statistics(self, images: np.ndarray, layers: Sequence[LayerInfo]) -> dict[str, Any]:
+    def _statistics(self, images: torch.Tensor, layers: Sequence[LayerInfo]) -> dict[str, Any]:
         from ood_core.models import to_positions
 
         with captured(
@@ -153,13 +159,10 @@ class Runner:
             raise ModelError(f"the forward pass never reached layers {', '.join(missing)}.")
         return {**found, "logits": logits.float()}
 
-    def _run(self, images: np.ndarray) -> torch.Tensor:
+    def _run(self, images: torch.Tensor) -> torch.Tensor:
         import torch
 
-        batch = torch.from_numpy(images)
-        if self.device.type == "cuda":
-            batch = batch.pin_memory()
-        batch = batch.to(self.device, non_blocking=True)
+        batch = images.to(self.device, non_blocking=True)
         if self.options.channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
         half = torch.bfloat16 if self.device.type == "cpu" else torch.float16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ood_core.activations.activation_set import (
     stored_manifest,
 )
 from ood_core.activations.engine import EngineOptions, Runner
-from ood_core.activations.filling import SetFiller, ShardTask
+from ood_core.activations.filling import SetFiller, ShardResult, ShardTask
 from ood_core.activations.manifest import Manifest, write_manifest
 from ood_core.activations.passes import compute_shards
 from ood_core.activations.resident import resident_model
@@ -29,6 +29,7 @@ from ood_core.errors import ConfigError, DataError
 from ood_core.progress import Meter, ProgressCallback, StopCheck
 
 if TYPE_CHECKING:
+    from ood_core.data import ImageSet
     from ood_core.experiments import Experiment
     from ood_core.models import LayerInfo
 
@@ -151,12 +152,7 @@ class _Extraction:
 
     def _compute(self, filler: SetFiller, tasks: Sequence[ShardTask], meter: Meter) -> None:
         """Pass images through the network while the shard before is written."""
-        from ood_core.data import Transform
-
-        if self.runner is None:
-            self.runner = Runner(resident_model(self.exp), self.options)
-        transform = Transform(self.manifest.preprocessing)
-        results = compute_shards(self.runner, filler.source, transform, tasks, meter.advance)
+        results = self._results(filler.source, tasks, meter.advance)
         written: Future[None] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="ood-write") as writer:
             for result in results:
@@ -165,6 +161,20 @@ class _Extraction:
                 written = writer.submit(filler.write, result)
         if written is not None:
             written.result()
+
+    def _results(
+        self, source: ImageSet, tasks: Sequence[ShardTask], advanced: Callable[[int], None]
+    ) -> Iterator[ShardResult]:
+        from ood_core.data import Transform
+
+        preprocessing = self.manifest.preprocessing
+        if self.options.engine == "ray":
+            from ood_core.activations.distributed import compute_with_ray
+
+            return compute_with_ray(self.exp, self.options, preprocessing, source, tasks, advanced)
+        if self.runner is None:
+            self.runner = Runner(resident_model(self.exp), self.options)
+        return compute_shards(self.runner, source, Transform(preprocessing), tasks, advanced)
 
 
 @contextmanager

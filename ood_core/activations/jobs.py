@@ -70,14 +70,18 @@ class Job:
     def __repr__(self) -> str:
         return f"Job({self.experiment.name!r}, {self.state})"
 
+    def _work(self) -> Any:
+        """What is done in the background; its value becomes `result`."""
+        return extract(
+            self.experiment,
+            progress=self._report,
+            should_stop=self._stop.is_set,
+            **self.options,
+        )
+
     def _run(self) -> None:
         try:
-            self.result = extract(
-                self.experiment,
-                progress=self._report,
-                should_stop=self._stop.is_set,
-                **self.options,
-            )
+            self.result = self._work()
         except StoppedError:
             self._end("stopped")
         except OODLensError as problem:

@@ -30,7 +30,8 @@ def compute_shards(
     """Yield the result of each task in order; `advanced(n)` is called after each batch."""
     building: dict[int, _Building] = {task.number: _Building(task) for task in tasks}
     spans = (span for task in tasks for span in _spans(task, runner.batch_size))
-    for batch in decoded_batches(source, transform, spans, runner.options.workers):
+    workers = runner.options.workers
+    for batch in decoded_batches(source, transform, spans, workers, stage=runner.stage):
         current = building[batch.span.shard]
         current.add(batch, runner.statistics(batch.images, current.task.layers))
         advanced(batch.span.stop - batch.span.start)

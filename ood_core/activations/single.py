@@ -53,7 +53,7 @@ def embed(
     parts = []
     for start in range(0, len(images), runner.batch_size):
         batch = np.stack([transform(image) for image in images[start : start + runner.batch_size]])
-        parts += runner.statistics(batch, loaded.layers)
+        parts += runner.statistics(runner.stage(batch), loaded.layers)
     layers = {
         layer.name: _record([part[layer.name] for part in parts], layer.positions)
         for layer in loaded.layers
@@ -80,7 +80,8 @@ def activation_map(
     loaded = resident_model(exp)
     info = loaded.layer(layer)
     runner = Runner(loaded, EngineOptions(device))
-    output = runner.raw(Transform(loaded.preprocessing)(image)[None], info)
+    batch = runner.stage(Transform(loaded.preprocessing)(image)[None])
+    output = runner.raw(batch, info)
     units: np.ndarray = to_positions(output, info)[0].numpy()
     if info.kind == "map":
         axes = [size for axis, size in enumerate(info.shape) if axis != info.channel_axis]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ood_core.activations import store
@@ -59,7 +60,7 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     original: Callable[..., object] = Runner._run
 
-    def counting(self: Runner, images: np.ndarray) -> object:
+    def counting(self: Runner, images: torch.Tensor) -> object:
         seen.append(len(images))
         return original(self, images)
 

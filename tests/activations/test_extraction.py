@@ -220,7 +220,7 @@ class TestOutOfMemory:
     def _limited(self, monkeypatch: pytest.MonkeyPatch, limit: int, error: Exception) -> list[int]:
         original, seen = Runner._run, []
 
-        def run(self: Runner, images: np.ndarray) -> torch.Tensor:
+        def run(self: Runner, images: torch.Tensor) -> torch.Tensor:
             seen.append(len(images))
             if len(images) > limit:
                 raise error
@@ -268,7 +268,7 @@ def test_hooks_go_when_the_forward_pass_raises(
 ) -> None:
     loaded = load_model(tiny)
     runner = Runner(loaded, EngineOptions("cpu"))
-    images = np.zeros((2, 1, 16, 16), np.float32)
+    images = torch.zeros(2, 1, 16, 16)
 
     def broken(_: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("halfway")
@@ -304,7 +304,7 @@ def test_engine_options_give_nearly_the_same(tiny: Experiment, option: str) -> N
     transform = Transform(loaded.preprocessing)
     source = open_dataset(tiny.sets["test"])
     images = np.stack([transform(source.load(i)) for i in range(len(source))])
-    (found,) = runner.statistics(images, loaded.layers)
+    (found,) = runner.statistics(torch.from_numpy(images), loaded.layers)
     tolerance = 0.05 if option == "amp" else 1e-5
     np.testing.assert_allclose(
         found["penultimate"]["pooled"].numpy(), expected, atol=tolerance * expected.max()

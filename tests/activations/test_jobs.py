@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
 from ood_core.activations import jobs, prepared
 from ood_core.activations.engine import Runner
@@ -28,7 +28,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     event = threading.Event()
     original = Runner._run
 
-    def waiting(self: Runner, images: np.ndarray) -> object:
+    def waiting(self: Runner, images: torch.Tensor) -> object:
         event.wait(30)
         return original(self, images)
 
