@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["LabResults", "finished", "lab_dir", "load_results", "run_file", "save_run"]
 
 _TABLES = ("training", "separation", "sets", "hidden")
+_COLUMNS = {
+    "training": ("epoch", "loss", "accuracy"),
+    "separation": ("epoch", "layer", "fold", "ood_set", "score", "auroc"),
+    "sets": ("epoch", "layer", "set", "norm", "active_share", "activation_entropy"),
+    "hidden": ("epoch", "layer", "set", "accuracy", "relative_error", "entropy", "mismatch_rate"),
+}
 _RECIPE = ("images.py", "network.py", "observing.py", "training.py")
 
 
@@ -102,15 +108,17 @@ def load_results(runs: Sequence[Run] | None = None) -> LabResults:
             loaded[run] = json.loads(run_file(run).read_text(encoding="utf-8"))
         except (ValueError, OSError):
             run_file(run).unlink(missing_ok=True)
-    tables = {table: _joined({r: data[table] for r, data in loaded.items()}) for table in _TABLES}
+    tables = {
+        table: _joined(table, {r: data[table] for r, data in loaded.items()}) for table in _TABLES
+    }
     return LabResults(**tables, runs=tuple(loaded), planned=len(wanted))
 
 
-def _joined(parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.DataFrame:
+def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.DataFrame:
     """One frame of the runs' columns; a column that a run does not have is missing there."""
     import pandas as pd
 
-    names = ["run", *[f.name for f in fields(Run)], "epoch", "layer"]
+    names = ["run", *[f.name for f in fields(Run)], *_COLUMNS[table]]
     names += sorted({name for columns in parts.values() for name in columns} - set(names))
     joined: dict[str, list[Any]] = {name: [] for name in names}
     for run, columns in parts.items():

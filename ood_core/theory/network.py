@@ -192,7 +192,7 @@ def _outputs(
     for start in range(0, len(rows), size):
         part = slice(start, start + size)
         images = np.stack([transform(source.load(int(i))) for i in numbers[part]])
-        output = runner.raw(images, info).to(runner.device)
+        output = runner.raw(runner.stage(images), info).to(runner.device)
         yield output, None if labels is None else labels[rows[part]]
 
 

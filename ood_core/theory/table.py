@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ood_core.activations import PENULTIMATE, extract
+from ood_core.activations.activation_set import chosen_sets
 from ood_core.hidden_classifier import HiddenClassifier
 from ood_core.theory.network import PER_SET, measure_layer, rows_measured
 
@@ -35,14 +36,17 @@ def theory_table(
     approximation_error, relative_error, eq5_upper_slack, prediction_entropy, sign_difference,
     sign_difference_predicted, bias_norm, logit_norm. `attrs["summary"]` holds `theory_summary`.
 
-    Parameters and errors as for `measure_layer`, and as for `extract`, which runs first where
-    the experiment is not prepared.
+    Parameters and errors as for `measure_layer`, and as for `extract`, which runs first for the
+    layer and sets that are not stored yet.
     """
     import pandas as pd
 
-    acts = extract(exp, device=device, progress=progress, should_stop=should_stop)
+    wanted = chosen_sets(exp, (exp.test_set, *exp.ood_sets) if sets is None else sets)
+    acts = extract(
+        exp, device=device, layers=[layer], sets=wanted, progress=progress, should_stop=should_stop
+    )
     found = measure_layer(
-        acts, layer, sets, per_set=per_set, top=top, device=device,
+        acts, layer, wanted, per_set=per_set, top=top, device=device,
         progress=progress, should_stop=should_stop,
     )  # fmt: skip
     parts = []
