@@ -60,7 +60,7 @@ def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> d
         traffic = Traffic(page)
         start = time.perf_counter()
         page.goto(f"{server.url}/Scores?experiment={experiment}")
-        page.wait_for_selector(".js-plotly-plot", timeout=120_000)
+        page.wait_for_selector(".handle", timeout=120_000)
         found["first chart"] = time.perf_counter() - start
         settle(page)
         time.sleep(1)
