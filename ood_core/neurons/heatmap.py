@@ -12,8 +12,8 @@ from ood_core.neurons.ordering import Order
 
 __all__ = ["CELLS", "ContributionView", "contribution_table", "contribution_view"]
 
-CELLS = 30_000
-"""Most cells sent to the browser: 4 bytes of value and 1 of mask each, in base64, is 200 KB."""
+CELLS = 28_000
+"""Most cells sent to the browser: 4 bytes of value and 1 of mask each, in base64, is 190 KB."""
 
 _ROWS = 160
 """Most rows of a view: more would be thinner than two pixels."""

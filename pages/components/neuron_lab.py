@@ -97,11 +97,15 @@ def _show(view: View, result: Any, rates: Any, beside: Any, key: str) -> None:
     from ood_core.plots.neurons import score_figure
 
     rates.html(_headline(result))
-    hues = {name: view.colour(name) for name in view.ood_sets}
+    test, hues = view.experiment.test_set, {name: view.colour(name) for name in view.ood_sets}
     with beside.container(gap="xxsmall"):
-        for name in ("line", "energy"):
-            fig = score_figure(result, name, view.experiment.test_set, hues)
-            figures.show(fig, f"{key}_{name}_histogram")
+        fig = score_figure(result, "line", test, hues)
+        figures.show(fig, f"{key}_histogram")
+        fig = cache.once(  # no slider moves energy
+            ("energy_figure", view.fingerprint, view.ood_sets, result.n_scored),
+            lambda: score_figure(result, "energy", test, hues),
+        )
+        figures.show(fig, f"{key}_energy_histogram")
         st.html(_table(view, result))
 
 
@@ -156,8 +160,8 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
         min(stop, d),
     )
     marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
-    fig = contribution_heatmap(shown, marked)
-    figures.show(fig, "contributions", height=400 + 27 * len(view.ood_sets))
+    fig = contribution_heatmap(shown, marked, 400 + 27 * len(view.ood_sets))
+    figures.show(fig, "contributions")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
                              format_func=ORDER_NAMES.get, label_visibility="collapsed")  # fmt: skip

@@ -46,7 +46,10 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
         st.selectbox("Against", ["all", *view.ood_sets], key="neurons_against", width=220,
                      format_func=lambda n: "all chosen OOD sets" if n == "all" else n)  # fmt: skip
         hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
-    fig = mean_activation_figure(table, hues, chosen[2])
+    fig = cache.once(
+        ("mean_figure", view.fingerprint, tuple(hues), chosen[2]),
+        lambda: mean_activation_figure(table, hues, chosen[2]),
+    )
     figures.show(fig, "mean_activations", data=table)
     st.caption(
         "The LINe paper's picture: on OOD images some neurons answer as strongly as on ID images, "
@@ -57,7 +60,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
 
 def _one(view: View, lab: Any, chosen: Settings) -> None:
     from ood_core.neurons import drill, top_images
-    from ood_core.plots.neurons import activation_histogram, contribution_bars
+    from ood_core.plots.neuron_views import activation_histogram, contribution_bars
 
     neuron = _pick_neuron(view, lab)
     sets = tuple(_hues(view))
@@ -116,7 +119,7 @@ def _effect(what: str, before: Any, after: Any) -> str:
 
 def _without(view: View, lab: Any, chosen: Settings) -> None:
     from ood_core.neurons import accuracy_effect, drop_set, top_neurons
-    from ood_core.plots.neurons import accuracy_figure, effect_figure
+    from ood_core.plots.neuron_views import accuracy_figure, effect_figure
 
     names, d = list(lab.head.names), lab.head.n_features
     klass = class_of(lab)
@@ -145,7 +148,7 @@ def _without(view: View, lab: Any, chosen: Settings) -> None:
 
 def _image(view: View, lab: Any, chosen: Settings) -> None:
     from ood_core.neurons import image_receipt, summary_of_receipt
-    from ood_core.plots.neurons import image_figure
+    from ood_core.plots.neuron_views import image_figure
 
     sets = list(_hues(view))
     name = state.choose("neurons_set", sets, sets[-1])

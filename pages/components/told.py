@@ -14,7 +14,7 @@ __all__ = ["told"]
 
 
 def told(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """Draw an `OODLensError` as a message. Below `@st.fragment`: a fragment catches errors itself."""
+    """Draw an `OODLensError` as a message. Below `@st.fragment`: it catches errors itself."""
 
     @functools.wraps(draw)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

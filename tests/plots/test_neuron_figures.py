@@ -1,0 +1,157 @@
+"""Figures of the Neurons page: what they draw is what the core computed, and they stay small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ood_core.activations import Activations
+from ood_core.models import ClassifierHead
+from ood_core.neurons import (
+    LineLab,
+    Order,
+    accuracy_effect,
+    contribution_table,
+    contribution_view,
+    drill,
+    image_receipt,
+    mean_activations,
+    seriate,
+    summary_of_receipt,
+)
+from ood_core.plots import neuron_views, neurons
+
+C, D = 5, 24
+RNG = np.random.default_rng(4)
+HEAD = ClassifierHead(RNG.normal(size=(C, D)), class_names=("cat", "dog", "owl", "elk", "emu"))
+COLOURS = {"test": "#0072B2", "near": "#D55E00", "far": "#E69F00"}
+
+
+def _acts(n: int, shift: float) -> Activations:
+    h = np.maximum(RNG.normal(shift, 1, size=(n, D)), 0).astype(np.float32)
+    return Activations.from_arrays(h, HEAD.logits(h), np.arange(n) % C)
+
+
+ACTS = {"fit": _acts(60, 0.4), "test": _acts(50, 0.4), "near": _acts(30, 0), "far": _acts(20, -1)}
+LAB = LineLab(ACTS["fit"], ACTS, "test", ("near", "far"), HEAD)
+
+
+def _titled(figure: object) -> None:
+    layout = figure.layout  # type: ignore[attr-defined]
+    assert layout.title.text
+    assert layout.xaxis.title.text
+    assert layout.yaxis.title.text
+
+
+def test_map_shows_contributions_and_what_line_removes() -> None:
+    order = seriate(LAB.contributions, "class")
+    removed = LAB.removed(50, 50)
+    view = contribution_view(LAB.contributions, order, HEAD.names, removed)
+    figure = neurons.contribution_heatmap(view, chosen=7)
+    _titled(figure)
+    heat, veil = figure.data
+    want = LAB.contributions[np.ix_(order.classes, order.neurons)]
+    np.testing.assert_allclose(heat.z, want, rtol=1e-6)
+    assert list(heat.x) == [str(j) for j in order.neurons]
+    assert list(heat.y) == [HEAD.names[c] for c in order.classes]
+    assert heat.zmin == -heat.zmax == -np.abs(LAB.contributions).max()
+    np.testing.assert_array_equal(veil.z == 100, removed[np.ix_(order.classes, order.neurons)])
+    assert figure.layout.shapes[0].x0 == order.neurons.tolist().index(7) - 0.5
+    plain = contribution_view(LAB.contributions, order, HEAD.names)
+    assert len(neurons.contribution_heatmap(plain).data) == 1
+
+
+@pytest.mark.parametrize(("c", "d"), [(10, 342), (100, 342), (1000, 2048)])
+def test_map_stays_within_its_payload(c: int, d: int) -> None:
+    contrib = RNG.normal(size=(c, d))
+    names = tuple(f"a class with a rather long name {i}" for i in range(c))
+    order = Order(np.arange(c), np.arange(d))
+    view = contribution_view(contrib, order, names, contrib < 0)
+    assert len(neurons.contribution_heatmap(view).to_json()) < 250_000
+
+
+def test_classes_with_one_name_keep_their_own_rows() -> None:
+    view = contribution_view(np.eye(3), Order(np.arange(3), np.arange(3)), ("a", "b", "a"))
+    assert list(neurons.contribution_heatmap(view).data[0].y) == ["a (0)", "b", "a (2)"]
+
+
+@pytest.mark.parametrize("score", ["line", "energy"])
+def test_score_histogram_counts_every_image(score: str) -> None:
+    result = LAB.rescore(90, 90, 1.0)
+    hues = {k: COLOURS[k] for k in ("near", "far")}
+    figure = neurons.score_figure(result, score, "test", hues)
+    _titled(figure)
+    assert {t.name: int(np.sum(t.customdata)) for t in figure.data} == {
+        "near": 30, "far": 20, "test": 50,
+    }  # fmt: skip
+    assert f"{result.thresholds[score]:.4g}" in figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize("most", [3000, 10])
+def test_mean_activations_are_ordered_by_the_id_mean(most: int) -> None:
+    table = mean_activations(ACTS, list(COLOURS))
+    figure = neurons.mean_activation_figure(table, COLOURS, 1.0, most)
+    _titled(figure)
+    by_name = {t.name: t for t in figure.data}
+    y = np.asarray(by_name["test"].y)
+    assert (np.diff(y) <= 0).all()
+    for name, trace in by_name.items():
+        np.testing.assert_allclose(trace.y, table[name][np.asarray(trace.customdata)], rtol=1e-6)
+
+
+def test_one_neuron() -> None:
+    found = drill(ACTS, list(COLOURS), LAB.contributions, LAB.class_means, HEAD, 3, 1.0)
+    bars = neuron_views.contribution_bars(found)
+    _titled(bars)
+    shown = dict(zip(bars.data[0].y, bars.data[0].x, strict=True))
+    np.testing.assert_allclose([shown[n] for n in HEAD.names], LAB.contributions[:, 3])
+    figure = neuron_views.activation_histogram(found, COLOURS, 1.0)
+    _titled(figure)
+    for trace in figure.data:
+        np.testing.assert_allclose(np.sum(trace.y[1:-1:2]), 100)
+
+
+def test_many_classes_show_the_strongest() -> None:
+    head = ClassifierHead(RNG.normal(size=(40, D)))
+    contrib = RNG.normal(size=(40, D))
+    found = drill(ACTS, ["test"], contrib, contrib, head, 0, 1.0)
+    bars = neuron_views.contribution_bars(found)
+    strongest = sorted(np.abs(contrib[:, 0]), reverse=True)[:24]
+    np.testing.assert_allclose(sorted(np.abs(bars.data[0].x), reverse=True), strongest)
+    assert "24 strongest of 40" in bars.layout.title.text
+
+
+def test_without_neurons() -> None:
+    before, after = LAB.rescore(90, 90, 1.0), LAB.rescore(90, 90, 1.0, drop=[1, 2])
+    figure = neuron_views.effect_figure(before, after)
+    _titled(figure)
+    by_name = {t.name: t for t in figure.data if t.name}
+    np.testing.assert_allclose(by_name["LINe, all neurons"].x, 100 * before.rates["auroc"])
+    np.testing.assert_allclose(by_name["energy, without"].x, 100 * after.rates["energy_auroc"])
+    accuracy = accuracy_effect(ACTS["test"], HEAD, np.array([1, 2]))
+    figure = neuron_views.accuracy_figure(accuracy)
+    _titled(figure)
+    np.testing.assert_allclose(figure.data[1].y, 100 * accuracy["after"])
+
+
+def test_one_image() -> None:
+    receipt = image_receipt(LAB.detector(50, 50, 0.5), HEAD, ACTS["near"].features[0])
+    figure = neuron_views.image_figure(receipt, HEAD.names, most=10)
+    _titled(figure)
+    table = receipt.neurons.set_index("neuron")
+    chosen = [int(j) for j in figure.data[0].x]
+    assert len(chosen) == 10
+    np.testing.assert_allclose(figure.data[0].y, table.loc[chosen, "before"])
+    np.testing.assert_allclose(figure.data[1].y, table.loc[chosen, "after"])
+    text = summary_of_receipt(receipt, HEAD.names)
+    active = receipt.neurons["activation"] > 0
+    assert (
+        f"Of {active.sum()} active neurons **{(active & receipt.neurons['kept']).sum()}**" in text
+    )
+    assert f"LINe score **{receipt.line:.3f}**" in text
+
+
+def test_contribution_table_holds_every_number() -> None:
+    table = contribution_table(LAB.contributions, HEAD.names)
+    assert table["class"].tolist() == list(HEAD.names)
+    np.testing.assert_array_equal(table[list(range(D))].to_numpy(), LAB.contributions)
