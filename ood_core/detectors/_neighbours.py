@@ -8,12 +8,13 @@ altogether.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ood_core.detectors._arrays import row_slices
+from ood_core.detectors._threads import share_out
 
 __all__ = ["Bank"]
 
@@ -21,7 +22,6 @@ _MARGIN = 8
 _KEYS = 1 << 24
 _GATHER = 1 << 22
 _SMALL = 4096
-_THREADS = 2
 
 
 class Bank:
@@ -49,6 +49,9 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_screen": None}
 
     def rows(self, index: np.ndarray | slice) -> np.ndarray:
         """Scaled rows in float64."""
@@ -78,16 +81,15 @@ class Bank:
     def _search(
         self, queries: np.ndarray, k: int, settle: Callable[[np.ndarray, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """`settle(queries, nearest rows)` for all queries, in chunks shared by two threads.
-
-        The products run on all cores by themselves; the second thread keeps the cores busy while
-        the first sorts.
-        """
+        """`settle(queries, nearest rows)` for all queries, in chunks shared by threads."""
         out = np.empty(len(queries))
         together = max(1, _GATHER // ((k + _MARGIN) * queries.shape[1]))
         parts = list(row_slices(len(queries), int(np.clip(_KEYS // len(self), 8, 1024))))
 
-        def work(share: list[slice]) -> None:
+        if self._is_large(k):
+            self._screened(k + _MARGIN)  # built once, before the threads ask for it
+
+        def work(share: Sequence[slice]) -> None:
             buffer = np.empty(0, dtype=np.float32)
             for part in share:
                 q, scores = queries[part], out[part]
@@ -95,12 +97,11 @@ class Bank:
                 for sub in row_slices(len(q), together):
                     scores[sub] = settle(q[sub], index[sub])
 
-        if len(parts) == 1:
-            work(parts)
-        else:
-            with ThreadPoolExecutor(_THREADS) as pool:
-                list(pool.map(work, [parts[t::_THREADS] for t in range(_THREADS)]))
+        share_out(work, parts)
         return out
+
+    def _is_large(self, k: int) -> bool:
+        return len(self) > max(_SMALL, 4 * (k + _MARGIN))
 
     def _nearest(
         self, queries: np.ndarray, k: int, buffer: np.ndarray
@@ -110,7 +111,7 @@ class Bank:
         `buffer` is scratch memory; the one to pass next time is returned too.
         """
         count = min(len(self), k + _MARGIN)
-        if len(self) <= max(_SMALL, 4 * count):
+        if not self._is_large(k):
             return self._by_float64(queries, count), buffer
         index, keys, buffer = self._by_float32(queries, count, buffer)
         band = 2.0 * self.error * (np.linalg.norm(queries, axis=1) + 1e-10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import class_means, energy_of, row_slices
+from ood_core.detectors._threads import share_out
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
@@ -76,7 +78,19 @@ def line_scores(rows: GroupedRows, masks: LineMasks, bias: np.ndarray | None) ->
     bias : (c,) bias of the head.
     """
     scores = np.empty(len(rows.order))
-    for c in np.flatnonzero(np.diff(rows.bounds)):
+    _score_classes(rows, masks, bias, np.flatnonzero(np.diff(rows.bounds)), scores)
+    return scores
+
+
+def _score_classes(
+    rows: GroupedRows,
+    masks: LineMasks,
+    bias: np.ndarray | None,
+    classes: Sequence[int] | np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Write the scores of the rows predicted as one of `classes`."""
+    for c in classes:
         keep = np.flatnonzero(masks.units[c])
         dense = len(keep) * 2 > masks.units.shape[1]
         # Gathering columns pays only when few are kept; otherwise removed columns get no weight.
@@ -88,7 +102,6 @@ def line_scores(rows: GroupedRows, masks: LineMasks, bias: np.ndarray | None) ->
             at = members[part]
             h = rows.features[at][:, columns].astype(np.float64, copy=False)
             scores[at] = energy_of(np.minimum(h, rows.clip), kept, bias)
-    return scores
 
 
 class Line(Detector):
@@ -199,10 +212,17 @@ class Line(Detector):
         self.masks_ = line_masks(self.contributions_, weight, self.p_a, self.p_w)
 
     def _score(self, acts: Activations) -> np.ndarray:
-        head = self._need_head()
         features = acts.features
         out = np.empty(len(features))
         for part in row_slices(len(features), max(4096, _BLOCK // features.shape[1])):
-            rows = group_rows(features[part], head, self.clip)
-            out[part] = line_scores(rows, self.masks_, head.bias)
+            self._score_block(features[part], out[part])
         return out
+
+    def _score_block(self, features: np.ndarray, scores: np.ndarray) -> None:
+        head = self._need_head()
+        rows = group_rows(features, head, self.clip)
+
+        def work(classes: Sequence[int]) -> None:
+            _score_classes(rows, self.masks_, head.bias, classes, scores)
+
+        share_out(work, np.flatnonzero(np.diff(rows.bounds)).tolist())

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ood_core.detectors._threads import THREADS, one_blas_thread
 from ood_core.detectors.line import GroupedRows, line_scores
 from ood_core.detectors.line_masks import LineMasks
 from ood_core.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["THREADS", "blocks", "joined", "parallel", "score_groups"]
-
-THREADS = max(1, min(4, os.cpu_count() or 1))
-"""Blocks of classes worked on at once."""
-
-_TURN = threading.Lock()
 
 
 def score_groups(
@@ -79,7 +71,7 @@ def parallel(
 ) -> list[Any]:
     """Results of `work` in order; `done(result)` is called here, in order, and may stop it."""
     results = []
-    with _one_blas_thread_each(), ThreadPoolExecutor(THREADS) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
         futures = [pool.submit(work, part) for part in parts]
         try:
             for future in futures:
@@ -89,23 +81,6 @@ def parallel(
             pool.shutdown(cancel_futures=True)
             raise
     return results
-
-
-@contextmanager
-def _one_blas_thread_each() -> Iterator[None]:
-    """Matrix products within the pool use one thread: two layers of threads fight for the cores.
-
-    One visitor at a time: the limit belongs to the process and is put back afterwards.
-    """
-    with _TURN, _blas().limit(limits=1, user_api="blas"):
-        yield
-
-
-@cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
-    return ThreadpoolController()
 
 
 def joined(parts: Sequence[LineMasks]) -> LineMasks:

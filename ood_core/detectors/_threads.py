@@ -1,0 +1,57 @@
+"""Work shared by threads, with the matrix library held to one thread in each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+__all__ = ["THREADS", "one_blas_thread", "share_out"]
+
+THREADS = max(1, min(4, os.cpu_count() or 1))
+"""Threads that share long work; each needs its own scratch memory."""
+
+_lock = threading.Lock()
+_inside = 0
+_limit: Any = None
+
+
+def share_out(work: Callable[[Sequence[Any]], None], parts: Sequence[Any]) -> None:
+    """Call `work` with a share of the parts in each thread; shares interleave, so they are even."""
+    n = min(THREADS, len(parts))
+    if n <= 1:
+        work(parts)
+        return
+    with one_blas_thread(), ThreadPoolExecutor(n) as pool:
+        list(pool.map(work, [parts[t::n] for t in range(n)]))
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold matrix products to one thread: two layers of threads fight for the cores.
+
+    The limit belongs to the process, so users are counted: the first sets it, the last lifts it.
+    """
+    global _inside, _limit
+    with _lock:
+        if _inside == 0:
+            _limit = _blas().limit(limits=1, user_api="blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limit.restore_original_limits()
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
