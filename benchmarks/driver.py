@@ -133,13 +133,24 @@ def settle(page: Any, timeout: int = 60_000) -> None:
     )
 
 
+def arm(page: Any) -> None:
+    """Start the clock of this page; what changes from now on counts."""
+    if not page.evaluate("!!window.__lens"):
+        page.evaluate(_WATCH)
+    page.evaluate("() => { window.__lens.start = window.__lens.last = performance.now(); }")
+
+
+def elapsed(page: Any, quiet: int = 350) -> float:
+    """Seconds from `arm` to the last change on the page, once it has been quiet."""
+    page.wait_for_function(_SETTLED, arg=quiet, timeout=120_000)
+    return float(page.evaluate("(window.__lens.last - window.__lens.start) / 1000"))
+
+
 def round_trip(page: Any, action: Callable[[], None], quiet: int = 350) -> float:
     """Seconds from a user's action to the last change that it causes on the page."""
-    page.evaluate(_WATCH) if not page.evaluate("!!window.__lens") else None
-    page.evaluate("() => { window.__lens.start = window.__lens.last = performance.now(); }")
+    arm(page)
     action()
-    page.wait_for_function(_SETTLED, arg=quiet, timeout=60_000)
-    return float(page.evaluate("(window.__lens.last - window.__lens.start) / 1000"))
+    return elapsed(page, quiet)
 
 
 def nudge(page: Any, key: str, step: str = "ArrowRight") -> Callable[[], None]:

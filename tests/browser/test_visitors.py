@@ -1,0 +1,24 @@
+"""Ten visitors at once: nobody sees another's choices, nothing fails."""
+
+from __future__ import annotations
+
+from benchmarks.driver import median
+from benchmarks.visitors import visit
+
+
+def test_ten_visitors_at_once(browser, server) -> None:
+    seconds, errors = visit(browser, server.url, visitors=10, rounds=2)
+    assert not errors, errors
+    print(f"\nten visitors: median {median(seconds):.2f} s, slowest {max(seconds):.2f} s")
+    assert median(seconds) <= 1.0
+
+
+def test_choices_do_not_cross(open_page) -> None:
+    names = ("nan", "energy", "line", "knn")
+    pages = [open_page(f"Scores?detector={name}") for name in names]
+    for page in pages:
+        page.locator(".handle").wait_for()
+    titles = [page.locator("svg .title").first.inner_text() for page in pages]
+    assert len(set(titles)) == len(names), titles
+    for page, name in zip(pages, names, strict=True):
+        assert f"detector={name}" in page.url or name == "nan"
