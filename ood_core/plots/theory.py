@@ -70,7 +70,7 @@ def norm_against_logit(
     )  # fmt: skip
     figure.update_layout(
         base_layout(
-            title=f"Feature norm and hidden maximum logit at {layer}, one point an image",
+            title=f"Norm against hidden maximum logit at {layer}",
             xaxis={"title": "feature norm ‖a‖₁", "rangemode": "tozero"},
             yaxis={"title": "hidden maximum logit", "zeroline": False},
             legend=_LEGEND_BELOW | {"traceorder": "reversed"},
@@ -117,7 +117,7 @@ def hidden_by_layer(hidden: pd.DataFrame, ood_sets: Sequence[str]) -> go.Figure:
     figure.update_annotations(font={"size": 12})
     figure.update_layout(
         base_layout(
-            title="The classifier hidden in each layer, before and after training",
+            title="The hidden classifier of each layer",
             legend=_LEGEND_BELOW | {"y": -0.3},
             margin={"l": 44, "r": 12, "t": 72, "b": 88},
             height=320,
@@ -143,7 +143,7 @@ def norm_over_training(sets: pd.DataFrame, ood_sets: Sequence[str]) -> go.Figure
         )  # fmt: skip
     figure.update_layout(
         base_layout(
-            title="Mean norm of the last hidden layer, with labels",
+            title="Mean norm of the last hidden layer",
             xaxis=_epochs(sets["epoch"]),
             yaxis={"title": "mean feature norm", "rangemode": "tozero", "zeroline": False},
             height=340,
@@ -202,7 +202,7 @@ def entropy_scatter(points: pd.DataFrame, titles: Mapping[str, str]) -> go.Figur
         )  # fmt: skip
     figure.update_layout(
         base_layout(
-            title="Activation entropy and AUROC of the norm, one point a network and epoch",
+            title="Activation entropy against AUROC of the norm",
             xaxis={"title": "activation entropy, nats (at most 0.693)", "zeroline": False},
             yaxis={"title": "AUROC, %", "zeroline": False},
             legend=_LEGEND_BELOW,
@@ -319,7 +319,7 @@ def one_class_figure(points: pd.DataFrame) -> go.Figure:
     figure.add_hline(50, line={"color": GREY, "width": 1, "dash": "dot"})
     figure.update_layout(
         base_layout(
-            title="Networks that saw one digit only: that digit against the others",
+            title="One digit against the others",
             xaxis={"title": "the one digit", "type": "category"},
             yaxis={"title": "AUROC, % (50 is a coin)", "range": [0, 102], "zeroline": False},
             height=320,

@@ -44,9 +44,15 @@ class Claim:
             return "not measured"
         e, scale = self.estimate, 100.0 if self.unit in ("%", "points") else 1.0
         digits = 1 if self.unit else 3
-        value, low, high = (f"{scale * v:.{digits}f}" for v in (e.value, e.low, e.high))
+        value, low, high = (_number(scale * v, digits) for v in (e.value, e.low, e.high))
         unit = f" {self.unit}" if self.unit else ""
         return f"{value}{unit} [{low}, {high}]"
+
+
+def _number(value: float, digits: int) -> str:
+    """With a real minus sign, and never as minus zero."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def above(
