@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -58,8 +58,11 @@ def decoded_batches(
     source: ImageSet,
     transform: Transform,
     spans: Iterable[Span],
+    *,
+    shape: tuple[int, ...],
     workers: int | None = None,
     ahead: int = 3,
+    excluded: Mapping[int, str] | None = None,
     stage: Callable[[np.ndarray], Any] = lambda images: images,
 ) -> Iterator[Batch]:
     """Yield the batches of `spans` in order while threads make the next `ahead` of them.
@@ -67,17 +70,32 @@ def decoded_batches(
     `stage` brings a batch to where the network takes it from (pinned memory); it runs in a
     thread of its own, so that the caller finds batches ready.
 
+    Parameters
+    ----------
+    source, transform, spans : what to decode.
+    shape : (channels, height, width) that the network takes.
+    workers : decode threads; `default_workers()` for None.
+    ahead : batches that wait at most.
+    excluded : image number -> why it is left out.
+
     Raises
     ------
     DataError
-        When two images give inputs of different shapes: they cannot be one batch.
+        When an image gives an input of another shape.
     """
     pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="ood-decode")
     assembler = ThreadPoolExecutor(1, thread_name_prefix="ood-stage")
     waiting: deque[Future[Batch]] = deque()
+    left_out = excluded or {}
     try:
         for span in spans:
-            tasks = _submit(pool, source, transform, span)
+            numbers = range(span.start, span.stop)
+            tasks = [
+                pool.submit(
+                    _decode, source, transform, shape, numbers[i : i + _TASK_IMAGES], left_out
+                )
+                for i in range(0, len(numbers), _TASK_IMAGES)
+            ]
             waiting.append(assembler.submit(_assembled, span, tasks, stage))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
@@ -91,32 +109,32 @@ def decoded_batches(
 _Decoded = list[tuple[int, "np.ndarray | str"]]
 
 
-def _submit(
-    pool: ThreadPoolExecutor, source: ImageSet, transform: Transform, span: Span
-) -> list[Future[_Decoded]]:
-    starts = range(span.start, span.stop, _TASK_IMAGES)
-    return [
-        pool.submit(_decode, source, transform, range(s, min(s + _TASK_IMAGES, span.stop)))
-        for s in starts
-    ]
-
-
-def _decode(source: ImageSet, transform: Transform, numbers: Sequence[int]) -> _Decoded:
+def _decode(
+    source: ImageSet,
+    transform: Transform,
+    shape: tuple[int, ...],
+    numbers: Sequence[int],
+    excluded: Mapping[int, str],
+) -> _Decoded:
     """Each image's input, or why there is none."""
     from ood_core.data import BrokenImageError
 
     found: _Decoded = []
     for number in numbers:
         try:
-            image = source.load(number)
+            result = excluded.get(number) or transform(source.load(number))
         except BrokenImageError as problem:
-            found.append((number, str(problem)))
-            continue
-        try:
-            found.append((number, transform(image)))
+            result = str(problem)
         except (OSError, ValueError, MemoryError) as problem:
             reason = str(problem) or type(problem).__name__
-            found.append((number, f"{source.ids[number]}: cannot be transformed ({reason})."))
+            result = f"{source.ids[number]}: cannot be transformed ({reason})."
+        if not isinstance(result, str) and result.shape != shape:
+            raise DataError(
+                f"{source.name}/{source.ids[number]} reaches the network with shape "
+                f"{result.shape}, others with {shape}. Set center_crop in [preprocessing], so that "
+                "every image has the same size."
+            )
+        found.append((number, result))
     return found
 
 
@@ -132,11 +150,5 @@ def _assembled(
         else:
             index.append(number)
             arrays.append(result)
-    shapes = {a.shape for a in arrays}
-    if len(shapes) > 1:
-        raise DataError(
-            f"images of different sizes reach the network: {sorted(shapes)}. Set center_crop in "
-            "[preprocessing], so that every image has the same size."
-        )
     images = np.stack(arrays) if arrays else np.empty((0, 0, 0, 0), np.float32)
     return Batch(span, stage(images), np.asarray(index, np.int64), skipped)

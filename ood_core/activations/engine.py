@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ood_core.activations.capture import captured
+from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.statistics import layer_statistics
 from ood_core.errors import ConfigError, ModelError
 
@@ -24,8 +25,9 @@ logger = logging.getLogger("ood_core.activations")
 
 ENGINES = ("local", "ray")
 _MAX_BATCH = 256
-_MAP_BYTES = {"cpu": 96 << 20, "cuda": 8 << 30, "mps": 1 << 30}
-"""Bytes of recorded maps per batch that the first batch size is chosen for."""
+_MAP_BYTES = {"cpu": 96 << 20, "mps": 1 << 30}
+"""Bytes of recorded maps per batch that the first batch size is chosen for; on cuda, an eighth
+of what is free."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,10 @@ class EngineOptions:
     amp : half precision where the network allows (bfloat16 on the CPU, float16 elsewhere).
         Off by default: scores then differ in the third digit.
     channels_last : memory format that is faster for convolutions on some devices.
-    compile : `torch.compile` the network; pays off for many images.
+    compile : `torch.compile` the network part by part; takes minutes at first, so it pays off
+        for hundreds of thousands of images.
     batch_size : images per forward pass; found by itself for None, halved on out-of-memory.
-    workers : decode threads; one per core for None.
+    workers : decode threads; one per core, at most 16, for None.
     engine : "local", or "ray" (see requirements-ray.txt).
 
     Raises
@@ -107,7 +110,8 @@ class Runner:
         module = loaded.module.eval().to(self.device)
         if options.channels_last:
             module = module.to(memory_format=torch.channels_last)
-        self._forward = torch.compile(module) if options.compile else module
+        self._forward = module
+        self._compiled: dict[str, Any] = {}
 
     def stage(self, images: np.ndarray) -> torch.Tensor:
         """A batch in memory that the device can fetch from while it computes."""
@@ -171,9 +175,34 @@ class Runner:
             if self.options.amp
             else contextlib.nullcontext()
         )
-        with torch.inference_mode(), precision:
+        with torch.inference_mode(), precision, self._compiled_parts():
             output: torch.Tensor = self._forward(batch)
         return output
+
+    @contextlib.contextmanager
+    def _compiled_parts(self) -> Iterator[None]:
+        """With `compile`, the forward methods of the recorded modules are compiled ones.
+
+        Part by part, because hooks run between the parts: a compiled whole would trace into the
+        hooks. Where no compiler works, torch falls back to running the part as it is.
+        """
+        if not self.options.compile:
+            yield
+            return
+        import torch
+
+        parts = _innermost([layer.name for layer in self.loaded.layers])
+        modules = {name: self.loaded.module.get_submodule(name) for name in parts}
+        try:
+            for name, module in modules.items():
+                if name not in self._compiled:
+                    self._compiled[name] = torch.compile(module.forward)
+                module.forward = self._compiled[name]
+            with torch._dynamo.config.patch(suppress_errors=True):
+                yield
+        finally:
+            for module in modules.values():
+                module.__dict__.pop("forward", None)
 
     def _halve(self, tried: int, problem: BaseException) -> None:
         if tried <= 1:
@@ -189,10 +218,21 @@ class Runner:
             torch.cuda.empty_cache()
 
 
+def _innermost(names: Sequence[str]) -> list[str]:
+    """Modules among `names` that hold no other of them."""
+    modules = [name for name in names if name != PENULTIMATE]
+    return [m for m in modules if not any(other.startswith(f"{m}.") for other in modules)]
+
+
 def _first_batch_size(layers: Sequence[LayerInfo], device: str) -> int:
     """Power of two whose recorded maps take about what the device can spare."""
     per_image = 4 * max(1, sum(layer.channels * layer.positions for layer in layers))
-    fits = max(1, _MAP_BYTES.get(device, 96 << 20) // per_image)
+    room = _MAP_BYTES.get(device, _MAP_BYTES["cpu"])
+    if device == "cuda":
+        import torch
+
+        room = torch.cuda.mem_get_info()[0] // 8
+    fits = max(1, room // per_image)
     return int(min(_MAX_BATCH, 2 ** (int(fits).bit_length() - 1)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from ood_core.activations.filling import SetFiller, ShardResult, ShardTask
 from ood_core.activations.manifest import Manifest, write_manifest
 from ood_core.activations.passes import compute_shards
 from ood_core.activations.resident import resident_model
-from ood_core.activations.store import max_bytes, prune, set_lock
+from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock, store_usage
 from ood_core.errors import ConfigError, DataError
 from ood_core.progress import Meter, ProgressCallback, StopCheck
 
@@ -125,7 +125,7 @@ class _Extraction:
         sources = {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, names)}
         keys = {name: set_key(self.manifest, source, amp) for name, source in sources.items()}
         total = sum(map(len, sources.values()))
-        _check_room(total, self.layers, self.manifest.head.n_classes)
+        _check_room(total, self.layers, self.manifest.head.n_classes, keys.values())
         meter = Meter(f"extracting {exp.name}", total, progress, should_stop)
         for name, source in sources.items():
             info = {"experiment": exp.name, "set": name, "model": self.manifest.model}
@@ -196,10 +196,17 @@ def _held(key: str, meter: Meter, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _check_room(n_images: int, layers: Sequence[LayerInfo], n_classes: int) -> None:
-    """Refuse at once what the store could never hold."""
-    needed = n_images * (4 * n_classes + sum(6 * layer.channels + 32 for layer in layers))
-    limit, free = max_bytes(), shutil.disk_usage(paths.store_dir()).free
+def _check_room(
+    n_images: int, layers: Sequence[LayerInfo], n_classes: int, keys: Collection[str]
+) -> None:
+    """Refuse at once what the store or the disk could never hold."""
+    an_image = 4 * n_classes + sum(
+        6 * layer.channels + 32 + 2 * layer.channels * layer.positions / SHARD_IMAGES
+        for layer in layers
+    )
+    needed, limit = n_images * an_image, max_bytes()
+    there = sum(entry.bytes for entry in store_usage() if entry.set_key in keys)
+    free = shutil.disk_usage(paths.store_dir()).free + there
     if needed > limit:
         raise ConfigError(
             f"these activations take about {needed / 1e9:.1f} GB, more than the store's limit of "

@@ -129,7 +129,7 @@ class SetFiller:
             write_shard(self.entries[layer.name].shard(number), arrays, {"rows": len(result.index)})
 
     def finish(self) -> None:
-        """Mark the entries complete.
+        """Mark the entries complete; those that are already are left alone.
 
         Raises
         ------
@@ -143,9 +143,12 @@ class SetFiller:
                 f"none of the {len(skipped)} images of {self.source.name!r} can be read; the "
                 f"first, {skipped[0][0]}: {skipped[0][1]}"
             )
-        self.base.finish({**self.info, "skipped": len(skipped)}, self.n_shards)
+        if self.base.index() is None:
+            self.base.finish({**self.info, "skipped": len(skipped)}, self.n_shards)
         for layer in self.layers:
-            self.entries[layer.name].finish(self._layer_info(layer), self.n_shards)
+            entry = self.entries[layer.name]
+            if entry.index() is None:
+                entry.finish(self._layer_info(layer), self.n_shards)
 
     def _layer_info(self, layer: LayerInfo) -> dict[str, Any]:
         return {**self.info, "channels": layer.channels, "positions": layer.positions}

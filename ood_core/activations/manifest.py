@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import ood_core
 from ood_core import paths
 from ood_core.activations.shards import DamagedShardError, read_array, write_bytes, write_shard
 from ood_core.activations.store import hash_of
@@ -76,9 +77,10 @@ def write_manifest(exp: Experiment, loaded: LoadedModel) -> Manifest:
 
 
 def _path(exp: Experiment, model: str) -> Path:
-    """The file stands for the classifier, the transform asked for and the names asked for."""
-    key = hash_of(model, exp.preprocessing and dataclasses.asdict(exp.preprocessing),
-                  exp.classifier.class_names)  # fmt: skip
+    """The file stands for the classifier, the transform and names asked for, and the version of
+    this package, which may find other layers."""
+    transform = exp.preprocessing and dataclasses.asdict(exp.preprocessing)
+    key = hash_of(ood_core.__version__, model, transform, exp.classifier.class_names)
     return paths.store_dir() / "models" / f"{key}.json"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,48 @@ def compute_shards(
     tasks: Sequence[ShardTask],
     advanced: Callable[[int], None],
 ) -> Iterator[ShardResult]:
-    """Yield the result of each task in order; `advanced(n)` is called after each batch."""
+    """Yield the result of each task in order; `advanced(n)` is called after each batch.
+
+    An image whose logits are not finite is skipped with a message, like one that cannot be read.
+    """
+    results = _passed(runner, source, transform, tasks, advanced)
+    for result in results:
+        while bad := _not_finite(result, source):
+            again = _passed(runner, source, transform, [result.task], lambda _: None, bad)
+            result = next(again)
+        yield result
+
+
+def _not_finite(result: ShardResult, source: ImageSet) -> dict[int, str]:
+    """Images to leave out when the shard is passed again: number -> why."""
+    rows = ~np.isfinite(result.logits).all(1)
+    if not rows.any():
+        return {}
+    why = "the network's output is not a finite number. Try without amp; check the weights."
+    found = {int(i): f"{source.ids[i]}: {why}" for i in result.index[rows]}
+    return {**dict(result.skipped), **found}
+
+
+def _passed(
+    runner: Runner,
+    source: ImageSet,
+    transform: Transform,
+    tasks: Sequence[ShardTask],
+    advanced: Callable[[int], None],
+    excluded: Mapping[int, str] | None = None,
+) -> Iterator[ShardResult]:
     building: dict[int, _Building] = {task.number: _Building(task) for task in tasks}
     spans = (span for task in tasks for span in _spans(task, runner.batch_size))
-    workers = runner.options.workers
-    for batch in decoded_batches(source, transform, spans, workers, stage=runner.stage):
+    batches = decoded_batches(
+        source,
+        transform,
+        spans,
+        shape=runner.loaded.input_shape,
+        workers=runner.options.workers,
+        excluded=excluded,
+        stage=runner.stage,
+    )
+    for batch in batches:
         current = building[batch.span.shard]
         current.add(batch, runner.statistics(batch.images, current.task.layers))
         advanced(batch.span.stop - batch.span.start)

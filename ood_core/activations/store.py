@@ -21,7 +21,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,14 @@ class Entry:
 
     set_key: str
     layer: str
+    root: Path = field(default_factory=lambda: _sets_dir())
 
     @property
     def folder(self) -> Path:
         """Folder of this entry; made when the first shard is written."""
         slug = re.sub(r"[^A-Za-z0-9.]+", "_", self.layer)[:40]
         name = f"{slug}-{hash_of(self.layer, SHARD_IMAGES)[:8]}"
-        return _sets_dir() / self.set_key / name
+        return self.root / self.set_key / name
 
     def shard(self, number: int) -> Path:
         """File of one shard."""

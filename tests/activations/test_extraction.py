@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -174,7 +175,9 @@ def test_images_of_different_sizes_need_a_crop(tiny: Experiment) -> None:
     root = Path(tiny.sets["noise"].source)
     Image.new("L", (40, 20)).save(root / open_dataset(tiny.sets["noise"]).ids[1])
     transform = dataclasses.replace(tiny.preprocessing, center_crop=None)
-    with pytest.raises(DataError, match=r"different sizes reach the network.*center_crop"):
+    with pytest.raises(
+        DataError, match=r"noise/.*\.png reaches the network with shape \(1, 16, 32\).*center_crop"
+    ):
         extract(dataclasses.replace(tiny, preprocessing=transform))
 
 
@@ -293,6 +296,55 @@ def test_a_pass_in_another_thread_is_not_recorded(tiny: Experiment) -> None:
         thread.start()
         thread.join()
     assert set(found.values()) == {2}
+
+
+def test_images_without_a_finite_output_are_skipped(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = extract(tiny)["fit"]
+    features, counts = expected.features.copy(), expected.layer("block1").active_counts
+    oracle = slow_oracle(tiny, "fit")["block1"]
+    np.testing.assert_array_equal(counts, (oracle.reshape(20, -1) > 0).sum(0))
+    monkeypatch.setenv("OOD_LENS_HOME", os.environ["OOD_LENS_HOME"] + "2")
+    bad = Transform(tiny.preprocessing)(open_dataset(tiny.sets["fit"]).load(10))
+    original = Runner._run
+
+    def overflowing(self: Runner, images: torch.Tensor) -> torch.Tensor:
+        logits = original(self, images)
+        same = (images == torch.from_numpy(bad)).flatten(1).all(1)
+        return torch.where(same[:, None], torch.nan, logits)
+
+    monkeypatch.setattr(Runner, "_run", overflowing)
+    acts = extract(tiny)
+    ((skipped, message),) = acts.skipped["fit"]
+    assert skipped == expected.ids[10]
+    assert "not a finite number" in message
+    kept = np.delete(np.arange(20), 10)
+    np.testing.assert_allclose(acts["fit"].features, features[kept], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(
+        acts["fit"].layer("block1").active_counts, (oracle[kept].reshape(19, -1) > 0).sum(0)
+    )
+
+
+def test_compiled_parts_give_the_same_and_go_again(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+
+    def fake(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        compiled.append(type(function.__self__).__name__)
+        return lambda *arguments: function(*arguments)
+
+    loaded = load_model(tiny)
+    images = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    (plain,) = Runner(loaded, EngineOptions("cpu")).statistics(images, loaded.layers)
+    monkeypatch.setattr(torch, "compile", fake)
+    runner = Runner(loaded, EngineOptions("cpu", compile=True))
+    for _ in range(2):
+        (found,) = runner.statistics(images, loaded.layers)
+        assert torch.equal(found["logits"], plain["logits"])
+    assert compiled == ["Sequential"] * 3
+    assert not any("forward" in vars(module) for module in loaded.module.modules())
 
 
 @pytest.mark.parametrize("option", ["amp", "channels_last"])
