@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -57,18 +58,18 @@ def nearest_to(states: list[Candidate]) -> list[tuple[str, float]]:
     return sorted(scored.items(), key=lambda pair: -pair[1])
 
 
-@cache
-def _names() -> tuple[str, ...]:
-    """Architectures to compare with.
+def _names() -> Iterator[str]:
+    """Architectures to compare with, built-in ones first: torchvision is slow to import.
 
     RegNets compute their widths with tensors, so they cannot be built without memory, and are
     left out.
     """
     from ood_core.models.architectures import architectures, collection
 
+    yield from architectures()
     zoo = collection("torchvision:")
-    others = [n for n in (zoo.names() if zoo else ()) if not n.startswith("regnet")]
-    return (*architectures(), *(f"torchvision:{n}" for n in others))
+    names = zoo.names() if zoo else ()
+    yield from (f"torchvision:{n}" for n in names if not n.startswith("regnet"))
 
 
 @cache

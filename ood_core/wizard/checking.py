@@ -12,7 +12,7 @@ from ood_core.errors import DataError, ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
 from ood_core.wizard.draft import Draft
-from ood_core.wizard.parts import only_classifier, only_set
+from ood_core.wizard.parts import load_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 
 if TYPE_CHECKING:
@@ -70,14 +70,11 @@ def check_draft(draft: Draft) -> tuple[Check, ...]:
 
 
 def _classifier(draft: Draft) -> Iterator[Check]:
-    from ood_core.activations.resident import resident_model
-
     if not draft.architecture and not draft.checkpoint:
         yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
         return
     try:
-        exp = only_classifier(draft)
-        model = resident_model(exp)
+        model = load_classifier(draft)
     except OODLensError as error:
         yield _refused(draft, error)
         return

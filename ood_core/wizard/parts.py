@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.experiments import Experiment
+from ood_core.models import TRAINED_HERE
 from ood_core.wizard.draft import Draft, SetDraft, new_experiment
 
-__all__ = ["only_classifier", "only_set"]
+if TYPE_CHECKING:
+    from ood_core.experiments import ClassifierSpec, Preprocessing
+    from ood_core.models import LoadedModel
+
+__all__ = ["load_classifier", "only_classifier", "only_set"]
 
 _FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
 """Sets that are always there, in place of those of the draft."""
@@ -24,6 +31,36 @@ def only_classifier(draft: Draft) -> Experiment:
     """
     name = draft.name or "draft"
     return new_experiment(dataclasses.replace(draft, name=name, fit=_FIT, test=_TEST, ood=()))
+
+
+def load_classifier(draft: Draft) -> LoadedModel:
+    """The draft's classifier, loaded; kept until another one is asked for.
+
+    It is not the one that extraction keeps: that is locked while it trains or loads another.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        When it cannot be used.
+    """
+    from ood_core.models import model_fingerprint
+
+    exp = only_classifier(draft)
+    if exp.classifier.weights == TRAINED_HERE:
+        raise ConfigError('weights = "trained-here" is for the embedded experiment only.')
+    return _loaded(exp.classifier, exp.preprocessing, model_fingerprint(exp))
+
+
+@lru_cache(maxsize=1)
+def _loaded(
+    spec: ClassifierSpec, preprocessing: Preprocessing | None, fingerprint: str
+) -> LoadedModel:
+    from ood_core.models import load_model
+
+    stand_in = new_experiment(
+        Draft("draft", architecture="any", random_weights=0, fit=_FIT, test=_TEST)
+    )
+    return load_model(dataclasses.replace(stand_in, classifier=spec, preprocessing=preprocessing))
 
 
 def only_set(draft: Draft, name: str) -> Experiment:

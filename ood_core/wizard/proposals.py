@@ -6,13 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.sources import resolve
 from ood_core.models.published import published_weights
 from ood_core.wizard.draft import Draft, new_experiment
+from ood_core.wizard.parts import load_classifier
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -221,8 +222,11 @@ def measure(
     first = dataclasses.replace(draft, preprocessing=proposals[0].preprocessing)
     exp = new_experiment(first)
     pictures, labels = _labelled(exp, images)
-    found = [Measured(p, _right(exp, p.preprocessing, pictures, labels), len(labels))
-             for p in proposals]  # fmt: skip
+    module = load_classifier(first).module
+    found = [
+        Measured(p, _right(module, p.preprocessing, pictures, labels), len(labels))
+        for p in proposals
+    ]
     return tuple(sorted(found, key=lambda m: -m.right))
 
 
@@ -258,20 +262,17 @@ def limited(exp: Experiment, name: str, count: int) -> ImageSet:
 
 
 def _right(
-    exp: Experiment, preprocessing: Preprocessing, pictures: Sequence, labels: Sequence[int]
+    module: Any, preprocessing: Preprocessing, pictures: Sequence, labels: Sequence[int]
 ) -> int:
     import numpy as np
     import torch
 
-    from ood_core.activations.resident import resident_model
     from ood_core.data import Transform
 
-    module = resident_model(exp).module
-    device = next(module.parameters()).device
     transform, right = Transform(preprocessing), 0
     for start in range(0, len(pictures), 50):
         batch = np.stack([transform(p) for p in pictures[start : start + 50]])
         with torch.inference_mode():
-            guess = module(torch.from_numpy(batch).to(device)).argmax(1).tolist()
+            guess = module(torch.from_numpy(batch)).argmax(1).tolist()
         right += sum(g == y for g, y in zip(guess, labels[start : start + 50], strict=True))
     return right

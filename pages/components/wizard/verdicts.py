@@ -17,7 +17,7 @@ from pages.components.wizard import drafting
 
 __all__ = ["draw", "lines_html"]
 
-_AGAIN, _SAMPLED = "_new_again", "_new_sampled"
+_AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 
 
 def draw() -> tuple[Any, ...]:
@@ -27,17 +27,21 @@ def draw() -> tuple[Any, ...]:
         st.space("stretch")
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
-    draft = drafting.current()
-    again = st.session_state.get(_AGAIN, 0)
-    result = background.result(
-        ("wizard", repr(draft), again), lambda *_: _checked(draft), "Checking …"
-    )
-    if result is None:
-        return ()
-    completed, lines = result
-    if completed != draft:
-        drafting.change(**{f: getattr(completed, f) for f in vars(completed)})
-        st.rerun()
+    draft, again = drafting.current(), st.session_state.get(_AGAIN, 0)
+    known, lines = st.session_state.get(_LINES, (None, ()))
+    if known != (draft, again):
+        result = background.result(
+            ("wizard", repr(draft), again),
+            lambda *_: _checked(draft),
+            "Reading weights and folders …",
+        )
+        if result is None:
+            return ()
+        completed, lines = result
+        st.session_state[_LINES] = (completed, again), lines
+        if completed != draft:
+            drafting.change(**vars(completed))
+            st.rerun()
     _show(lines)
     if all(line.ok is not False for line in lines):
         _gates()
@@ -64,7 +68,7 @@ def _show(lines: Sequence[Any]) -> None:
 
 
 def _apply(draft: Any) -> None:
-    drafting.change(**{field: getattr(draft, field) for field in vars(draft)})
+    drafting.change(**vars(draft))
 
 
 def lines_html(lines: Sequence[Any]) -> str:
