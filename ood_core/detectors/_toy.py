@@ -16,7 +16,7 @@ _ZERO_ROW = 17
 
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Fit set, another fit set, ID test set (one all-zero row), OOD set and head.
+    """Fit set, another fit set, ID test set, one with an all-zero row, OOD set and head.
 
     Four classes, 24 features after a ReLU. Known images excite the six units of their class;
     unknown ones excite any ten units, unevenly.
@@ -26,6 +26,7 @@ class Toy:
     fit: Activations
     other: Activations
     test: Activations
+    zero: Activations
     ood: Activations
     zero_row: int = _ZERO_ROW
 
@@ -41,7 +42,7 @@ class Toy:
 
         def images(excited: np.ndarray, name: str, labels: np.ndarray | None) -> Activations:
             h = np.maximum(excited + 0.25 * rng.standard_normal(excited.shape), 0)
-            if name == "toy-test":
+            if name == "toy-zero":
                 h[_ZERO_ROW] = 0
             return Activations.from_arrays(h, head.logits(h), labels, name=name)
 
@@ -56,6 +57,7 @@ class Toy:
             fit=known(400, "toy-fit"),
             other=known(240, "toy-other"),
             test=known(61, "toy-test"),
+            zero=known(61, "toy-zero"),
             ood=images(strange, "toy-ood", None),
         )
 

@@ -5,25 +5,17 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
-from ood_core.activations.record import Activations
+from ood_core.detectors._checks import CHECKS, BrokenError, Check
 from ood_core.detectors._toy import Toy
-from ood_core.detectors.base import FAMILIES, NEEDS, Detector, logger
+from ood_core.detectors.base import Detector, logger
 from ood_core.detectors.discovery import detector_class
-from ood_core.detectors.fusion import Fusion
-from ood_core.errors import ConfigError, DataError, NotFittedError
+from ood_core.errors import ConfigError
 
 __all__ = ["CHECKS", "CheckResult", "check_detector"]
-
-
-class _BrokenError(Exception):
-    """A check failed; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +32,6 @@ class CheckResult:
     check: str
     passed: bool
     message: str = ""
-
-
-Check = Callable[[type[Detector], Toy], None]
 
 
 def check_detector(detector: str | type[Detector]) -> list[CheckResult]:
@@ -83,210 +72,8 @@ def _silenced() -> Iterator[None]:
 def _run(title: str, check: Check, cls: type[Detector], toy: Toy) -> CheckResult:
     try:
         check(cls, toy)
-    except _BrokenError as broken:
+    except BrokenError as broken:
         return CheckResult(title, False, str(broken))
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; report it
         return CheckResult(title, False, f"{type(error).__name__}: {error}")
     return CheckResult(title, True)
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise _BrokenError(message)
-
-
-def _raises(kind: type[Exception], what: str, call: Callable[[], object], *mentions: str) -> None:
-    """The call must raise `kind` with a message that holds every one of `mentions`."""
-    try:
-        call()
-    except kind as error:
-        lacking = [m for m in mentions if m not in str(error)]
-        _require(not lacking, f"{what}: the message {str(error)!r} does not mention {lacking}")
-    except Exception as error:
-        raise _BrokenError(
-            f"{what} must raise {kind.__name__}, raised {type(error).__name__}: {error}"
-        ) from error
-    else:
-        raise _BrokenError(f"{what} must raise {kind.__name__}, and nothing was raised")
-
-
-def _same(found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = 1e-5) -> None:
-    """Scores must agree to `tolerance` times the largest: room for a detector's own float32."""
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    equal = np.isclose(found, expected, rtol=0.0, atol=tolerance * scale)
-    if not equal.all():
-        row = int(np.argmin(equal))
-        raise _BrokenError(
-            f"{what}: {int((~equal).sum())} of {len(equal)} scores differ, the first in row {row}: "
-            f"{found[row]!r} against {expected[row]!r}"
-        )
-
-
-def _fitted(cls: type[Detector], toy: Toy) -> Detector:
-    return cls().fit(toy.fit, toy.head)
-
-
-def _declares(cls: type[Detector], toy: Toy) -> None:
-    for attribute in ("name", "title", "summary", "equation", "reference"):
-        value = getattr(cls, attribute, None)
-        _require(
-            isinstance(value, str) and bool(value.strip()),
-            f"class attribute {attribute!r} must be a non-empty string, got {value!r}",
-        )
-    forbidden = set(" ,") if issubclass(cls, Fusion) else set(" ,+")
-    _require(
-        not forbidden & set(cls.name), f"name must be without space, comma and +, got {cls.name!r}"
-    )
-    unknown = sorted(set(cls.needs) - set(NEEDS))
-    _require(not unknown, f"needs may hold {', '.join(NEEDS)}; got {unknown}")
-    _require(cls.family in FAMILIES, f"family must be one of {FAMILIES}, got {cls.family!r}")
-
-
-def _parameters(cls: type[Detector], toy: Toy) -> None:
-    defaults = cls.defaults()
-    _require(cls().get_params() == defaults, f"parameters must be stored as given: {defaults}")
-    stray = sorted((set(cls.constraints) | set(cls.sweep)) - set(defaults))
-    _require(not stray, f"constraints and sweep name parameters that do not exist: {stray}")
-    cls.check_params(defaults)
-    for key, values in cls.sweep.items():
-        for value in values:
-            cls.check_params({key: value})
-    _raises(ConfigError, "an unknown parameter", lambda: cls.check_params({"no_such": 1}))
-    for key, rule in cls.constraints.items():
-        detector = cls()
-        setattr(detector, key, rule.wrong_value())
-        what = f"fit with a wrong {key!r}"
-        _raises(ConfigError, what, lambda d=detector: d.fit(toy.fit, toy.head), key)  # type: ignore[misc]
-
-
-def _fit_returns_self(cls: type[Detector], toy: Toy) -> None:
-    detector = cls()
-    _require(detector.fit(toy.fit, toy.head) is detector, "fit must return the detector itself")
-    kinds = {type(w) for w in detector.warnings_}
-    _require(kinds <= {str}, f"warnings_ must be a list of sentences, holds {kinds}")
-
-
-def _not_fitted(cls: type[Detector], toy: Toy) -> None:
-    _raises(NotFittedError, "scoring before fit", lambda: cls().score_samples(toy.test), cls.name)
-
-
-def _shape(cls: type[Detector], toy: Toy) -> None:
-    scores = _fitted(cls, toy).score_samples(toy.test)
-    _require(
-        scores.shape == (len(toy.test),) and scores.dtype == np.float64,
-        f"scores must be float64 of shape ({len(toy.test)},), got {scores.dtype} {scores.shape}",
-    )
-    none = _fitted(cls, toy).score_samples(toy.test.take(slice(0, 0)))
-    _require(none.shape == (0,), f"no images must give no scores, got shape {none.shape}")
-
-
-def _finite(cls: type[Detector], toy: Toy) -> None:
-    scores = _fitted(cls, toy).score_samples(toy.test)
-    bad = np.flatnonzero(np.isnan(scores) | np.isposinf(scores))
-    _require(
-        len(bad) == 0,
-        f"scores must be finite or -inf; rows {bad.tolist()[:5]} are not (row {toy.zero_row} is "
-        "all zero)",
-    )
-
-
-def _deterministic(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
-    first = detector.score_samples(toy.test)
-    _same(detector.score_samples(toy.test), first, "scoring twice", 0.0)
-    _same(_fitted(cls, toy).score_samples(toy.test), first, "fitting and scoring twice", 0.0)
-
-
-def _batch_invariant(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
-    whole = detector.score_samples(toy.test)
-    for size in (1, 7):
-        parts = [detector.score_samples(part) for part in toy.test.chunks(size)]
-        _same(np.concatenate(parts), whole, f"scoring {size} at a time")
-    back = np.arange(len(toy.test))[::-1]
-    _same(detector.score_samples(toy.test.take(back)), whole[back], "scoring in reverse order")
-
-
-def _refit(cls: type[Detector], toy: Toy) -> None:
-    expected = _fitted(cls, toy).score_samples(toy.test)
-    detector = cls().fit(toy.other, toy.head)
-    detector.score_samples(toy.test)
-    found = detector.fit(toy.fit, toy.head).score_samples(toy.test)
-    _same(found, expected, "fitting again on other data must forget the first fit")
-
-
-def _input_unchanged(cls: type[Detector], toy: Toy) -> None:
-    before = [toy.fit.features.copy(), toy.test.features.copy()]
-    _fitted(cls, toy).score_samples(toy.test)  # arrays are read-only: writing raises
-    for kept, acts in zip(before, (toy.fit, toy.test), strict=True):
-        _require(np.array_equal(kept, acts.features), f"features of {acts.name!r} were changed")
-
-
-def _float32(cls: type[Detector], toy: Toy) -> None:
-    wide = _fitted(cls, toy).score_samples(toy.test)
-    narrow = cls().fit(toy.narrow(toy.fit), toy.head).score_samples(toy.narrow(toy.test))
-    finite = np.isfinite(wide)
-    scale = np.abs(wide[finite]).max(initial=1e-30)
-    _require(bool((np.isfinite(narrow) == finite).all()), "float32 changes which scores are finite")
-    worst = np.abs(wide[finite] - narrow[finite]).max(initial=0.0) / scale
-    _require(worst < 1e-4, f"float32 activations move a score by {worst:.1e} of the largest score")
-
-
-def _wrong_shapes(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
-    d = toy.fit.features.shape[1]
-    fewer = toy.narrow(toy.test, columns=d - 1)
-    _raises(DataError, "scoring with a feature less", lambda: detector.score_samples(fewer),
-            str(d), str(d - 1))  # fmt: skip
-
-
-def _missing(cls: type[Detector], toy: Toy) -> None:
-    lacking: dict[str, tuple[Activations, object]] = {
-        "head": (toy.fit, None),
-        "labels": (toy.without(toy.fit, labels=True), toy.head),
-        "logits": (toy.without(toy.fit, logits=True), None),
-    }
-    for need in sorted(set(cls.needs) & set(lacking)):
-        acts, head = lacking[need]
-        _raises(DataError, f"fit without {need}", lambda a=acts, h=head: cls().fit(a, h), cls.name)  # type: ignore[misc]
-        _require(
-            bool(cls.unavailable_reason(acts, head)),  # type: ignore[arg-type]
-            f"unavailable_reason must say that {need} is missing",
-        )
-
-
-def _orientation(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
-    known, unknown = detector.score_samples(toy.test), detector.score_samples(toy.ood)
-    higher = (known[:, None] > unknown).mean() + 0.5 * (known[:, None] == unknown).mean()
-    _require(
-        higher > 0.5,
-        f"higher must mean more in-distribution: a known image scores above an unknown one in only "
-        f"{higher:.0%} of pairs (is the sign flipped?)",
-    )
-
-
-def _copies(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
-    copy = pickle.loads(pickle.dumps(detector))
-    _same(copy.score_samples(toy.test), detector.score_samples(toy.test), "a pickled copy")
-
-
-CHECKS: dict[str, Check] = {
-    "declares name, title, summary, equation, reference and needs": _declares,
-    "declares and validates its parameters": _parameters,
-    "fit returns the detector, with warnings as sentences": _fit_returns_self,
-    "scoring before fit is a clear error": _not_fitted,
-    "scores have shape (n,) and are float64": _shape,
-    "scores are finite or -inf, for an all-zero image too": _finite,
-    "same input, same scores": _deterministic,
-    "scores do not depend on the batch": _batch_invariant,
-    "a second fit forgets the first": _refit,
-    "activations are not changed": _input_unchanged,
-    "float32 and float64 activations agree": _float32,
-    "a wrong number of features is a clear error": _wrong_shapes,
-    "what it needs and lacks is a clear error": _missing,
-    "higher means more in-distribution": _orientation,
-    "a pickled copy scores the same": _copies,
-}
-"""Title -> check, in the order in which they run."""

@@ -10,7 +10,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ood_core.detectors.base import FAMILIES, Detector, logger
-from ood_core.detectors.fusion import FUSIONS, fusion_class
+from ood_core.detectors.fusion import FUSIONS
+from ood_core.detectors.fusion_grammar import fusion_class
 from ood_core.detectors.pytorch_ood_adapter import PREFIX, adapt
 from ood_core.errors import ConfigError, did_you_mean
 
