@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ood_core.activations import embed, extract, prepared, store
+from ood_core.activations import activation_map, embed, extract, prepared, store
 from ood_core.activations.capture import captured
 from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.data import Transform, open_dataset
@@ -384,3 +384,38 @@ def test_embed_refuses_bad_input(tiny: Experiment) -> None:
         embed(tiny, [])
     with pytest.raises(DataError, match="2 names for 1 images"):
         embed(tiny, [Image.new("L", (16, 16))], ["a", "b"])
+
+
+@pytest.mark.parametrize(("layer", "shape"), [("block2", (32, 8, 8)), ("penultimate", (256, 1, 1))])
+def test_activation_map_is_the_layer_as_it_is(
+    tiny: Experiment, layer: str, shape: tuple[int, ...]
+) -> None:
+    source = open_dataset(tiny.sets["test"])
+    found = activation_map(tiny, source.load(4), layer)
+    assert found.shape == shape
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(
+        found.reshape(shape[0], -1), slow_oracle(tiny, "test")[layer][4], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_activation_map_names_the_layers_there_are(tiny: Experiment) -> None:
+    with pytest.raises(ModelError, match=r"unknown layer 'blok2'. Did you mean 'block2'"):
+        activation_map(tiny, Image.new("L", (16, 16)), "blok2")
+
+
+def test_activation_map_of_tokens_is_a_grid_without_the_class_token(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ood_core.activations import single
+    from ood_core.models import LayerInfo
+
+    info = LayerInfo("encoder", (1 + 16, 6), "tokens", True, 1)
+    tokens = torch.arange(17 * 6, dtype=torch.float32).reshape(1, 17, 6)
+    monkeypatch.setattr(Runner, "raw", lambda *_: tokens)
+    loaded = dataclasses.replace(load_model(tiny), layers=(info,))
+    monkeypatch.setattr(single, "resident_model", lambda _: loaded)
+    found = activation_map(tiny, Image.new("L", (16, 16)), "encoder")
+    assert found.shape == (6, 4, 4)
+    np.testing.assert_array_equal(found[:, 0, 0], tokens[0, 1])
+    np.testing.assert_array_equal(found[:, 3, 3], tokens[0, 16])
