@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ood_core.lab.observing import Observation
 
-__all__ = ["LabResults", "finished", "lab_dir", "load_results", "run_file", "save_run"]
+__all__ = ["LabResults", "finished", "lab_dir", "load_results", "recipe", "run_file", "save_run"]
 
 _TABLES = ("training", "separation", "sets", "hidden")
 _COLUMNS = {
@@ -63,7 +63,7 @@ class LabResults:
 
 def lab_dir() -> Path:
     """Folder of this recipe's runs. The name changes with the code and the images."""
-    folder = home() / "lab" / _recipe()
+    folder = home() / "lab" / recipe()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -132,13 +132,13 @@ def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.Data
 
 
 @cache
-def _recipe() -> str:
+def recipe() -> str:
     """Hash of images, code and settings: other networks are never mistaken for these."""
     from ood_core.lab.images import lab_images
 
-    recipe = hashlib.sha256(lab_images().identity.encode())
+    digest = hashlib.sha256(lab_images().identity.encode())
     for name in _RECIPE:
-        recipe.update((Path(__file__).parent / name).read_bytes())
+        digest.update((Path(__file__).parent / name).read_bytes())
     settings = (plan.EPOCHS, plan.SNAPSHOTS, plan.DEPTH, plan.HIDDEN)
-    recipe.update(repr(settings).encode())
-    return recipe.hexdigest()[:16]
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()[:16]

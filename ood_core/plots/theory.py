@@ -95,7 +95,10 @@ def hidden_by_layer(hidden: pd.DataFrame, ood_sets: Sequence[str]) -> go.Figure:
         ("mismatch_rate_predicted", "units whose sign disagrees, %", 100.0),
         ("relative_error", "relative error, %", 100.0),
     )
-    figure = make_subplots(1, 4, subplot_titles=[title for _, title, _ in panels])
+    figure = make_subplots(
+        2, 2, subplot_titles=[title for _, title, _ in panels], shared_xaxes=True,
+        vertical_spacing=0.14, horizontal_spacing=0.1,
+    )  # fmt: skip
     lines = (
         ("ID test, trained", hidden["set"] == "test", True, ID_COLOUR, "solid"),
         ("OOD, trained", hidden["set"].isin(list(ood_sets)), True, OOD_COLOURS[0], "solid"),
@@ -104,23 +107,24 @@ def hidden_by_layer(hidden: pd.DataFrame, ood_sets: Sequence[str]) -> go.Figure:
     last = hidden["epoch"].max()
     for name, of_set, trained, colour, dash in lines:
         rows = hidden[of_set & (hidden["epoch"] == (last if trained else 0))]
-        for column, (key, _, scale) in enumerate(panels, 1):
+        for place, (key, _, scale) in enumerate(panels):
             means = scale * rows.groupby("layer")[key].mean()
             figure.add_scatter(
-                x=means.index, y=means, name=name, legendgroup=name, showlegend=column == 1,
+                x=means.index, y=means, name=name, legendgroup=name, showlegend=place == 0,
                 mode="lines+markers", line={"color": colour, "dash": dash, "width": 2},
                 hovertemplate="layer %{x}: %{y:.3g}<extra>" + name + "</extra>",
-                row=1, col=column,
+                row=1 + place // 2, col=1 + place % 2,
             )  # fmt: skip
-    figure.update_xaxes(title="hidden layer", dtick=1)
+    figure.update_xaxes(dtick=1)
+    figure.update_xaxes(title="hidden layer", row=2)
     figure.update_yaxes(rangemode="tozero", zeroline=False)
     figure.update_annotations(font={"size": 12})
     figure.update_layout(
         base_layout(
             title="The hidden classifier of each layer",
-            legend=_LEGEND_BELOW | {"y": -0.3},
-            margin={"l": 44, "r": 12, "t": 72, "b": 88},
-            height=320,
+            legend=_LEGEND_BELOW | {"y": -0.15},
+            margin={"l": 44, "r": 12, "t": 64, "b": 80},
+            height=440,
         )
     )
     return figure
@@ -146,7 +150,9 @@ def norm_over_training(sets: pd.DataFrame, ood_sets: Sequence[str]) -> go.Figure
             title="Mean norm of the last hidden layer",
             xaxis=_epochs(sets["epoch"]),
             yaxis={"title": "mean feature norm", "rangemode": "tozero", "zeroline": False},
-            height=340,
+            legend=_LEGEND_BELOW,
+            margin={"l": 56, "r": 12, "t": 40, "b": 88},
+            height=360,
         )
     )
     return figure
@@ -241,8 +247,9 @@ def nan_gain(rows: pd.DataFrame, ood_sets: Sequence[str], title: str) -> go.Figu
             title=title,
             xaxis={"title": "AUROC, % (50 is a coin)", "zeroline": False},
             yaxis={"autorange": "reversed", "automargin": True},
-            margin={"l": 76, "r": 12, "t": 64, "b": 44},
-            height=120 + 34 * max(4, len(means)),
+            legend=_LEGEND_BELOW | {"y": -0.2},
+            margin={"l": 76, "r": 12, "t": 40, "b": 84},
+            height=150 + 34 * max(4, len(means)),
         )
     )
     return figure
@@ -299,7 +306,9 @@ def width_figure(points: pd.DataFrame, against: str) -> go.Figure:
             xaxis={"title": "units of the last hidden layer, d_L", "type": "log",
                    "tickvals": widths, "ticktext": [str(w) for w in widths], "zeroline": False},
             yaxis={"title": "AUROC, %", "zeroline": False},
-            height=340,
+            legend=_LEGEND_BELOW,
+            margin={"l": 56, "r": 12, "t": 40, "b": 88},
+            height=360,
         )
     )  # fmt: skip
     return figure
@@ -322,7 +331,9 @@ def one_class_figure(points: pd.DataFrame) -> go.Figure:
             title="One digit against the others",
             xaxis={"title": "the one digit", "type": "category"},
             yaxis={"title": "AUROC, % (50 is a coin)", "range": [0, 102], "zeroline": False},
-            height=320,
+            legend=_LEGEND_BELOW,
+            margin={"l": 56, "r": 12, "t": 40, "b": 88},
+            height=340,
         )
     )
     return figure

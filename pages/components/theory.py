@@ -81,7 +81,7 @@ def lab_panel() -> Any | None:
     there, planned = len(lab.finished()), len(lab.full_plan())
     job = jobs.find_lab()
     if there >= planned:
-        return cache.once(("lab", str(lab.results.lab_dir())), lab.load_results)
+        return cache.once(("lab", lab.results.recipe()), lab.load_results)
     if job is not None and job.active:
         _watch("theory_lab_job", jobs.find_lab, "Training the lab's networks")
         return None
@@ -125,14 +125,15 @@ def _section(
         left, right = st.columns([9, 11], gap="medium")
     with left:
         if prefix and name == "nan":
-            st.markdown("The same comparison on the lab's networks.")
+            st.markdown("The same comparison on the lab's networks, trained in three ways.")
         else:
             st.markdown(words.text)
             st.latex(words.equation)
             st.markdown(f"**What to look for.** {words.look}")
-        st.html(_verdicts(claims))
     with right:
         draw()
+        if claims:
+            st.html(_verdicts(claims))
 
 
 def _verdicts(claims: list[Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ood_core.lab.results import recipe
 from ood_core.theory import lab_rows, trained
 from pages.components import cache, figures
 
@@ -18,7 +19,7 @@ Part = tuple[Callable[[], None], list[Any]]
 
 
 def _known(name: str, against: str | None, results: Any, make: Callable[[], Any]) -> Any:
-    return cache.once(("lab", name, against, id(results)), make)
+    return cache.once(("lab", name, against, recipe(), len(results.runs)), make)
 
 
 def layers(results: Any, against: str | None, title: str) -> Part:
