@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_preprocessing(parser)
     parser.add_argument("--fit", help="ID training images: folder, list, table, zip")
     parser.add_argument("--test", help="ID test images")
+    parser.add_argument("--fit-root", type=Path, help="folder that the paths in a fit list are in")
+    parser.add_argument("--test-root", type=Path, help="the same for a test list")
     parser.add_argument(
         "--ood", action="append", default=[], metavar="NAME=PATH",
         help="an OOD set: folder, list, table, zip or torchvision:NAME; may be given again",
@@ -119,7 +121,7 @@ def _as_options(draft: Draft) -> str:
 
 
 def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
-    from ood_core.wizard import Draft, SetDraft
+    from ood_core.wizard import Draft
 
     draft = Draft(
         name=args.name,
@@ -132,8 +134,8 @@ def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
         preprocessing=_preprocessing(args),
-        fit=SetDraft(_here(args.fit), "fit"),
-        test=SetDraft(_here(args.test), "test"),
+        fit=_listed(args.fit, "fit", args.fit_root),
+        test=_listed(args.test, "test", args.test_root),
         ood=tuple(_ood(text, args.near) for text in args.ood),
     )
     return _surveyed(draft, args.folder, terminal) if args.folder else draft
@@ -205,6 +207,12 @@ def _preprocessing(args: argparse.Namespace) -> Preprocessing | None:
         interpolation=args.interpolation,
         mode=args.mode,
     )
+
+
+def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
+    from ood_core.wizard import SetDraft
+
+    return SetDraft(_here(path), role, options={"root": _here(str(root))} if root else {})
 
 
 def _ood(text: str, near: list[str]) -> SetDraft:

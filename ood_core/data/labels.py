@@ -68,6 +68,8 @@ def _mapped(raw: RawLabels, label_map: Mapping[str, str | int]) -> list[str | in
 def _sorted_names(labels: Sequence[str | int], spec: DataSpec) -> tuple[str, ...]:
     found = tuple(sorted({label for label in labels if isinstance(label, str)}))
     expected = spec.options.get("num_classes")
+    if len(found) == 1:
+        _refuse_one_class(spec, found[0])
     if expected and len(found) != expected:
         shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
         raise DataError(
@@ -108,8 +110,12 @@ def _check_range(
             f"({len(bad)} of {len(numbers)} are). Allowed: {allowed}, or -1 for unknown."
         )
     known = np.unique(numbers[numbers >= 0])
-    if spec.options.get("role") == "fit" and len(known) == 1:
-        what = names[known[0]] if names else known[0]
+    if len(known) == 1:
+        _refuse_one_class(spec, names[known[0]] if names else known[0])
+
+
+def _refuse_one_class(spec: DataSpec, what: object) -> None:
+    if spec.options.get("role") == "fit":
         raise DataError(
             f"data set {spec.name!r} holds images of one class only ({what}); a fit set needs "
             'several. Point it at the folder above, or set labels = "none".'

@@ -43,6 +43,9 @@ def load_weights(
 ) -> None:
     """Load a checkpoint file into the network, completely or not at all.
 
+    A checkpoint that lacks nothing but the last linear layer's bias was trained without one: the
+    network's is removed.
+
     Parameters
     ----------
     network : gets the weights; on an error it is as before.
@@ -62,7 +65,10 @@ def load_weights(
     for place, original in found:
         state = head_renamed(original, wanted)
         mismatch = compare(shapes_of(state), wanted)
-        if mismatch.fits:
+        bare = _head_without_bias(network, mismatch)
+        if mismatch.fits or bare is not None:
+            if bare is not None:
+                bare.register_parameter("bias", None)
             logger.info("loaded %s from %s (%s)", architecture, path.name, place)
             network.load_state_dict(state, strict=False)
             return
@@ -72,6 +78,20 @@ def load_weights(
         raise ModelError(f"{path.name} holds no network weights: it has no named tensors.")
     said = _explained(best[2], architecture, [state for _, state in found])
     raise ModelError(f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}")
+
+
+def _head_without_bias(network: nn.Module, mismatch: Mismatch) -> nn.Linear | None:
+    """The network's last linear layer, where all that the checkpoint lacks is its bias.
+
+    Such a head was trained without one: loading it so is complete.
+    """
+    from torch import nn
+
+    linear = [(f"{k}.bias", m) for k, m in network.named_modules() if isinstance(m, nn.Linear)]
+    if not linear or mismatch.unexpected or mismatch.shapes:
+        return None
+    name, head = linear[-1]
+    return head if mismatch.missing == (name,) else None
 
 
 def _explained(mismatch: Mismatch, architecture: str, states: list[Candidate]) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ood_core.errors import DataError, ModelError, OODLensError
@@ -73,6 +74,9 @@ def _classifier(draft: Draft) -> Iterator[Check]:
     if not draft.architecture and not draft.checkpoint:
         yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
         return
+    if not draft.architecture:
+        yield _unknown(draft)
+        return
     try:
         model = load_classifier(draft)
     except OODLensError as error:
@@ -85,8 +89,23 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
         f"{len(model.layers)} layers{bias}.",
     )  # fmt: skip
-    p = model.preprocessing
-    yield Check("preprocessing", "Preprocessing is known", True, described(p))
+    yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
+
+
+def _unknown(draft: Draft) -> Check:
+    """A checkpoint without an architecture: what it cannot be read as, or is nearest to."""
+    name = "The classifier loads"
+    try:
+        facts = checkpoint_facts(draft.checkpoint)
+    except OODLensError as error:
+        return Check("classifier", name, False, str(error))
+    near = ", ".join(f"{n} ({share:.0%} of its names fit)" for n, share in facts.architectures)
+    return Check(
+        "classifier", name, False,
+        f"{Path(draft.checkpoint).name} fits no known architecture completely; nearest: {near}.",
+        "Choose its architecture; a network of your own needs one file, see docs/extending.md.",
+        tuple(_fixes(draft)),
+    )  # fmt: skip
 
 
 def _refused(draft: Draft, error: OODLensError) -> Check:
@@ -107,21 +126,23 @@ def _fixes(draft: Draft) -> Iterator[Fix]:
         facts = checkpoint_facts(draft.checkpoint)
     except ModelError:
         return
-    name = facts.architecture
-    if name and name != draft.architecture:
+    name, share = facts.architectures[0] if facts.architectures else ("", 0.0)
+    if share > 0.5 and name != draft.architecture:
         changed = dataclasses.replace(
             draft, architecture=name, num_classes=facts.classes, preprocessing=None
         )
-        yield Fix(f"Use {name}, which fits completely", changed)
-    elif name and facts.classes and facts.classes != draft.num_classes:
-        yield Fix(
-            f"Set {facts.classes} classes", dataclasses.replace(draft, num_classes=facts.classes)
-        )
+        fits = "fits completely" if share == 1 else f"is nearest ({share:.0%} of its names fit)"
+        yield Fix(f"Use {name}, which {fits}", changed)
+    elif share > 0.5 and facts.classes and facts.classes != draft.num_classes:
+        changed = dataclasses.replace(draft, num_classes=facts.classes)
+        yield Fix(f"Set {facts.classes} classes", changed)
 
 
 def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     chosen = draft.sets()[name]
-    what = f"{name.capitalize() if name in ('fit', 'test') else name} images can be used"
+    what = f"{'Images of ' if chosen in draft.ood else ''}{name} can be used"
+    if name in ("fit", "test"):
+        what = f"{name.capitalize()} images can be used"
     if not chosen.source:
         yield Check(name, what, False, f"No {name} images are chosen yet.")
         return
@@ -147,8 +168,8 @@ def contents(images: ImageSet) -> str:
     seen = sorted({int(label) for label in images.labels if label >= 0})
     names = images.class_names or ()
     shown = [names[c] if c < len(names) else str(c) for c in seen[:4]]
-    more = ", …" if len(seen) > 4 else ""
-    return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}."
+    more = ", …" if len(seen) > 4 else "."
+    return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}"
 
 
 def described(p: Preprocessing) -> str:
