@@ -116,14 +116,13 @@ def take(browser: Any, address: str, action: Callable[[Any], None] | None, path:
         still(page)
     if page.locator("[data-testid=stException]").count():
         raise RuntimeError(f"{address} shows an exception")
-    shrink(page.screenshot(), path)
+    keep(page.screenshot(), path)
     context.close()
 
 
-def shrink(png: bytes, path: Path) -> None:
-    """Write a picture with 256 colours: a third of the size, and text stays sharp."""
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+def keep(png: bytes, path: Path) -> None:
+    """Write a picture as lossless WebP: the same pixels in about half the bytes."""
+    Image.open(io.BytesIO(png)).convert("RGB").save(path, lossless=True, quality=90, method=6)
 
 
 @contextmanager
@@ -156,7 +155,7 @@ def main() -> None:
         log = Path(logs) / "server.txt"
         with serve(ROOT / "app.py", log, OOD_LENS_HOME=str(home)) as server, chromium() as browser:
             for name, (path, action) in wanted.items():
-                target = args.folder / f"{name}.png"
+                target = args.folder / f"{name}.webp"
                 take(browser, f"{server.url}/{path}", action, target)
                 size = target.stat().st_size / 1024
                 sys.stdout.write(f"{target}  {size:.0f} KiB\n")
