@@ -20,30 +20,33 @@ def score(detector: str, params: dict[str, object] | None = None) -> None:
     from ood_core.detectors import all_detectors
 
     known = all_detectors()
-    with st.popover("", icon=":material/help:", type="tertiary", help="What this score means"):
-        for name in detector.split("+"):
-            if name not in known:
-                continue
+    parts = []
+    for name in [detector] if detector in known else detector.split("+"):
+        if name in known:
             d = known[name]
-            st.markdown(f"**{d.title}**")
-            st.write(d.summary)
-            st.latex(d.equation)
-            st.caption(d.reference)
-        if params:
-            st.caption("Parameters: " + ", ".join(f"{k} = {v}" for k, v in params.items()))
-        st.caption("Every score here: higher means more in-distribution.")
+            parts += [
+                f"**{d.title}**",
+                d.summary,
+                f"$$\n{d.equation}\n$$",
+                f":small[{d.reference}]",
+            ]
+    if params:
+        parts.append("Parameters: " + ", ".join(f"`{k} = {v}`" for k, v in params.items()))
+    parts.append("Every score here: higher means more in-distribution.")
+    _popover("What this score means", parts)
 
 
 def metric(*names: str) -> None:
     """Popover that explains metrics by name (`METRICS`)."""
-    with st.popover("", icon=":material/help:", type="tertiary", help="What these numbers mean"):
-        for name in names:
-            st.markdown(f"**{name}.** {METRICS[name]}")
+    _popover("What these numbers mean", [f"**{name}.** {METRICS[name]}" for name in names])
 
 
 def words(text: str, *, equation: str | None = None) -> None:
     """Popover with an explanation of your own."""
-    with st.popover("", icon=":material/help:", type="tertiary", help="Explanation"):
-        st.write(text)
-        if equation:
-            st.latex(equation)
+    _popover("Explanation", [text] + ([f"$$\n{equation}\n$$"] if equation else []))
+
+
+def _popover(title: str, parts: list[str]) -> None:
+    """One element, whatever it says: a page has many of these."""
+    with st.popover("", icon=":material/help:", type="tertiary", help=title):
+        st.markdown("\n\n".join(parts))

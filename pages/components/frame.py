@@ -31,7 +31,6 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     """
     st.set_page_config(page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide")
     state.begin(title)
-    st.html(f"<style>{_STYLE}</style>")
     with st.sidebar:
         st.html("<div class='brand'>OOD Lens</div>")
         links = st.container()
@@ -86,7 +85,7 @@ def _choices(experiment: Any, acts: Any) -> View:
         st.selectbox("Layer", layers, key="layer", help=_LAYER_HELP)
     sets = list(experiment.ood_sets)
     chosen = state.choose_many("ood_sets", sets, sets)
-    st.html(_set_hues(sets))
+    st.html(f"<style>{_STYLE}{_set_hues(sets)}</style>")
     st.multiselect("OOD sets", sets, key="ood_sets")
     names = cache.detector_titles()
     detector = state.choose("detector", list(names), _first(DEFAULT_DETECTOR, names))
@@ -98,14 +97,14 @@ def _choices(experiment: Any, acts: Any) -> View:
 
 
 def _set_hues(sets: list[str]) -> str:
-    """Style that marks each OOD set in the list with the hue it has in every figure."""
+    """Rules that mark each OOD set in the list with the hue it has in every figure."""
     from ood_core.plots.theme import ood_colour
 
     rules = []
     for i, name in enumerate(sets):
         label = name.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\3c ")
         rules.append(f'[data-tag][aria-label="{label}"] {{ --hue: {ood_colour(i)}; }}')
-    return f"<style>{''.join(rules)}</style>"
+    return "".join(rules)
 
 
 _LAYER_HELP = (

@@ -72,22 +72,27 @@ def controls(low: float, high: float) -> None:
     """Slider, mode and the mode's inputs, in one row. Call `choose_point` before."""
     mode = st.session_state["threshold_mode"]
     inputs = _INPUTS[mode]
-    columns = st.columns([5, 2] + [2] * len(inputs), vertical_alignment="bottom")
-    columns[0].slider(
-        "Threshold",
-        low,
-        high,
-        key="threshold",
-        step=(high - low) / 1000,
-        format="%.4g",
-        on_change=_to_free,
-        help="Accepted as ID: score ≥ threshold. Moving it sets Free.",
-    )
-    columns[1].selectbox(
-        "Threshold by", list(MODES), key="threshold_mode", format_func=MODES.get, help=_HELP
-    )
-    for column, (key, label, lowest, highest, _, step) in zip(columns[2:], inputs, strict=True):
-        column.number_input(label, lowest, highest, key=key, step=step)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.slider(
+            "Threshold",
+            low,
+            high,
+            key="threshold",
+            step=(high - low) / 1000,
+            format="%.4g",
+            on_change=_to_free,
+            help="Accepted as ID: score ≥ threshold. Moving it sets Free.",
+        )
+        st.selectbox(
+            "Threshold by",
+            list(MODES),
+            key="threshold_mode",
+            format_func=MODES.get,
+            help=_HELP,
+            width=190,
+        )
+        for key, label, lowest, highest, _, step in inputs:
+            st.number_input(label, lowest, highest, key=key, step=step, width=190)
 
 
 def at_text(point: Any) -> str:

@@ -23,7 +23,8 @@ const node = (name, attributes, parent, text) => {
   if (parent) parent.appendChild(el)
   return el
 }
-const count = (n) => n.toLocaleString("en-US")
+const numbers = new Intl.NumberFormat("en-US")
+const count = (n) => numbers.format(n)
 const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
 const short = (v) => {
   if (v === 0 || !Number.isFinite(v)) return String(v)

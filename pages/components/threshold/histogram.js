@@ -217,7 +217,7 @@ class Histogram {
       `<span>OOD accepted <b data-id="fpr">${percent(ood, nOod)}</b> <span data-id="ood-count">${count(ood)} / ${count(nOod)}</span></span>` +
       `<span>precision <b data-id="precision">${precision}</b></span>`
     this.right.textContent = `≥ ${short(this.value)} accepted as ID`
-    this.readout.innerHTML = html
+    if (html !== this.readoutHtml) this.readout.innerHTML = this.readoutHtml = html
     this.handle.setAttribute("aria-valuenow", clamped)
     this.handle.setAttribute("aria-valuetext", `${short(this.value)}: ID accepted ${percent(id, nId)}, OOD accepted ${percent(ood, nOod)}`)
     tell(MOVED, { id: d.id, counts: this.counts })

@@ -26,6 +26,7 @@ class Table {
 
   build(d) {
     this.data = d
+    this.shown = []
     this.root.querySelector("thead").innerHTML =
       "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted %", ""].map((c) => `<th scope="col">${c}</th>`).join("") + "</tr>"
     const body = this.root.querySelector("tbody")
@@ -52,6 +53,8 @@ class Table {
   fill(counts) {
     this.data.rows.forEach((r, k) => {
       const [accepted, rejected, rate, bar] = this.cells[k]
+      if (counts[k] === this.shown[k]) return
+      this.shown[k] = counts[k]
       accepted.textContent = `${count(counts[k])} / ${count(r.n)}`
       rejected.textContent = count(r.n - counts[k])
       rate.textContent = percent(counts[k], r.n)
