@@ -22,9 +22,9 @@ __all__ = [
     "ActivationSet",
     "chosen_layers",
     "chosen_sets",
+    "open_sources",
     "open_stored",
     "prepared",
-    "set_key",
     "set_keys",
     "stored_manifest",
 ]
@@ -103,10 +103,11 @@ def prepared(
     DataError, ModelError, ConfigError
         When data, weights or names given are not usable.
     """
-    manifest = stored_manifest(exp)
+    sources = open_sources(exp, sets)
+    manifest = stored_manifest(exp, sources)
     if manifest is None:
         return None
-    infos, keys = chosen_layers(manifest.layers, layers), set_keys(exp, manifest, sets, amp)
+    infos, keys = chosen_layers(manifest.layers, layers), set_keys(manifest, sources, amp)
     if layers is None:
         infos = tuple(
             layer
@@ -117,7 +118,7 @@ def prepared(
     return open_stored(exp, manifest, infos, keys)
 
 
-def stored_manifest(exp: Experiment) -> Manifest | None:
+def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifest | None:
     """What the store knows of the experiment's classifier as it is now, or None."""
     from ood_core.models import WeightsMissingError, model_fingerprint
 
@@ -125,7 +126,7 @@ def stored_manifest(exp: Experiment) -> Manifest | None:
         model = model_fingerprint(exp)
     except WeightsMissingError:
         return None
-    return read_manifest(exp, model)
+    return read_manifest(exp, model, sources.get(exp.fit_set))
 
 
 def open_stored(
@@ -141,20 +142,20 @@ def open_stored(
     return ActivationSet(exp, manifest, layers, found)
 
 
-def set_keys(
-    exp: Experiment, manifest: Manifest, sets: Sequence[str] | None, amp: bool
-) -> dict[str, str]:
-    """Key of each chosen set as its images are now."""
+def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, ImageSet]:
+    """Image sets as they are now; see `chosen_sets`."""
     from ood_core.data import open_dataset
 
-    chosen = {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, sets)}
-    return {name: set_key(manifest, source, amp) for name, source in chosen.items()}
+    return {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, sets)}
 
 
-def set_key(manifest: Manifest, source: ImageSet, amp: bool) -> str:
-    """Key of a set's activations: weights, architecture, transform, images and precision."""
+def set_keys(manifest: Manifest, sources: Mapping[str, ImageSet], amp: bool) -> dict[str, str]:
+    """Key of each set's activations: weights, architecture, transform, images and precision."""
     transform = dataclasses.asdict(manifest.preprocessing)
-    return hash_of(manifest.model, transform, source.identity, bool(amp))
+    return {
+        name: hash_of(manifest.model, transform, source.identity, bool(amp))
+        for name, source in sources.items()
+    }
 
 
 def chosen_layers(known: Sequence[LayerInfo], names: Sequence[str] | None) -> tuple[LayerInfo, ...]:

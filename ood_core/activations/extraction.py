@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +13,8 @@ from ood_core import paths
 from ood_core.activations.activation_set import (
     ActivationSet,
     chosen_layers,
-    chosen_sets,
+    open_sources,
     open_stored,
-    set_key,
     set_keys,
     stored_manifest,
 )
@@ -73,16 +72,13 @@ def extract(
         When `should_stop` says so. Finished shards are kept.
     """
     options = EngineOptions(device, amp, channels_last, compile, batch_size, workers, engine)
-    manifest = stored_manifest(exp)
-    if manifest is not None:
-        known = chosen_layers(manifest.layers, layers)
-        stored = open_stored(exp, manifest, known, set_keys(exp, manifest, sets, amp))
-        if stored is not None:
-            return stored
-    manifest = manifest or _new_manifest(exp, progress, should_stop)
-    wanted = chosen_layers(manifest.layers, layers)
-    keys = _Extraction(exp, manifest, wanted, options).run(sets, progress, should_stop)
+    sources = open_sources(exp, sets)
+    manifest = stored_manifest(exp, sources) or _new_manifest(exp, sources, progress, should_stop)
+    wanted, keys = chosen_layers(manifest.layers, layers), set_keys(manifest, sources, amp)
     stored = open_stored(exp, manifest, wanted, keys)
+    if stored is None:
+        _Extraction(exp, manifest, wanted, options).run(sources, keys, progress, should_stop)
+        stored = open_stored(exp, manifest, wanted, keys)
     if stored is None:
         raise DataError(
             f"stored activations of {exp.name!r} were removed while the rest was extracted. Raise "
@@ -92,14 +88,17 @@ def extract(
 
 
 def _new_manifest(
-    exp: Experiment, progress: ProgressCallback | None, should_stop: StopCheck | None
+    exp: Experiment,
+    sources: Mapping[str, ImageSet],
+    progress: ProgressCallback | None,
+    should_stop: StopCheck | None,
 ) -> Manifest:
     """What is to know of a classifier seen for the first time; it is trained when it must be."""
     from ood_core.models import TRAINED_HERE, ensure_trained
 
     if exp.classifier.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
-    return write_manifest(exp, resident_model(exp))
+    return write_manifest(exp, resident_model(exp), sources.get(exp.fit_set))
 
 
 @dataclass
@@ -114,16 +113,13 @@ class _Extraction:
 
     def run(
         self,
-        names: Sequence[str] | None,
+        sources: Mapping[str, ImageSet],
+        keys: Mapping[str, str],
         progress: ProgressCallback | None,
         should_stop: StopCheck | None,
-    ) -> dict[str, str]:
-        """Fill every set and return their keys; what was not used for longest makes room."""
-        from ood_core.data import open_dataset
-
-        exp, amp = self.exp, self.options.amp
-        sources = {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, names)}
-        keys = {name: set_key(self.manifest, source, amp) for name, source in sources.items()}
+    ) -> None:
+        """Fill every set; what was not used for longest makes room."""
+        exp = self.exp
         total = sum(map(len, sources.values()))
         _check_room(total, self.layers, self.manifest.head.n_classes, keys.values())
         meter = Meter(f"extracting {exp.name}", total, progress, should_stop)
@@ -134,7 +130,6 @@ class _Extraction:
                 meter.stage = f"extracting {name}"
                 self._fill(filler, meter)
             prune(keep=set(keys.values()))
-        return keys
 
     def _fill(self, filler: SetFiller, meter: Meter) -> None:
         """Compute what one set lacks. Sweeps again when an image became readable meanwhile."""

@@ -17,6 +17,7 @@ from ood_core.activations.store import hash_of
 from ood_core.experiments import Experiment, Preprocessing
 
 if TYPE_CHECKING:
+    from ood_core.data import ImageSet
     from ood_core.models import ClassifierHead, LayerInfo, LoadedModel
 
 __all__ = ["Manifest", "read_manifest", "write_manifest"]
@@ -40,11 +41,14 @@ class Manifest:
     preprocessing: Preprocessing
 
 
-def read_manifest(exp: Experiment, model: str) -> Manifest | None:
-    """The stored manifest of this classifier with this transform, or None."""
+def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> Manifest | None:
+    """The stored manifest of this classifier with this transform, or None.
+
+    `fit` is the opened fit set where it is at hand: names of classes may come from its folders.
+    """
     from ood_core.models import ClassifierHead, LayerInfo
 
-    path = _path(exp, model)
+    path = _path(exp, model, fit)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         arrays = path.with_suffix(".safetensors")
@@ -61,9 +65,14 @@ def read_manifest(exp: Experiment, model: str) -> Manifest | None:
     )
 
 
-def write_manifest(exp: Experiment, loaded: LoadedModel) -> Manifest:
+def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = None) -> Manifest:
     """Store what a loaded model tells, the arrays first: the JSON file makes it count."""
-    head, path = loaded.head, _path(exp, loaded.fingerprint)
+    from ood_core.models.loaded import class_names
+
+    # A model that was loaded a while ago may have been given other names.
+    names = class_names(exp, loaded.head.n_classes)
+    head = dataclasses.replace(loaded.head, class_names=names)
+    path = _path(exp, loaded.fingerprint, fit)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"weight": head.weight, "bias": np.asarray(head.bias)}
     write_shard(path.with_suffix(".safetensors"), arrays, {"model": loaded.fingerprint})
@@ -76,11 +85,16 @@ def write_manifest(exp: Experiment, loaded: LoadedModel) -> Manifest:
     return Manifest(loaded.fingerprint, head, tuple(loaded.layers), loaded.preprocessing)
 
 
-def _path(exp: Experiment, model: str) -> Path:
-    """The file stands for the classifier, the transform and names asked for, and the version of
-    this package, which may find other layers."""
+def _path(exp: Experiment, model: str, fit: ImageSet | None) -> Path:
+    """The file stands for the classifier, the transform asked for, the names of the classes or
+    the set they come from, and the version of this package, which may find other layers."""
+    from ood_core.data import open_dataset
+
+    names: object = exp.classifier.class_names
+    if names is None and exp.fit_set in exp.sets:
+        names = (fit or open_dataset(exp.sets[exp.fit_set])).identity
     transform = exp.preprocessing and dataclasses.asdict(exp.preprocessing)
-    key = hash_of(ood_core.__version__, model, transform, exp.classifier.class_names)
+    key = hash_of(ood_core.__version__, model, transform, names)
     return paths.store_dir() / "models" / f"{key}.json"
 
 

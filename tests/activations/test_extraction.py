@@ -419,3 +419,12 @@ def test_activation_map_of_tokens_is_a_grid_without_the_class_token(
     assert found.shape == (6, 4, 4)
     np.testing.assert_array_equal(found[:, 0, 0], tokens[0, 1])
     np.testing.assert_array_equal(found[:, 3, 3], tokens[0, 16])
+
+
+def test_class_names_follow_the_folders(tiny: Experiment) -> None:
+    assert extract(tiny).head.names == ("0", "1", "2", "3")
+    root = Path(tiny.sets["fit"].source)
+    (root / "3").rename(root / "three")
+    assert extract(tiny).head.names == ("0", "1", "2", "three")
+    (root / "three").rename(root / "3")
+    assert prepared(tiny).head.names == ("0", "1", "2", "3")
