@@ -20,7 +20,8 @@ __all__ = [
     "unit_rows",
 ]
 
-CHUNK = 4096
+CHUNK = 1024
+"""Rows worked on at once: a float64 chunk of 512 features stays in the core's cache."""
 
 
 def row_slices(n: int, size: int = CHUNK) -> Iterator[slice]:

@@ -37,8 +37,8 @@ def lp_norm(record: LayerRecord, p: float = 1.0, pool: str = "gap") -> np.ndarra
                 "the maps are not stored. Use pool 'gap' for other orders."
             )
     out = np.empty(len(record))
-    for rows in row_slices(len(record)):
-        out[rows] = _lp(np.abs(record.pooled[rows].astype(np.float64, copy=False)), p)
+    for rows in row_slices(len(record), 512):
+        out[rows] = _lp(np.abs(record.pooled[rows]).astype(np.float64, copy=False), p)
     return out
 
 

@@ -160,6 +160,7 @@ class Detector(ABC):
             )
         if len(acts) == 0:
             return np.empty(0)
+        self._note_silent(acts)
         scores = np.asarray(self._score(acts), dtype=np.float64)
         if scores.shape != (len(acts),):
             raise DataError(
@@ -251,6 +252,14 @@ class Detector(ABC):
                 f"{len(missing)} of {n_classes} classes have no image in {acts.name!r}: {shown}."
             )
         return labels
+
+    def _note_silent(self, acts: Activations) -> None:
+        """Count images whose features are all zero: their score is a convention, not a finding."""
+        silent = int(np.count_nonzero(acts.layer().l2 == 0)) if self.family != "Logits" else 0
+        if silent:
+            self._warn(
+                f"{silent:,} of {len(acts):,} images of {acts.name!r} have only zero features."
+            )
 
     def _check_shapes(self, acts: Activations, head: ClassifierHead | None) -> None:
         if head is None:

@@ -93,6 +93,9 @@ class Fusion(Detector):
             )
         return np.where(silent, -np.inf, -distance / np.where(silent, 1.0, norm))
 
+    def _note_silent(self, acts: Activations) -> None:
+        """Counted as images whose norm is 0."""
+
     def _part(self, role: str) -> Detector:
         return self.parts[role](**self._part_params(role))
 

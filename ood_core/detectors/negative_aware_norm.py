@@ -14,7 +14,7 @@ from ood_core.models.head import ClassifierHead
 
 __all__ = ["DEGENERATE_VARIATION", "NegativeAwareNorm", "nan_score"]
 
-DEGENERATE_VARIATION = 0.05
+DEGENERATE_VARIATION = 0.02
 """Coefficient of variation of the active count below which NAN is the plain norm in disguise."""
 
 
@@ -65,6 +65,9 @@ class NegativeAwareNorm(Detector):
                 f"(mean {mean:.0f} of {units}, variation {active.std() / mean:.1%}): NAN is close "
                 "to the plain L1 norm here."
             )
+
+    def _note_silent(self, acts: Activations) -> None:
+        """Counted where the layer is read."""
 
     def _score(self, acts: Activations) -> np.ndarray:
         record = acts.layer(self.layer)

@@ -46,13 +46,15 @@ class Sparsity(Detector):
     def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
         acts.layer(self.layer)
 
+    def _note_silent(self, acts: Activations) -> None:
+        """Counted where the layer is read."""
+
     def _score(self, acts: Activations) -> np.ndarray:
         active = active_count(acts.layer(self.layer), self.pool)
-        _warn_silent(self, active, acts.name)
+        silent = int(np.count_nonzero(active == 0))
+        if silent:
+            self._warn(
+                f"{silent:,} of {len(active):,} images of {acts.name!r} have no active unit; "
+                "their score is 0."
+            )
         return sparsity_score(active)
-
-
-def _warn_silent(detector: Detector, active: np.ndarray, name: str) -> None:
-    silent = int(np.count_nonzero(active == 0))
-    if silent:
-        detector._warn(f"{silent:,} of {len(active):,} images of {name!r} have no active unit.")

@@ -73,3 +73,12 @@ def test_unlabelled_classes_listed_are_few(small):
     many = Activations.from_arrays(small.h_fit, np.ones((90, 40)), labels, name="fit")
     detector = make_detector("mahalanobis").fit(many)
     assert any("39 of 40 classes" in w and w.endswith("10 and more.") for w in detector.warnings_)
+
+
+def test_images_with_only_zero_features_are_counted(small):
+    detector = make_detector("react").fit(small.fit, small.head)
+    detector.score_samples(small.test)
+    assert detector.warnings_ == ["1 of 20 images of 'test' have only zero features."]
+    plain = make_detector("energy").fit(small.fit)
+    plain.score_samples(small.test)
+    assert plain.warnings_ == []

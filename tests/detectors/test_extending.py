@@ -49,7 +49,7 @@ def test_the_documented_detector_scores(installed, small):
     detector = make_detector("class_cosine", power=2).fit(small.fit)
     scores = detector.score_samples(small.test)
     assert scores[3] == 0
-    assert detector.warnings_ == ["1 images of 'test' are all zero."]
+    assert detector.warnings_ == ["1 of 20 images of 'test' have only zero features."]
 
 
 def test_the_names_that_the_page_mentions_exist():

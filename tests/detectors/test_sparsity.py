@@ -25,4 +25,4 @@ def test_flat_counts_positions_and_pooled_counts_channels(mapped):
 def test_silent_images_are_counted(small):
     detector = make_detector("sparsity").fit(small.fit)
     detector.score_samples(small.test)
-    assert detector.warnings_ == ["1 of 20 images of 'test' have no active unit."]
+    assert detector.warnings_ == ["1 of 20 images of 'test' have no active unit; their score is 0."]
