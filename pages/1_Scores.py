@@ -2,13 +2,12 @@
 
 import streamlit as st
 
-from pages.components import frame, workbench
+from pages.components import explain, frame, workbench
 
 view = frame.open_page(
     "Scores", "Which threshold separates ID from OOD, and which images does it judge wrongly?"
 )
 with st.spinner("Scoring …", show_time=True):
     scores = view.scores()
-for warning in scores.warnings:
-    st.caption(f":material/warning: {warning}")
+explain.warnings(scores.warnings)
 workbench.draw(view, scores)

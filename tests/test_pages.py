@@ -49,6 +49,7 @@ def sent(at: AppTest, key: str) -> dict[str, Any]:
 def prepared(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`digits` prepared; its activations."""
     monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    monkeypatch.delenv("OOD_LENS_DATA", raising=False)
     st.cache_resource.clear()
     return ood_core.prepared(ood_core.load_experiment("digits"))
 
@@ -118,6 +119,15 @@ def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     logits, labels = prepared["test"].logits, prepared["test"].labels
     assert f"{100 * np.mean(logits.argmax(1) == labels):.2f} %" in shown
     assert f"{len(prepared['fit']):,} images" in shown
+
+
+def test_overview_lists_experiments_and_what_they_lack(prepared: Any) -> None:
+    shown = _texts(open_page(OVERVIEW))
+    for experiment in ood_core.list_experiments():
+        assert experiment.title in shown
+    assert "href='?experiment=cifar10-densenet'" in shown
+    assert "on this machine" in shown
+    assert "9 of 9 missing" in shown
 
 
 def test_guide_is_dismissed(prepared: Any) -> None:

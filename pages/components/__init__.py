@@ -31,8 +31,10 @@ A page is one numbered file in `pages/`; it appears in the page list by itself. 
 `state`
     `choose(name, options, default)`, `choose_many(...)`, `number(name, low, high, default)`
     return a valid value and set it up for the widget with `key=name`, kept across pages;
-    values that no widget holds: `remember(name, value)`, `kept(name, default)`. `publish()`
-    after them writes the URL. A bad URL value becomes a note and the default.
+    `span(name, low, high)` for a range, `text(name)` for free text. Values that no widget holds:
+    `remember(name, value)`, `kept(name, default)`, `forget(name)`; from a callback `put(name,
+    value)`. `publish()` after them writes the URL; a choice at its default stays out of it. A
+    bad URL value becomes a note (`notes()` draws those of your own choices) and the default.
 `cache.once(key, make)`
     Everything computed goes through it. Keys hold names, `view.fingerprint`, parameters
     (`cache.frozen(params)`): never arrays. Values are shared by visitors: do not change them
@@ -41,8 +43,15 @@ A page is one numbered file in `pages/`; it appears in the page list by itself. 
     Chart with SVG and CSV download.
 `gallery.show(view, rows, key)`
     `rows`: data frame with `set`, `index`, and `score`, `prediction`, `percentile` if known.
+    One element with grid and pager; `tabs=` puts several galleries into it.
 `explain.score(detector, params)`, `explain.metric("AUROC", "FPR95")`, `explain.words(text)`
-    Explanation behind an icon.
+    Explanation behind an icon; `explain.warnings(sentences)` for what a score warns of.
+`inline.component(folder, name)`
+    A Streamlit v2 component from `name`.html, .css and .js: no build step.
+
+What makes a redraw fast: few elements (each is a message), data that does not grow with the
+number of images, and fragments: what is drawn outside the fragment that reruns is not sent again.
+`workbench.draw` shows it: histogram and curves are sent once and follow in the browser.
 
 An `OODLensError` is a message, never a traceback: catch it, `st.error(str(error))`.
 """

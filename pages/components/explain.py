@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-__all__ = ["METRICS", "metric", "score", "words"]
+__all__ = ["METRICS", "metric", "score", "warnings", "words"]
 
 METRICS = {
     "AUROC": "The chance that a random ID image scores higher than a random OOD image; ties count "
@@ -39,6 +41,16 @@ def score(detector: str, params: dict[str, object] | None = None) -> None:
 def metric(*names: str) -> None:
     """Popover that explains metrics by name (`METRICS`)."""
     _popover("What these numbers mean", [f"**{name}.** {METRICS[name]}" for name in names])
+
+
+def warnings(sentences: Sequence[str]) -> None:
+    """What a detector or a metric warns of: a line for one, a list to unfold for more."""
+    if len(sentences) == 1:
+        st.caption(f":material/warning: {sentences[0]}")
+    elif sentences:
+        title = f"{len(sentences)} warnings about these scores"
+        with st.expander(title, icon=":material/warning:"):
+            st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def words(text: str, *, equation: str | None = None) -> None:

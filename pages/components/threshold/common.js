@@ -29,7 +29,7 @@ const percent = (k, n) => (n ? ((100 * k) / n).toFixed(2) + " %" : "–")
 const short = (v) => {
   if (v === 0 || !Number.isFinite(v)) return String(v)
   const a = Math.abs(v)
-  return a >= 1e5 || a < 1e-3 ? v.toExponential(3) : String(+v.toPrecision(5))
+  return (a >= 1e5 || a < 1e-3 ? v.toExponential(3) : String(+v.toPrecision(5))).replaceAll("-", "−")
 }
 
 function ticks(low, high, wanted) {

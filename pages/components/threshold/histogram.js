@@ -1,7 +1,7 @@
 // Histogram with a threshold line to drag. Counts come from exact cumulative counts at `grid`
 // thresholds, sent once; nothing is asked of the server until the line is released.
 const instances = new WeakMap()
-const M = { left: 52, right: 10, top: 20, bottom: 38 }
+const M = { left: 60, right: 10, top: 20, bottom: 38 }
 
 class Histogram {
   constructor(root) {
@@ -157,7 +157,8 @@ class Histogram {
     const grid = node("g", { class: "grid" }, svg)
     const axis = node("g", { class: "axis" }, svg)
     const ys = log ? [] : ticks(0, ceiling, 4)
-    if (log) for (let v = floor; v <= ceiling; v *= 10) ys.push(v)
+    const steps = Math.log10(ceiling / floor) < 2 ? [1, 2, 5] : [1]
+    if (log) for (let v = floor; v <= ceiling; v *= 10) ys.push(...steps.map((m) => m * v).filter((u) => u <= ceiling))
     for (const v of ys) {
       const y = Math.round(sy(v))
       if (y < M.top - 1) continue
