@@ -37,7 +37,24 @@ _MODULES = (
     "importance", "metrics", "models", "plots", "scoring", "thresholds",
 )  # fmt: skip
 
-__all__ = ["__version__", *_LAZY, *_MODULES]
+__all__ = [  # noqa: RUF022 - classes and functions first, then the modules
+    "Activations",
+    "ActivationSet",
+    "ClassifierHead",
+    "Detector",
+    "Experiment",
+    "LayerRecord",
+    "OODLensError",
+    "__version__",
+    "all_detectors",
+    "embed",
+    "extract",
+    "list_experiments",
+    "load_experiment",
+    "make_detector",
+    "prepared",
+    "save_experiment",
+]
 
 if TYPE_CHECKING:
     from ood_core.activations import (
@@ -71,4 +88,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_MODULES})

@@ -109,7 +109,7 @@ class Ranking:
     def _frame(self, rows: np.ndarray) -> pd.DataFrame:
         import pandas as pd
 
-        sets = pd.Categorical.from_codes(self.which[rows], categories=list(self.sets))
+        sets = pd.Categorical.from_codes(self.which[rows], categories=pd.Index(self.sets))
         return pd.DataFrame({"set": sets, "index": self.index[rows], "score": self.scores[rows]})
 
 
