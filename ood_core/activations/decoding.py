@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from ood_core.errors import DataError
 if TYPE_CHECKING:
     from ood_core.data import ImageSet, Transform
 
-__all__ = ["Batch", "Span", "decoded_batches", "default_workers"]
+__all__ = ["Batch", "Span", "decoded_batches"]
 
 _TASK_IMAGES = 8
 
@@ -48,19 +47,13 @@ class Batch:
     skipped: list[tuple[int, str]] = field(default_factory=list)
 
 
-def default_workers() -> int:
-    """Decode threads: one per core, at most 16; more wait for each other in Python."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(16, cores or 1)
-
-
 def decoded_batches(
     source: ImageSet,
     transform: Transform,
     spans: Iterable[Span],
     *,
     shape: tuple[int, ...],
-    workers: int | None = None,
+    workers: int,
     ahead: int = 3,
     excluded: Mapping[int, str] | None = None,
     stage: Callable[[np.ndarray], Any] = lambda images: images,
@@ -74,7 +67,7 @@ def decoded_batches(
     ----------
     source, transform, spans : what to decode.
     shape : (channels, height, width) that the network takes.
-    workers : decode threads; `default_workers()` for None.
+    workers : threads that decode.
     ahead : batches that wait at most.
     excluded : image number -> why it is left out.
 
@@ -83,7 +76,7 @@ def decoded_batches(
     DataError
         When an image gives an input of another shape.
     """
-    pool = ThreadPoolExecutor(workers or default_workers(), thread_name_prefix="ood-decode")
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="ood-decode")
     assembler = ThreadPoolExecutor(1, thread_name_prefix="ood-stage")
     waiting: deque[Future[Batch]] = deque()
     left_out = excluded or {}

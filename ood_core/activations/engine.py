@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ __all__ = ["EngineOptions", "Runner", "pick_device"]
 logger = logging.getLogger("ood_core.activations")
 
 ENGINES = ("local", "ray")
-_MAX_BATCH = 256
+_MAX_BATCH = {"cpu": 64}
+"""Largest first batch, 256 elsewhere. On the CPU more only leaves the caches."""
+
 _MAP_BYTES = {"cpu": 96 << 20, "mps": 1 << 30}
 """Bytes of recorded maps per batch that the first batch size is chosen for; on cuda, an eighth
 of what is free."""
@@ -43,7 +46,8 @@ class EngineOptions:
     compile : `torch.compile` the network part by part; takes minutes at first, so it pays off
         for hundreds of thousands of images.
     batch_size : images per forward pass; found by itself for None, halved on out-of-memory.
-    workers : decode threads; one per core, at most 16, for None.
+    workers : decode threads; for None one per core, half as many where the CPU also computes,
+        at most 16.
     engine : "local", or "ray" (see requirements-ray.txt).
 
     Raises
@@ -112,6 +116,15 @@ class Runner:
             module = module.to(memory_format=torch.channels_last)
         self._forward = module
         self._compiled: dict[str, Any] = {}
+
+    @property
+    def workers(self) -> int:
+        """Threads that decode images."""
+        if self.options.workers:
+            return self.options.workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        share = (cores or 1) // 2 if self.device.type == "cpu" else (cores or 1)
+        return max(1, min(16, share))
 
     def stage(self, images: np.ndarray) -> torch.Tensor:
         """A batch in memory that the device can fetch from while it computes."""
@@ -233,7 +246,7 @@ def _first_batch_size(layers: Sequence[LayerInfo], device: str) -> int:
 
         room = torch.cuda.mem_get_info()[0] // 8
     fits = max(1, room // per_image)
-    return int(min(_MAX_BATCH, 2 ** (int(fits).bit_length() - 1)))
+    return int(min(_MAX_BATCH.get(device, 256), 2 ** (int(fits).bit_length() - 1)))
 
 
 def _is_out_of_memory(problem: BaseException) -> bool:

@@ -64,7 +64,7 @@ def _passed(
         transform,
         spans,
         shape=runner.loaded.input_shape,
-        workers=runner.options.workers,
+        workers=runner.workers,
         excluded=excluded,
         stage=runner.stage,
     )
