@@ -53,13 +53,14 @@ def norm_against_logit(
     layer : the layer's name, for the title.
     """
     figure = go.Figure()
+    id_name = next(iter(found))
     for name, hidden in reversed(list(found.items())):
         rows = np.unique(np.linspace(0, len(hidden) - 1, _MOST_POINTS).astype(int))
         figure.add_scatter(
             x=hidden.norm[rows].astype(np.float32),
             y=hidden.confidence[rows].astype(np.float32),
             mode="markers",
-            name=name,
+            name=f"{name} (ID)" if name == id_name else name,
             marker={"color": colours[name], "size": 5, "opacity": 0.55},
             hovertemplate="norm %{x:.4g}<br>hidden max logit %{y:.4g}<extra>" + name + "</extra>",
         )

@@ -132,8 +132,8 @@ def _section(
             st.markdown(f"**What to look for.** {words.look}")
     with right:
         draw()
-        if claims:
-            st.html(_verdicts(claims))
+    if claims:
+        st.html(_verdicts(claims))
 
 
 def _verdicts(claims: list[Any]) -> str:
