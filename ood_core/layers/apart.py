@@ -26,7 +26,9 @@ class NanApart:
         that set. All images where a set is small.
     marginals : columns `set, axis ("active" or "l1"), left, right, count, share`, exact.
     density : set -> (rows = l1 bins, columns = active bins) counts over the edges, exact.
-    active_edges, l1_edges : edges of the bins.
+    active_edges, l1_edges : edges of the bins, even within the range; an outer bin gathers the
+        few images beyond it.
+    active_range, l1_range : ends that hold at least 99 % of every set.
     totals : set -> number of images.
     thresholds : "nan", "l1" and "sparsity" -> value that accepts 95 % of the ID images.
     iso : NAN values of the iso-lines: 5 %, 50 % and 95 % quantile over ID images.
@@ -39,6 +41,8 @@ class NanApart:
     density: dict[str, np.ndarray]
     active_edges: np.ndarray
     l1_edges: np.ndarray
+    active_range: tuple[float, float]
+    l1_range: tuple[float, float]
     totals: dict[str, int]
     thresholds: dict[str, float]
     iso: tuple[float, float, float]
@@ -75,8 +79,8 @@ def nan_apart(
         raise DataError("taking NAN apart compares ID with OOD: choose at least one OOD set.")
     parts = {name: quantities(acts[name].layer(layer), pool) for name in (id_set, *ood_sets)}
     inside = parts[id_set]
-    active_edges = _whole_edges(parts, bins)
-    l1_edges = np.histogram_bin_edges(np.concatenate([_ends(q.l1) for q in parts.values()]), bins)
+    active_range, active_edges = _edges([q.l0 for q in parts.values()], bins, whole=True)
+    l1_range, l1_edges = _edges([q.l1 for q in parts.values()], bins)
     return NanApart(
         points=_subsample(parts, max_points),
         marginals=_marginals(parts, active_edges, l1_edges),
@@ -86,6 +90,8 @@ def nan_apart(
         },
         active_edges=active_edges,
         l1_edges=l1_edges,
+        active_range=active_range,
+        l1_range=l1_range,
         totals={name: len(q.l1) for name, q in parts.items()},
         thresholds={s: _accepts_95(inside.score(s)) for s in ("nan", "l1", "sparsity")},
         iso=tuple(np.quantile(inside.nan, [0.05, 0.5, 0.95]).tolist()),
@@ -107,16 +113,24 @@ def _accepts_95(scores: np.ndarray) -> float:
     return float(np.partition(scores, len(scores) - k)[len(scores) - k])
 
 
-def _whole_edges(parts: Mapping[str, Quantities], bins: int) -> np.ndarray:
-    """Edges half-way between whole numbers, at most `bins` bins."""
-    low = min(q.l0.min() for q in parts.values())
-    high = max(q.l0.max() for q in parts.values())
-    width = max(1, -(-int(high - low + 1) // bins))
-    return np.arange(low, high + width + 1, width) - 0.5
-
-
-def _ends(values: np.ndarray) -> np.ndarray:
-    return np.array([values.min(), values.max()])
+def _edges(
+    values: Sequence[np.ndarray], bins: int, whole: bool = False
+) -> tuple[tuple[float, float], np.ndarray]:
+    """Range that holds 99 % of every set, and edges over it; `whole`: half-way between numbers."""
+    low = min(float(np.quantile(v, 0.005)) for v in values)
+    high = max(float(np.quantile(v, 0.995)) for v in values)
+    if whole:
+        low, high = float(np.floor(low)), float(np.ceil(high))
+        width = max(1, -(-int(high - low + 1) // bins))
+        edges = np.arange(low, high + width + 1, width) - 0.5
+    else:
+        edges = np.histogram_bin_edges([low, high], bins)
+    inner = (float(edges[0]), float(edges[-1]))
+    least = min(float(v.min()) for v in values) - (0.5 if whole else 0.0)
+    most = max(float(v.max()) for v in values) + (0.5 if whole else 0.0)
+    before = [least] if least < inner[0] else []
+    after = [most] if most > inner[1] else []
+    return inner, np.concatenate([before, edges, after])
 
 
 def _subsample(parts: Mapping[str, Quantities], max_points: int) -> pd.DataFrame:

@@ -76,13 +76,13 @@ def nan_scatter(apart: NanApart, colours: Mapping[str, str]) -> go.Figure:
         _add_points(figure, apart, name, colour)
         _add_marginals(figure, apart, name, colour)
     _add_iso(figure, apart)
-    x, y = apart.active_edges, apart.l1_edges
-    figure.update_xaxes(title="active units ‖a‖₀", range=[x[0], x[-1]], row=2, col=1)
-    figure.update_yaxes(title="L1 norm ‖a‖₁", range=[y[0], y[-1]], row=2, col=1)
+    x, y = apart.active_range, apart.l1_range
+    figure.update_xaxes(title="active units ‖a‖₀", range=x, row=2, col=1)
+    figure.update_yaxes(title="L1 norm ‖a‖₁", range=y, row=2, col=1)
     figure.update_xaxes(showticklabels=False, row=2, col=2)
     figure.update_yaxes(showticklabels=False, row=1, col=1)
     title = f"Norm against active units at {apart.layer}: ID against OOD"
-    figure.update_layout(framed(title, 560, len(colours)))
+    figure.update_layout(framed(title, 560, len(colours) + 3))
     return figure
 
 
@@ -123,48 +123,25 @@ def _add_marginals(figure: go.Figure, apart: NanApart, name: str, colour: str) -
 def _add_iso(figure: go.Figure, apart: NanApart) -> None:
     """Lines of equal NAN through the origin, and the cuts that accept 95 % of the ID images."""
     cut, norm = apart.thresholds["nan"], apart.thresholds["l1"]
+    low, high = 0.0, 2 * apart.active_range[1]
     faint = {"color": GREY, "width": 1, "dash": "dot"}
-    for value in apart.iso[1:]:
-        _add_ray(figure, apart, value, f"NAN = {value:.3g}", faint)
-    bold = {"color": ACCENT, "width": 2}
-    _add_ray(figure, apart, cut, f"NAN = {cut:.3g} accepts 95 % of ID", bold)
-    figure.add_hline(norm, line={"color": GREY, "width": 1.5, "dash": "dash"}, row=2, col=1)
-    text = f"L1 = {norm:.3g} accepts 95 % of ID"
-    _note(figure, float(apart.active_edges[-1]), norm, text, below=True)
-
-
-def _add_ray(
-    figure: go.Figure, apart: NanApart, value: float, label: str, line: dict[str, object]
-) -> None:
-    """Line `l1 = value * active`, labelled where it leaves the picture."""
-    low, high = max(float(apart.active_edges[0]), 0.0), float(apart.active_edges[-1])
-    top = float(apart.l1_edges[-1])
-    figure.add_scatter(
-        x=[low, high],
-        y=[value * low, value * high],
-        mode="lines",
-        line=line,
-        showlegend=False,
-        hovertemplate=f"{label}<extra></extra>",
-        row=2,
-        col=1,
-    )
-    end = min(high, top / value) if value > 0 else high
-    _note(figure, end, value * end, label)
-
-
-def _note(figure: go.Figure, x: float, y: float, text: str, below: bool = False) -> None:
-    figure.add_annotation(
-        x=x,
-        y=y,
-        text=text,
-        showarrow=False,
-        xanchor="right",
-        yanchor="top" if below else "bottom",
-        font={"size": 10},
-        row=2,
-        col=1,
-    )
+    lines = [(0.0, v, f"NAN = {v:.3g}", faint, v == apart.iso[1]) for v in apart.iso[1:]]
+    text = f"NAN = {cut:.3g}, accepts 95 % of ID"
+    lines.append((0.0, cut, text, {"color": ACCENT, "width": 2}, True))
+    text = f"L1 = {norm:.3g}, accepts 95 % of ID"
+    lines.append((norm, 0.0, text, {"color": GREY, "width": 1.5, "dash": "dash"}, True))
+    for start, slope, label, line, listed in lines:
+        figure.add_scatter(
+            x=[low, high],
+            y=[start + slope * low, start + slope * high],
+            mode="lines",
+            line=line,
+            name="equal NAN" if line is faint else label,
+            showlegend=listed,
+            hovertemplate=f"{label}<extra></extra>",
+            row=2,
+            col=1,
+        )
 
 
 def _steps(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -106,8 +106,10 @@ def depth_heatmap(
         framed(
             title,
             330,
+            left=wide.index,
+            right=64,
             xaxis=_layer_axis(frame),
-            yaxis={"title": "OOD set", "autorange": "reversed", "automargin": True},
+            yaxis={"title": "OOD set", "autorange": "reversed"},
             clickmode="event+select",
         )
     )
@@ -153,7 +155,7 @@ def _layer_axis(frame: pd.DataFrame) -> dict[str, object]:
     axis: dict[str, object] = {"title": "layer, shallow to deep", "zeroline": False}
     if len(names) <= 16:
         text = [n if len(n) <= 14 else "…" + n[-13:] for n in names["layer"]]
-        axis |= {"tickvals": names["depth"].tolist(), "ticktext": text, "automargin": True}
+        axis |= {"tickvals": names["depth"].tolist(), "ticktext": text}
     return axis
 
 

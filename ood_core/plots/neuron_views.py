@@ -45,8 +45,9 @@ def contribution_bars(drill: NeuronDrill) -> go.Figure:
         framed(
             f"Neuron {drill.neuron}: contribution by class{cut}",
             320,
+            left=shown["class"],
             xaxis={"title": "mean contribution on the fit set, logit units", "zeroline": True},
-            yaxis={"title": "class", "type": "category", "automargin": True},
+            yaxis={"title": "class", "type": "category"},
         )
     )
     return figure
@@ -145,9 +146,9 @@ def effect_figure(before: LineResult, after: LineResult) -> go.Figure:
             "AUROC with all neurons and without the dropped ones",
             320,
             4,
+            left=before.rates["ood_set"],
             xaxis={"title": "AUROC, % (ID against the OOD set)"},
-            yaxis={"title": "OOD set", "type": "category", "autorange": "reversed",
-                   "automargin": True},
+            yaxis={"title": "OOD set", "type": "category", "autorange": "reversed"},
         )
     )  # fmt: skip
     return figure

@@ -27,8 +27,7 @@ def contribution_heatmap(
     `chosen` is the number of a neuron to mark. Every cell tells class, neuron and value.
     """
     labels = [_span(columns) for columns in view.columns]
-    heat = {"type": "heatmap", "x": labels, "y": _distinct(view.labels),
-            "ygap": 0.5 if len(view.rows) <= 40 else 0}  # fmt: skip
+    heat = {"type": "heatmap", "x": labels, "y": _distinct(view.labels)}
     what = "strongest of the cell" if view.per_cell > 1 else "contribution"
     traces = [heat | {
         "z": view.values,
@@ -47,9 +46,11 @@ def contribution_heatmap(
     layout = framed(
         f"Contribution of each neuron to each class{masks}",
         height,
+        left=view.labels,
+        right=78,
         xaxis={"title": _place_title(view), "type": "category", "nticks": 24, "showgrid": False},
         yaxis={"title": "class", "type": "category", "autorange": "reversed",
-               "automargin": True, "showgrid": False},
+               "showgrid": False},
     )  # fmt: skip
     places = [i for i, columns in enumerate(view.columns) if chosen in columns.tolist()]
     layout["shapes"] = [
@@ -81,7 +82,8 @@ def score_figure(
         shapes=[{"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper",
                  "line": line}],
         annotations=[{"x": at, "y": 1, "yref": "paper", "text": f"cut {cut:.4g}",
-                      "showarrow": False, "xanchor": "left", "yanchor": "top"}],
+                      "showarrow": False, "xanchor": "left", "yanchor": "bottom",
+                      "font": {"size": 11}}],
     )  # fmt: skip
     return go.Figure(data=traces, layout=layout)
 

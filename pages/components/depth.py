@@ -110,7 +110,7 @@ def apart(view: View) -> None:
     drawn, total = len(found.points), sum(found.totals.values())
     some = f"{drawn:,} of {total:,} images drawn, evenly spaced. " if drawn < total else ""
     with st.container(horizontal=True, wrap=False, gap="xsmall"):
-        st.caption(f"{some}The curves at the edges count every image. {_APART}", width="stretch")
+        st.caption(some + _APART, width="stretch")
         explain.words(_APART_WORDS, equation=_APART_EQUATION)
     st.html(_auroc_table(view, found.auroc))
 
@@ -187,6 +187,7 @@ _DEPTH = (
     "say how well each number alone tells ID from OOD images (ID is the positive class)."
 )
 _APART = (
+    "The curves at the edges count every image; the axes hold 99 % of each set. "
     "A cut by the norm alone is the dashed line; NAN cuts along the solid line through the origin."
 )
 _APART_WORDS = (

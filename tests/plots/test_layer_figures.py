@@ -91,5 +91,18 @@ def test_nan_scatter_stays_small_with_many_images() -> None:
     figure = layer_units.nan_scatter(nan_apart(big, "test", ["near", "far"]), COLOURS)
     _titled(figure)
     assert len(figure.to_json()) < 250_000
-    cut = next(t for t in figure.data if "NAN =" in (t.hovertemplate or ""))
-    assert cut.y[1] * cut.x[0] == pytest.approx(cut.y[0] * cut.x[1])
+    apart = nan_apart(big, "test", ["near", "far"])
+    lines = {t.hovertemplate: t for t in figure.data if (t.hovertemplate or "").startswith("NAN")}
+    cut = next(t for text, t in lines.items() if "accepts 95 %" in text)
+    np.testing.assert_allclose(cut.y[1], apart.thresholds["nan"] * cut.x[1])
+    assert cut.y[0] == cut.x[0] == 0
+
+
+def test_nan_scatter_is_not_squeezed_by_a_far_image() -> None:
+    far = np.array(ACTS["far"].features)
+    far = np.repeat(far, 20, axis=0)
+    far[0] *= 1000
+    acts = {**ACTS, "far": Activations.from_arrays(far)}
+    figure = layer_units.nan_scatter(nan_apart(acts, "test", ["near", "far"]), COLOURS)
+    most = max(float(a.layer().l1[1:].max()) for a in acts.values())
+    assert figure.layout.yaxis3.range[1] <= most
