@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ood_core.detectors._threads import share_out
 from ood_core.errors import DataError
 
 __all__ = [
@@ -33,11 +34,16 @@ def row_slices(n: int, size: int = CHUNK) -> Iterator[slice]:
 def by_rows(score: Callable[..., np.ndarray], *arrays: np.ndarray, size: int = CHUNK) -> np.ndarray:
     """Apply `score` to float64 chunks of rows and join the results, shape (n,).
 
-    Chunks bound the memory: stored arrays are float32 or smaller, arithmetic is float64.
+    Chunks bound the memory: stored arrays are float32 or smaller, arithmetic is float64. Threads
+    share them, so `score` must not change anything.
     """
     out = np.empty(len(arrays[0]))
-    for rows in row_slices(len(out), size):
-        out[rows] = score(*(a[rows].astype(np.float64, copy=False) for a in arrays))
+
+    def work(parts: Sequence[slice]) -> None:
+        for rows in parts:
+            out[rows] = score(*(a[rows].astype(np.float64, copy=False) for a in arrays))
+
+    share_out(work, list(row_slices(len(out), size)))
     return out
 
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from ood_core.detectors._arrays import row_slices
+from ood_core.detectors._threads import share_out
 
 __all__ = ["second_moment", "whitening"]
 
 
-def second_moment(x: np.ndarray, center: np.ndarray, size: int = 4096) -> np.ndarray:
-    """`Σ (x − center)(x − center)ᵀ` over rows, float64 (d, d), by chunks."""
-    total = np.zeros((x.shape[1], x.shape[1]))
-    for start in range(0, len(x), size):
-        part = x[start : start + size] - center
-        total += part.T @ part
-    return total
+def second_moment(x: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """`Σ (x − center)(x − center)ᵀ` over rows, float64 (d, d), by chunks that threads share."""
+    totals: dict[int, np.ndarray] = {}
+
+    def work(parts: Sequence[slice]) -> None:
+        total = np.zeros((x.shape[1], x.shape[1]))
+        for rows in parts:
+            part = x[rows] - center
+            total += part.T @ part
+        if len(parts):
+            totals[parts[0].start] = total
+
+    share_out(work, list(row_slices(len(x), 2048)))
+    # Threads end in any order; rounding must not depend on it.
+    return np.sum([totals[start] for start in sorted(totals)], axis=0)
 
 
 def whitening(covariance: np.ndarray) -> tuple[np.ndarray, int]:

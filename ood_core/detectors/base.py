@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ood_core.activations.record import Activations
+from ood_core.detectors._threads import one_blas_thread
 from ood_core.detectors.constraints import Constraint
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
@@ -136,7 +137,8 @@ class Detector(ABC):
         self.head_ = head
         self._check_shapes(acts, head)
         self._check_signs(acts)
-        self._fit(acts, head)
+        with one_blas_thread():
+            self._fit(acts, head)
         self.n_features_ = int(acts.features.shape[1])
         return self
 
@@ -161,7 +163,8 @@ class Detector(ABC):
         if len(acts) == 0:
             return np.empty(0)
         self._note_silent(acts)
-        scores = np.asarray(self._score(acts), dtype=np.float64)
+        with one_blas_thread():
+            scores = np.asarray(self._score(acts), dtype=np.float64)
         if scores.shape != (len(acts),):
             raise DataError(
                 f"detector {self.name!r} returned shape {scores.shape} for {len(acts)} samples."

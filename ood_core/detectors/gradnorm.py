@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ood_core.activations.record import Activations
-from ood_core.detectors._arrays import row_slices, softmax
+from ood_core.detectors._arrays import by_rows, softmax
 from ood_core.detectors.base import Detector
 from ood_core.models.head import ClassifierHead
 
@@ -29,12 +29,11 @@ def gradnorm_score(features: np.ndarray, logits: np.ndarray) -> np.ndarray:
     -------
     (n,) float64, >= 0.
     """
-    out = np.empty(len(features))
-    for rows in row_slices(len(features)):
-        h = features[rows].astype(np.float64, copy=False)
-        z = logits[rows].astype(np.float64, copy=False)
-        out[rows] = np.abs(h).sum(axis=1) * np.abs(softmax(z) - 1.0 / z.shape[1]).sum(axis=1)
-    return out
+
+    def score(h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.abs(h).sum(axis=1) * np.abs(softmax(z) - 1.0 / z.shape[1]).sum(axis=1)
+
+    return by_rows(score, features, logits)
 
 
 class GradNorm(Detector):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ood_core.activations.record import Activations
-from ood_core.detectors._arrays import class_means, energy_of, row_slices
+from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slices
 from ood_core.detectors._threads import share_out
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
@@ -59,10 +59,8 @@ def group_rows(features: np.ndarray, head: ClassifierHead, clip: float = 1.0) ->
     head : the classifier's head.
     clip : upper limit of an activation.
     """
-    predicted = np.empty(len(features), dtype=np.int32)
-    for part in row_slices(len(features)):
-        clipped = np.minimum(features[part].astype(np.float64, copy=False), clip)
-        predicted[part] = head.logits(clipped).argmax(axis=1)
+    predicted = by_rows(lambda h: head.logits(np.minimum(h, clip)).argmax(axis=1), features)
+    predicted = predicted.astype(np.int32)
     order = np.argsort(predicted, kind="stable")
     bounds = np.searchsorted(predicted[order], np.arange(head.n_classes + 1))
     return GroupedRows(features, float(clip), order, bounds)
