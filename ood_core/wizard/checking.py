@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUICK", "Check", "Fix", "check_draft", "gate_checks", "sample"]
 
-QUICK = 200
+QUICK = 100
 """Images of each set that the quick check runs through the network."""
 
 
