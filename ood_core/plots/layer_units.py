@@ -126,10 +126,9 @@ def _add_iso(figure: go.Figure, apart: NanApart) -> None:
     low, high = 0.0, 2 * apart.active_range[1]
     faint = {"color": GREY, "width": 1, "dash": "dot"}
     lines = [(0.0, v, f"NAN = {v:.3g}", faint, v == apart.iso[1]) for v in apart.iso[1:]]
-    text = f"NAN = {cut:.3g}, accepts 95 % of ID"
-    lines.append((0.0, cut, text, {"color": ACCENT, "width": 2}, True))
-    text = f"L1 = {norm:.3g}, accepts 95 % of ID"
-    lines.append((norm, 0.0, text, {"color": GREY, "width": 1.5, "dash": "dash"}, True))
+    bold, dashed = {"color": ACCENT, "width": 2}, {"color": GREY, "width": 1.5, "dash": "dash"}
+    lines.append((0.0, cut, f"NAN = {cut:.3g}", bold, True))
+    lines.append((norm, 0.0, f"L1 = {norm:.3g}", dashed, True))
     for start, slope, label, line, listed in lines:
         figure.add_scatter(
             x=[low, high],
@@ -138,7 +137,9 @@ def _add_iso(figure: go.Figure, apart: NanApart) -> None:
             line=line,
             name="equal NAN" if line is faint else label,
             showlegend=listed,
-            hovertemplate=f"{label}<extra></extra>",
+            hovertemplate=label
+            + ("" if line is faint else ", accepts 95 % of ID")
+            + "<extra></extra>",
             row=2,
             col=1,
         )

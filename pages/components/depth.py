@@ -187,8 +187,9 @@ _DEPTH = (
     "say how well each number alone tells ID from OOD images (ID is the positive class)."
 )
 _APART = (
-    "The curves at the edges count every image; the axes hold 99 % of each set. "
-    "A cut by the norm alone is the dashed line; NAN cuts along the solid line through the origin."
+    "The curves at the edges count every image; the axes hold 99 % of each set. Both cuts accept "
+    "95 % of the ID images: the norm alone along the dashed line, NAN along the solid one through "
+    "the origin."
 )
 _APART_WORDS = (
     "Each point is an image. The norm alone accepts what lies above the horizontal line. NAN "
