@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import hashlib
 import re
 import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +27,8 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOUR = " ".join((ROOT / "docs" / "tour.md").read_text(encoding="utf-8").split())
 IMAGES = ROOT / "docs" / "images"
+REFERENCE = "dec85ccfe4fdcb25"
+"""SHA-256 of the weights that the tour's figures were computed with, its beginning."""
 
 
 def ids(path: Path) -> str:
@@ -119,20 +124,32 @@ def test_python_in_the_readme_runs(digits) -> None:
     assert doctest.DocTestRunner(verbose=False).run(test, out=said.append).failed == 0, said
 
 
-def test_leaderboard_in_the_tour(digits) -> None:
-    """Every row of the table, as the library computes it; hard sets move more between machines."""
+@pytest.fixture(scope="module")
+def exact(digits_home: Path) -> bool:
+    """Whether the network trained here is the very one that the tour was written with.
+
+    Training is seeded, but its rounding depends on the processor's vector instructions. Where the
+    weights are the same to the last bit, every quoted figure must be right to its last digit;
+    elsewhere the figures are held loosely, and what the tour concludes from them as it stands.
+    """
+    weights = next((digits_home / "weights").glob("digits_cnn-*.safetensors"))
+    return hashlib.sha256(weights.read_bytes()).hexdigest().startswith(REFERENCE)
+
+
+def test_leaderboard_in_the_tour(digits, exact: bool) -> None:
+    """Every row of the table, as the library computes it."""
     table = re.findall(r"^\| (.+?) \|$", (ROOT / "docs" / "tour.md").read_text("utf-8"), re.M)
-    columns = [cell.strip() for cell in table[0].split("|")]
+    columns, *rows = ([cell.strip() for cell in row.split("|")] for row in table)
     assert columns[:2] == ["detector", "Mean"]
+    assert len(rows) >= 9
     names = {cls.title: name for name, cls in all_detectors().items()}
-    for row in table[2 if set(table[1]) <= set("-:| ") else 1 :]:
-        title, *cells = (cell.strip() for cell in row.split("|"))
+    for title, *cells in rows:
         scores = scoring.score(digits, names[title])
         areas = {name: 100 * scores.evaluate(name).auroc for name in scores.ood}
         areas["Mean"] = float(np.mean(list(areas.values())))
         for column, cell in zip(columns[1:], cells, strict=True):
-            loose = 8 if column == "rotated" else 2
-            assert float(cell) == pytest.approx(areas[column], abs=loose), (title, column)
+            by = 0.0051 if exact else {"rotated": 25, "Mean": 5}.get(column, 3)
+            assert float(cell) == pytest.approx(areas[column], abs=by), (title, column)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +193,7 @@ def facts(digits) -> SimpleNamespace:
     line = lab.detector(90, 90, 1.0)
     whole = line.score_samples(test)
     crippled = line.score_samples(neurons.drop_neurons(test, digits.head, found.strongest))
-    three = test.labels == 3
+    found.labels, three = test.labels, test.labels == 3
     found.threes = whole[three].mean(), crippled[three].mean(), three.mean()
     found.line_threshold = tuple(
         thresholds.at_tpr(s, tpr=0.95).threshold for s in (whole, crippled)
@@ -188,103 +205,116 @@ def facts(digits) -> SimpleNamespace:
     return found
 
 
-def quoted(pattern: str) -> list[float]:
-    """Numbers of the one sentence that the pattern finds in the tour; `#` stands for a number."""
-    number = r"([+−-]?[0-9][0-9,]*(?:\.[0-9]+)?)"
-    found = re.findall(pattern.replace("#", number), TOUR)
-    assert len(found) == 1, f"found {len(found)} times in docs/tour.md: {pattern}"
-    numbers = found[0] if isinstance(found[0], tuple) else (found[0],)
-    return [float(text.replace("−", "-").replace(",", "")) for text in numbers]
+@dataclass(frozen=True)
+class Quotes:
+    """Compares what the tour says with what the library computes."""
+
+    exact: bool
+
+    def check(self, pattern: str, values: Iterable[float], loose: float) -> list[float]:
+        """Numbers of the one place that the pattern finds; `#` stands for a number.
+
+        They may be off by what they were rounded to, or by `loose` where another network was
+        trained.
+        """
+        number = r"([+−-]?[0-9][0-9,]*(?:\.[0-9]+)?)"
+        found = re.findall(pattern.replace("#", number), TOUR)
+        assert len(found) == 1, f"found {len(found)} times in docs/tour.md: {pattern}"
+        texts = found[0] if isinstance(found[0], tuple) else (found[0],)
+        said = [float(text.replace("−", "-").replace(",", "")) for text in texts]
+        for text, number, value in zip(texts, said, values, strict=True):
+            rounded = 0.51 * 10.0 ** -len(text.partition(".")[2])
+            by = rounded if self.exact else loose
+            assert number == pytest.approx(value, abs=by), f"{pattern}: {text}, is {value:.4f}"
+        return said
 
 
-def test_first_answer_of_the_tour(facts) -> None:
-    def close(pattern: str, values: list[float], by: float) -> None:
-        assert quoted(pattern) == pytest.approx(values, abs=by)
+@pytest.fixture(scope="module")
+def tour(exact: bool) -> Quotes:
+    return Quotes(exact)
 
-    close("gets # % of its 481 ID test images right", [100 * facts.acceptance], 0.7)
-    assert quoted("All # turned digits are classified as 4")[0] == 422
-    assert facts.as_four >= 0.95 * 422
-    close("mean AUROC of # % and KNN # %", [facts.easy["energy"], facts.easy["knn"]], 2)
+
+def test_first_answer_of_the_tour(facts, tour: Quotes) -> None:
+    tour.check("gets # % of its 481 ID test images right", [100 * facts.acceptance], 0.7)
+    tour.check("All # turned digits are classified as 4", [facts.as_four], 20)
+    tour.check("mean AUROC of # % and KNN # %", [facts.easy["energy"], facts.easy["knn"]], 2)
     ssd, vim, far = (facts.fpr[n] for n in ("ssd", "vim", "mahalanobis"))
-    close(
-        "SSD has # % and # %, ViM # % and # %, Mahalanobis # % and # %",
-        [d[s] for d in (ssd, vim, far) for s in ("held-out", "rotated")],
-        6,
-    )
-    point, check, ood = facts.point, facts.check, facts.point.ood.values()
-    score, accepted, n, wrong, of = quoted(
-        "at a score of #, which accepts # of # ID images and # of # OOD images"
-    )
-    assert (accepted, n, of) == (point.id.count, point.id.n, sum(o.n for o in ood))
-    assert wrong == pytest.approx(sum(o.count for o in ood), abs=40)
-    assert score == pytest.approx(point.threshold, rel=0.2)
-    share = 100 * sum(o.count for o in check.ood.values()) / sum(o.n for o in check.ood.values())
-    close(r"# % of # ID images are accepted and # % of # OOD images",
-          [100 * check.id.count / check.id.n, 240, share, 1368], 3)  # fmt: skip
-    assert quoted("at # at most 5 %")[0] == pytest.approx(facts.conformal.threshold, rel=0.2)
+    hard = [rates[s] for rates in (ssd, vim, far) for s in ("held-out", "rotated")]
+    tour.check("SSD has # % and # %, ViM # % and # %, Mahalanobis # % and # %", hard, 25)
+    point, check = facts.point, facts.check
+    wrong, shown = (sum(getattr(o, k) for o in point.ood.values()) for k in ("count", "n"))
+    values = [point.threshold, point.id.count, point.id.n, wrong, shown]
+    tour.check("at a score of #, which accepts # of # ID images and # of # OOD", values, 250)
+    wrong, shown = (sum(getattr(o, k) for o in check.ood.values()) for k in ("count", "n"))
+    values = [100 * check.id.count / check.id.n, check.id.n, 100 * wrong / shown, shown]
+    tour.check("# % of # ID images are accepted and # % of # OOD images", values, 5)
+    tour.check("at # at most 5 %", [facts.conformal.threshold], 250)
 
 
-def test_second_answer_of_the_tour(facts) -> None:
+def test_second_answer_of_the_tour(facts, tour: Quotes) -> None:
     assert facts.depth.nan_wins == ("penultimate",)
     nan, norm = (100 * facts.depth.best[s][1] for s in ("nan", "l1"))
-    assert quoted("penultimate one: # % against # %") == pytest.approx([nan, norm], abs=2)
+    tour.check("penultimate one: # % against # %", [nan, norm], 5)
     gain = facts.gain["penultimate"]
-    written = quoted(
+    sets = ("shuffled", "noise", "photos", "held-out", "rotated")
+    tour.check(
         "where the # points come from: `shuffled` #, `noise` #, `photos` #, `held-out` #, "
-        "and # on `rotated`"
+        "and # on `rotated`",
+        [nan - norm, *(gain[s] for s in sets)],
+        4,
     )
-    sets = ["shuffled", "noise", "photos", "held-out", "rotated"]
-    assert written == pytest.approx([nan - norm, *(gain[s] for s in sets)], abs=1.5)
-    on = quoted("# of 16, # of 32 and # of 64 channels are active on ID images")
     blocks = [facts.units["test", f"block{i}"].l0.mean() for i in (1, 2, 3)]
-    assert on == pytest.approx(blocks, abs=0.5)
+    tour.check("# of 16, # of 32 and # of 64 channels are active on ID images", blocks, 0.5)
     off = 64 - facts.units["photos", "block3"].l0.mean()
-    assert quoted("leave # of 64 channels off")[0] == pytest.approx(off, abs=2)
-    lost = -facts.gain["block3", "photos"]
-    assert quoted("digits and costs # points")[0] == pytest.approx(lost, abs=5)
+    tour.check("leave # of 64 channels off", [off], 4)
+    tour.check("digits and costs # points", [-facts.gain["block3", "photos"]], 15)
     inside, outside = (facts.units[n, "penultimate"] for n in ("test", "shuffled"))
-    units = quoted("# of 256 units are active on average, # on shuffled digits")
-    assert units == pytest.approx([inside.l0.mean(), outside.l0.mean()], abs=5)
-    norms = quoted("norm is larger, # against #")
-    assert norms == pytest.approx([inside.l1.mean(), outside.l1.mean()], abs=5)
+    units = inside.l0.mean(), outside.l0.mean()
+    tour.check("# of 256 units are active on average, # on shuffled digits", units, 15)
+    norms = inside.l1.mean(), outside.l1.mean()
+    tour.check("norm is larger, # against #", norms, 15)
+    assert units[0] < units[1]
+    assert norms[0] > norms[1]
     row = facts.apart.auroc.iloc[0]
-    areas = quoted("# % for the norm, # % for few active units alone, # % for NAN")
-    assert areas == pytest.approx([100 * row[s] for s in ("l1", "sparsity", "nan")], abs=2)
+    areas = [100 * row[s] for s in ("l1", "sparsity", "nan")]
+    tour.check("# % for the norm, # % for few active units alone, # % for NAN", areas, 5)
     assert row["nan"] > max(row["l1"], row["sparsity"])
 
 
-def test_third_answer_of_the_tour(facts) -> None:
-    contributions, first = facts.contributions, int(facts.strongest[0])
+def test_third_answer_of_the_tour(facts, tour: Quotes) -> None:
+    contributions, strongest = facts.contributions, facts.strongest
+    first = int(strongest[0])
+    if tour.exact:
+        tour.check("strongest for 3 are the neurons #, #, #, # and #. Neuron", strongest[:5], 0)
+    tour.check("adds # to the logit of 3", [contributions[3, first]], 0.2)
     others = np.delete(contributions[:, first], 3)
-    assert quoted("adds # to the logit of 3")[0] == pytest.approx(contributions[3, first], abs=0.1)
-    assert -0.1 < others.min() <= others.max() < 0.01
-    assert facts.kept.sum() == quoted("contributes most: # of 256")[0]
-    assert facts.kept[facts.strongest].all()
+    assert (-0.05 if tour.exact else -0.1) < others.min() <= others.max() < 0.01
+    tour.check("contributes most: # of 256", [facts.kept.sum()], 0)
+    assert facts.kept[strongest].all()
     inside = facts.images[facts.images.set == "test"]
     outside = facts.images[facts.images.set != "test"].nlargest(12, "activation")
     assert len(inside) == 12
-    shared = quoted("of the twelve OOD images that do, # are `held-out`")[0]
-    assert (outside.set == "held-out").sum() == pytest.approx(shared, abs=2)
-    assert quoted("held-out digits, # are classified as 3")[0] == pytest.approx(
-        facts.as_three, abs=40
-    )
-    positive = np.maximum(contributions[3], 0).sum()
-    share = 100 * contributions[3, facts.strongest].sum() / positive
-    assert quoted("hold # % of the positive contributions")[0] == pytest.approx(share, abs=5)
+    assert (facts.labels[inside["index"]] == 3).all()
+    shared = (outside.set == "held-out").sum()
+    tour.check("of the twelve OOD images that do, # are `held-out`", [shared], 5)
+    tour.check("held-out digits, # are classified as 3", [facts.as_three], 60)
+    share = contributions[3, strongest].sum() / np.maximum(contributions[3], 0).sum()
+    tour.check("hold # % of the positive contributions", [100 * share], 8)
     before, after, one = facts.before, facts.without, facts.without_one
     areas = [100 * before["auroc"], 100 * one["auroc"]]
-    assert quoted("LINe's mean AUROC goes from # % to # %") == pytest.approx(areas, abs=3)
+    tour.check("LINe's mean AUROC goes from # % to # %", areas, 5)
     for name, area, rate in (
         ("energy's", "energy_auroc", "energy_fpr95"),
         ("LINe's", "auroc", "fpr95"),
     ):
         values = [100 * d[key] for key in (area, rate) for d in (before, after)]
-        found = quoted(f"{name} mean AUROC falls from # % to # %, its FPR95 rises from # % to # %")
-        assert found == pytest.approx(values, abs=6)
-    right = facts.accuracy.loc["3", ["before", "after"]].astype(float) * 100
-    assert quoted("3s falls from # % to # %") == pytest.approx(list(right), abs=5)
+        pattern = f"{name} mean AUROC falls from # % to # %, its FPR95 rises from # % to # %"
+        tour.check(pattern, values, 10)
+    assert before["auroc"] - after["auroc"] > before["energy_auroc"] - after["energy_auroc"]
+    right = 100 * facts.accuracy.loc["3", ["before", "after"]].astype(float)
+    tour.check("3s falls from # % to # %", right, 8)
     same = facts.accuracy.drop(index="3")
-    assert np.allclose(same["before"], same["after"], atol=0.02)
-    assert quoted("score of the 3s falls from # to #") == pytest.approx(facts.threes[:2], abs=0.6)
-    assert quoted("down, from # to #,") == pytest.approx(facts.line_threshold, abs=0.6)
+    assert np.allclose(same["before"], same["after"], atol=0 if tour.exact else 0.04)
+    tour.check("score of the 3s falls from # to #", facts.threes[:2], 0.8)
+    tour.check("down, from # to #,", facts.line_threshold, 0.8)
     assert 0.05 < facts.threes[2] < 0.15
