@@ -165,7 +165,10 @@ def _only(found: list[str], what: str, folder: Path) -> str:
     if len(found) == 1:
         return found[0]
     listed = f"{len(found)}: {'; '.join(found[:5])}" if found else "none"
-    raise ConfigError(f"--from {folder} must hold one {what}, found {listed}. Name the right one.")
+    raise ConfigError(
+        f"--from {folder} must hold one {what}, found {listed}. Name the right one, or a folder "
+        "that holds one only."
+    )
 
 
 def _measured(draft: Draft, terminal: Terminal) -> Draft:

@@ -21,6 +21,7 @@ OPENOOD_NEAR = ("cifar10", "cifar100", "tin", "ssb_hard", "ninco")
 """OOD sets that OpenOOD v1.5 counts as near (arXiv 2306.09301, Table 1)."""
 
 _FIT, _TEST = ("train", "fit", "training"), ("test", "testing", "val", "valid", "validation")
+_LISTS = "benchmark_imglist"
 _DEPTH = 4
 _FOLDERS = 2_000
 """Folders looked into at most, so that a home folder is not read from end to end."""
@@ -80,8 +81,12 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
         for name in files
         if name.lower().endswith(CHECKPOINT_SUFFIXES)
     )
-    if folder.name == "benchmark_imglist":
-        yield from (("lists", folder / name) for name in folders)
+    if _LISTS in (folder.name, folder.parent.name):
+        below = (folder,) if folder.parent.name == _LISTS else (folder / name for name in folders)
+        yield from (("lists", path) for path in below)
+        return
+    if _LISTS in folders:  # the lists name the images beside them
+        yield from _walk(folder / _LISTS, depth + 1)
         return
     names = {name.lower() for name in folders}
     if names & set(_FIT) and names & set(_TEST):

@@ -96,3 +96,19 @@ def test_look_shows_images_as_stored_and_as_seen(draft):
     assert [(one.size, one.after.size) for one in seen] == [((40, 40), (64, 64))] * 2
     assert seen[0].label in ("cat", "dog", "horse")
     assert wizard.contact_sheet({"test": seen}, 64, 4).size == (4 + 2 * 68, 4 + 2 * 68)
+
+
+def test_survey_of_openood_takes_the_lists_not_the_images_that_they_name(tmp_path):
+    lists = tmp_path / "benchmark_imglist"
+    for own in ("cifar10", "cifar100"):
+        (lists / own).mkdir(parents=True)
+        for name in (f"train_{own}", f"val_{own}", f"test_{own}", "test_tin", "test_svhn"):
+            (lists / own / f"{name}.txt").write_text("a.png 0\n")
+    (tmp_path / "images_classic" / "svhn" / "test").mkdir(parents=True)
+    assert len(wizard.survey(tmp_path).pairs) == 2
+    found = wizard.survey(lists / "cifar10")
+    ((fit, test),) = found.pairs
+    assert (fit.source, test.source) == tuple(
+        str(lists / "cifar10" / f"{split}_cifar10.txt") for split in ("train", "test")
+    )
+    assert [(s.name, s.near) for s in found.others] == [("svhn", False), ("tin", True)]

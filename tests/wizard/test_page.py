@@ -1,0 +1,118 @@
+"""The wizard on the overview page, in Streamlit's own test runner."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ood_core import activations, wizard
+from ood_core.experiments import load_experiment, to_toml
+from ood_core.wizard import Draft, SetDraft
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The overview page with the wizard open."""
+    st.cache_resource.clear()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["wizard"] = "on"
+    at.run()
+    assert not at.exception
+    return at
+
+
+def texts(at: AppTest) -> str:
+    return html.unescape(" ".join(element.proto.body for element in at.get("html")))
+
+
+def wait(at: AppTest, until: str) -> str:
+    """Run the page until a text is on it."""
+    for _ in range(200):
+        at.run()
+        assert not at.exception
+        if until in (shown := texts(at)):
+            return shown
+        time.sleep(0.2)
+    pytest.fail(f"{until!r} did not appear on the page")
+
+
+@pytest.fixture
+def full(folders: Path, checkpoint: Callable[..., Path]) -> Path:
+    checkpoint(name="mine/best.pth")
+    return folders
+
+
+def test_a_folder_becomes_a_saved_experiment(page: AppTest, full: Path) -> None:
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    shown = wait(page, "The classifier loads")
+    assert shown.count("<li class='good'>") == 5
+    assert "resnet20: 3 classes, 64 penultimate features" in shown
+    assert "What the network sees" in shown
+    assert "data:image/png;base64" in shown
+    page.text_input(key="new_name").set_value("mine").run()
+    page.button(key="new_save").click().run()
+    assert not page.exception
+    assert "Saved as" in page.success[0].value
+    exp = load_experiment("mine")
+    assert exp.ood_sets == ("drawings",)
+    assert page.selectbox(key="experiment").value == "mine"
+    assert page.button(key="prepare").label == "Prepare"
+
+
+def test_the_sanity_gates_are_lines_on_the_page(page: AppTest, full: Path) -> None:
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "The classifier loads")
+    page.button(key="new_gates").click().run()
+    shown = wait(page, "The head explains the logits")
+    exp = wizard.new_experiment(dataclasses.replace(page.session_state["_draft"], name="draft"))
+    lines = wizard.gate_checks(activations.prepared(wizard.sample(exp)))
+    assert len(lines) == 9
+    for line in lines:
+        assert line.text in shown
+        assert line.remedy in shown
+
+
+def test_a_wrong_checkpoint_is_one_click_away_from_the_right_architecture(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    page.session_state["_draft"] = Draft(
+        architecture="resnet20",
+        checkpoint=str(checkpoint("resnet32", name="deep.pth")),
+        num_classes=3,
+        fit=SetDraft(str(full / "photos/train"), "fit"),
+        test=SetDraft(str(full / "gone"), "test"),
+    )
+    shown = wait(page, "The classifier loads")
+    for line in wizard.check_draft(page.session_state["_draft"]):
+        assert line.text in shown, "the page shows what check_draft says"
+    assert "60 unexpected" in shown
+    assert "gone' does not exist" in shown
+    assert page.button(key="new_save").disabled
+    (fix,) = [b for b in page.button if b.label == "Use resnet32, which fits completely"]
+    fix.click().run()
+    assert "resnet32: 3 classes" in wait(page, "resnet32: 3 classes")
+
+
+def test_a_file_of_someone_else_opens_with_what_is_missing(page: AppTest, full: Path) -> None:
+    text = to_toml(load_experiment("cifar10-jpeg-densenet"))
+    file = full / "theirs.toml"
+    file.write_text(text)
+    page.text_input(key="load_path").set_value(str(file)).run()
+    page.button(key="load_open").click().run()
+    shown = wait(page, "The classifier loads")
+    assert "does not exist. Looked at" in shown
+    assert "<li class='bad'>" in shown
+    page.text_input(key="load_path").set_value(str(full / "none.toml")).run()
+    page.button(key="load_open").click().run()
+    assert "does not exist" in page.error[0].value
