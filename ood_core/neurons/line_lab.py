@@ -79,6 +79,7 @@ class LineLab:
         self._features = {name: acts[name].features for name in (id_set, *ood_sets)}
         self._logits = {name: acts[name].logits for name in self._features}
         self._energy = {name: self._energy_of(name) for name in self._features}
+        self._sorted = {name: summarize(values) for name, values in self._energy.items()}
         self._plain = np.concatenate([z.argmax(1) for z in self._chunks(id_set)])
         self._groups: tuple[float, dict[str, GroupedRows]] | None = None
         self._cut: tuple[float, LineMasks] = (self._line.p_w, self._line.masks_)
@@ -203,11 +204,14 @@ class LineLab:
             masks.units[:, drop] = False
         bias = np.asarray(self.head.bias, np.float64)
         line = score_groups(groups, present, masks, bias, progress, should_stop)
-        energy = self._energy if not len(drop) else {n: self._energy_of(n, drop) for n in line}
+        energy = self._sorted
+        if limit is not None or len(drop):
+            values = {n: self._energy_of(n, drop) for n in line} if len(drop) else self._energy
+            energy = {n: summarize(values[n][kept[n]]) for n in line}
         changed = groups[self.id_set].predicted != self._plain[kept[self.id_set]]
         return compare_with_energy(
             {name: summarize(values) for name, values in line.items()},
-            {name: summarize(energy[name][kept[name]]) for name in line},
+            energy,
             rerouted=float(changed.mean()),
             n_total=self.n_images,
         )
