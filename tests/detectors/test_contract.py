@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from ood_core.activations import Activations
 from ood_core.detectors import Detector, all_detectors, make_detector
 from ood_core.detectors._checks import CHECKS
 from ood_core.detectors._toy import Toy
@@ -116,3 +117,21 @@ def test_check_detector_of_an_unknown_name():
 
 def test_checks_have_titles():
     assert len(CHECKS) == 15
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_how_activations_are_stored_does_not_matter(toy, name, dtype):
+    """The same values, stored narrow or wide, give the same scores: arithmetic is float64."""
+
+    def stored(acts, kind):
+        features, logits = (a.astype(dtype).astype(kind) for a in (acts.features, acts.logits))
+        return Activations.from_arrays(features, logits, acts.labels)
+
+    found, expected = (
+        make_detector(name)
+        .fit(stored(toy.fit, kind), toy.head)
+        .score_samples(stored(toy.zero, kind))
+        for kind in (dtype, np.float64)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)

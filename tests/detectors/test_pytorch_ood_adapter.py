@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from ood_core.detectors import detector_class, make_detector
+from ood_core.detectors import all_detectors, detector_class, discovery, make_detector
 from ood_core.detectors.contract import check_detector
 from ood_core.detectors.pytorch_ood_adapter import adapt
 from ood_core.errors import ConfigError
@@ -69,3 +69,19 @@ def test_without_pytorch_ood_the_error_says_how_to_get_it(monkeypatch):
     with pytest.raises(ConfigError, match="needs pytorch-ood: pip install pytorch-ood"):
         make_detector("pytorch_ood:RMD")
     adapt.cache_clear()
+
+
+def test_an_adapted_detector_can_be_a_plugin(tmp_path, monkeypatch):
+    (tmp_path / "ood_rmd.py").write_text(
+        "from ood_core.detectors.pytorch_ood_adapter import adapt\nRMD = adapt('RMD')\n"
+    )
+    info = tmp_path / "ood_rmd-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ood-rmd\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[ood_core.detectors]\nrmd = ood_rmd:RMD\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    discovery.forget()
+    try:
+        assert all_detectors()["pytorch_ood:RMD"].title == "RMD (pytorch-ood)"
+    finally:
+        discovery.forget()
