@@ -76,6 +76,9 @@ class Detector(ABC):
     constraints: ClassVar[Mapping[str, Constraint]] = {}
     sweep: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
+    _quiet = False
+    """Set on a part of a fusion, which speaks for it once it is fitted."""
+
     n_features_: int
     head_: ClassifierHead | None
     warnings_: list[str]
@@ -217,7 +220,7 @@ class Detector(ABC):
 
     def _warn(self, sentence: str) -> None:
         """Log a warning and keep it for pages, once."""
-        if sentence not in self.warnings_:
+        if sentence not in self.warnings_ and not self._quiet:
             self.warnings_.append(sentence)
             logger.warning("%s: %s", self.name, sentence)
 

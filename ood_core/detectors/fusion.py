@@ -28,12 +28,11 @@ ROLES = ("norm", "clip", "distance")
 
 
 class Fusion(Detector):
-    """`S = −d(x) / N(x)`, or `S = N(x)` without a distance; N is taken of clipped activations
-    when a clip takes part.
+    """Distance over norm: `S = −d(x) / N(x)`, or `S = N(x)` without a distance.
 
-    Where the norm is 0 the score is −inf, the most OOD there is. Subclasses are made by
-    `fusion_class`; parameters of the parts keep their names, prefixed with the part's where two
-    parts share one.
+    With a clip, N is taken of clipped activations. Where the norm is 0 the score is −inf, the most
+    OOD there is. Subclasses are made by the grammar; parameters of the parts keep their names,
+    prefixed with the part's where two parts share one.
 
     Parameters
     ----------
@@ -73,6 +72,7 @@ class Fusion(Detector):
         for part, seen in ((self.norm_, acts), (self.distance_, self._distance_acts(acts))):
             if part is not None:
                 part.fit(seen, head)
+                part._quiet = True
                 for sentence in part.warnings_:
                     self._warn(sentence)
 
@@ -128,8 +128,8 @@ class Fusion(Detector):
         out = np.empty(len(pooled))
         for rows in row_slices(len(pooled)):
             clipped = LayerRecord.from_vectors(np.minimum(pooled[rows], self.norm_clip_))
-            features = LayerRecord.from_vectors(acts.features[rows])
-            part = Activations({PENULTIMATE: features, layer: clipped}, name=acts.name)
+            features = {PENULTIMATE: acts.layer().take(rows)}  # its width is checked
+            part = Activations({**features, layer: clipped}, name=acts.name)
             out[rows] = self.norm_.score_samples(part)
         return out
 

@@ -127,3 +127,12 @@ def test_a_fitted_fusion_can_be_pickled(small):
     np.testing.assert_array_equal(
         copy.score_samples(small.test), detector.score_samples(small.test)
     )
+
+
+def test_parts_do_not_speak_for_themselves(small, caplog):
+    detector = make_detector("nan+react+knn").fit(small.fit, small.head)
+    caplog.clear()
+    detector.score_samples(small.test)
+    assert [record.getMessage() for record in caplog.records] == [
+        "nan+react+knn: 1 of 20 images of 'test' have a norm of 0; their score is -inf."
+    ]
