@@ -4,9 +4,10 @@
 
 Every measurement runs in a process of its own, ours and the bare loop by turns. The bare loop
 decodes with torchvision's transforms in DataLoader workers (the best of none and one per core),
-passes batches through the network and keeps the logits. Ours decodes, passes, records every layer
-and writes the store. Ratios of throughput above 1 mean that ours is faster. CPU seconds per image
-are printed too: on a machine shared with others they say more than the clock.
+passes batches of the same size as ours through the network and keeps the logits. Ours decodes,
+passes, records every layer and writes the store. Ratios of throughput above 1 mean that ours is
+faster. CPU seconds per image are compared too: on a machine shared with others they say more
+than the clock.
 
 Random weights: speed does not depend on what was learnt. Without the real JPEG images (see
 OOD_LENS_DATA) noise images of the same size are used.
@@ -72,11 +73,11 @@ def bare(network: str, folder: Path, device: str, workers: int) -> dict:
     import torch
     from torchvision import datasets, transforms
 
-    from ood_core.activations.engine import pick_device
+    from ood_core.activations.engine import EngineOptions, Runner
     from ood_core.activations.resident import resident_model
 
-    device = pick_device(device)
-    module = resident_model(experiment(network, folder)).module.to(device)
+    runner = Runner(resident_model(experiment(network, folder)), EngineOptions(device))
+    device, module = runner.device.type, runner.loaded.module
     transform = transforms.Compose(
         [
             transforms.Resize(32),
@@ -88,7 +89,7 @@ def bare(network: str, folder: Path, device: str, workers: int) -> dict:
     clock, cpu = time.perf_counter(), _cpu()
     loader = torch.utils.data.DataLoader(
         datasets.ImageFolder(folder, transform),
-        batch_size=256 if device == "cuda" else 64,
+        batch_size=runner.batch_size,
         num_workers=workers,
         pin_memory=device == "cuda",
     )

@@ -84,12 +84,15 @@ def _checksum(array: np.ndarray) -> int:
 
 
 def _opened(path: Path) -> Any:
+    """The file, opened; a disk that fails for the moment is no damage."""
     from safetensors import SafetensorError, safe_open
 
     try:
         return safe_open(path, framework="np")
-    except (OSError, SafetensorError) as problem:
-        raise DamagedShardError(f"{path} cannot be read: {problem}") from problem
+    except (FileNotFoundError, SafetensorError) as problem:
+        raise DamagedShardError(f"{path} is missing or cut short: {problem}") from problem
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read: {problem}") from problem
 
 
 def _sync_folder(folder: Path) -> None:

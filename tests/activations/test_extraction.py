@@ -428,3 +428,23 @@ def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "three")
     (root / "three").rename(root / "3")
     assert prepared(tiny).head.names == ("0", "1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("channels", "positions", "device", "expected"),
+    [
+        (16, 256, "cpu", 64),  # small maps: the most
+        (300, 1024, "cpu", 16),  # 24 MiB hold 20 images
+        (2048, 112 * 112, "cpu", 8),  # large maps: the least
+        (2048, 112 * 112, "mps", 8),  # 1 GiB holds 10 images
+        (16, 256, "mps", 256),
+    ],
+)
+def test_first_batch_fits_the_maps(
+    channels: int, positions: int, device: str, expected: int
+) -> None:
+    from ood_core.activations.engine import _first_batch_size
+    from ood_core.models import LayerInfo
+
+    layer = LayerInfo("block", (channels, positions), "map", False, 0)
+    assert _first_batch_size([layer], device) == expected

@@ -21,7 +21,7 @@ from ood_core.activations.shards import (
     write_shard,
 )
 from ood_core.activations.stored import CACHE, ArrayCache
-from ood_core.errors import ConfigError
+from ood_core.errors import ConfigError, DataError
 from ood_core.experiments import Experiment
 
 # Runs `extract` in a process of its own, slowly enough to be caught in the middle; every batch
@@ -264,11 +264,29 @@ def test_shards_are_whole_or_absent(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_array(path, "a"), array)
     assert read_metadata(path)["rows"] == 2
     assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
-    with pytest.raises(DamagedShardError, match="cannot be read"):
+    with pytest.raises(DamagedShardError, match="missing or cut short"):
         read_array(tmp_path / "missing.safetensors", "a")
     write_bytes(path, b"other")
-    with pytest.raises(DamagedShardError, match="cannot be read"):
+    with pytest.raises(DamagedShardError, match="missing or cut short"):
         read_metadata(path)
+
+
+def test_a_failing_disk_is_no_reason_to_remove_a_shard(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import safetensors
+
+    acts = extract(tiny)["fit"]
+    before = _shards()
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(safetensors, "safe_open", failing)
+    CACHE.clear()
+    with pytest.raises(DataError, match="cannot be read: .*Input/output error"):
+        _ = acts.features
+    assert _shards() == before
 
 
 def test_a_failed_write_leaves_the_old_file(
