@@ -12,17 +12,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ood_core.activations import Activations
+from ood_core.activations import PENULTIMATE, Activations
 from ood_core.errors import ConfigError, DataError, did_you_mean
 from ood_core.models import ClassifierHead
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CONTRIB_KINDS", "class_means", "contributions", "tail_contributions"]
+    from ood_core.activations import ActivationSet
+
+__all__ = [
+    "CONTRIB_KINDS",
+    "class_means",
+    "contributions",
+    "layer_contributions",
+    "tail_contributions",
+]
 
 CONTRIB_KINDS = ("signed", "abs")
 _CHUNK = 8192
+_BATCH = 32
 
 
 def contributions(acts: Activations, head: ClassifierHead, contrib: str = "signed") -> np.ndarray:
@@ -73,9 +82,11 @@ def contributions(acts: Activations, head: ClassifierHead, contrib: str = "signe
 
 def tail_contributions(
     tail: Callable[[torch.Tensor], torch.Tensor],
-    batches: Iterable[tuple[torch.Tensor, np.ndarray]],
+    batches: Iterable[tuple[torch.Tensor, np.ndarray | None]],
     n_classes: int,
     contrib: str = "signed",
+    *,
+    channel_axis: int = 0,
 ) -> np.ndarray:
     """Class x neuron contributions at any layer: one batched backward pass a batch.
 
@@ -92,6 +103,8 @@ def tail_contributions(
     batches : pairs of the layer's outputs for some fit images, and their class numbers.
     n_classes : c.
     contrib : "signed" or "abs".
+    channel_axis : axis of the channels in one image's output: 0 for (d, h, w), -1 for tokens and
+        channels-last maps.
 
     Returns
     -------
@@ -102,18 +115,44 @@ def tail_contributions(
     ConfigError
         For an unknown `contrib`.
     DataError
-        When a class has no image or there are no images at all.
+        When a class has no image, there are no images at all, or classes are unknown.
     """
     _check_kind(contrib)
     sums: _ClassSums | None = None
     for outputs, labels in batches:
-        per_image = _taylor(tail, outputs, np.asarray(labels))
+        if labels is None:
+            raise DataError("contributions need the true class of each fit image; there is none.")
+        per_image = _taylor(tail, outputs, np.asarray(labels), channel_axis)
         if sums is None:
             sums = _ClassSums(n_classes, per_image.shape[1])
         sums.add(np.abs(per_image) if contrib == "abs" else per_image, np.asarray(labels))
     if sums is None:
         raise DataError("contributions need fit images; there were none.")
     return sums.means()
+
+
+def layer_contributions(
+    acts: ActivationSet, layer: str, contrib: str = "signed", *, device: str = "auto"
+) -> np.ndarray:
+    """Class x neuron contributions of a layer of an experiment's network, over its fit set.
+
+    The closed form at the penultimate layer; a forward and a backward pass of every fit image at
+    any other. Parameters, result and errors as for `contributions` and `tail_contributions`.
+    """
+    from ood_core.activations.layer_outputs import layer_outputs
+    from ood_core.activations.resident import resident_model
+    from ood_core.models import tail
+
+    name = acts.experiment.fit_set
+    if layer == PENULTIMATE:
+        return contributions(acts[name], acts.head, contrib)
+    _check_kind(contrib)
+    loaded = resident_model(acts.experiment)
+    rows = np.arange(len(acts[name]))
+    batches = layer_outputs(acts, loaded, layer, name, rows, batch_size=_BATCH, device=device)
+    axis = loaded.layer(layer).channel_axis
+    classes = acts.head.n_classes
+    return tail_contributions(tail(loaded, layer), batches, classes, contrib, channel_axis=axis)
 
 
 def class_means(
@@ -173,19 +212,23 @@ class _ClassSums:
 
 
 def _taylor(
-    tail: Callable[[torch.Tensor], torch.Tensor], outputs: torch.Tensor, labels: np.ndarray
+    tail: Callable[[torch.Tensor], torch.Tensor],
+    outputs: torch.Tensor,
+    labels: np.ndarray,
+    channel_axis: int,
 ) -> np.ndarray:
     """Return `Σ_positions a ⊙ ∂z_y/∂a` of each image, shape (n, d), float64; 0 where y is -1."""
     import torch
 
     known = torch.as_tensor(labels >= 0, device=outputs.device)
     with torch.enable_grad():
-        a = outputs.detach().requires_grad_(True)
+        a = outputs.detach().clone().requires_grad_(True)
         z = tail(a)
         y = torch.as_tensor(np.maximum(labels, 0), device=z.device, dtype=torch.int64)
         own = z.gather(1, y[:, None])[:, 0]
         (grad,) = torch.autograd.grad((own * known).sum(), a)
     product = (a.detach() * grad).double()
+    product = product.movedim(channel_axis if channel_axis < 0 else 1 + channel_axis, 1)
     per_channel = product.reshape(*product.shape[:2], -1).sum(2)
     return np.asarray(per_channel.cpu().numpy())
 

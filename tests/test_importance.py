@@ -9,7 +9,12 @@ from torch import nn
 
 from ood_core.activations import Activations
 from ood_core.errors import ConfigError, DataError
-from ood_core.importance import class_means, contributions, tail_contributions
+from ood_core.importance import (
+    class_means,
+    contributions,
+    layer_contributions,
+    tail_contributions,
+)
 from ood_core.models import ClassifierHead
 
 
@@ -85,6 +90,46 @@ def test_channels_before_pooling_get_what_pooled_features_get():
     np.testing.assert_allclose(got, contributions(acts, head), rtol=1e-12)
 
 
+def test_channels_last():
+    torch.manual_seed(2)
+    fc = nn.Linear(5, 3).double()
+    tokens = torch.randn(9, 4, 5, dtype=torch.float64)
+    labels = np.arange(9) % 3
+
+    def tail(a):
+        return fc(torch.relu(a).mean(1))
+
+    got = tail_contributions(tail, [(tokens, labels)], 3, channel_axis=1)
+    turned = tail_contributions(
+        lambda a: tail(a.movedim(1, 2)), [(tokens.movedim(2, 1), labels)], 3
+    )
+    np.testing.assert_allclose(got, turned, rtol=1e-12)
+    last = tail_contributions(tail, [(tokens, labels)], 3, channel_axis=-1)
+    np.testing.assert_array_equal(got, last)
+
+
+def test_layers_of_a_real_network(digits_home, monkeypatch):
+    """At the last block against one backward pass an image; at the head in closed form."""
+    from ood_core import load_experiment, prepared
+    from ood_core.activations.layer_outputs import layer_outputs
+    from ood_core.activations.resident import resident_model
+    from ood_core.models import tail
+
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    acts = prepared(load_experiment("digits"))
+    closed = layer_contributions(acts, "penultimate")
+    np.testing.assert_allclose(closed, contributions(acts["fit"], acts.head))
+    rows = np.arange(40)
+    loaded, last = resident_model(acts.experiment), acts.layers[-2].name
+    batches = list(layer_outputs(acts, loaded, last, "fit", rows, batch_size=16))
+    got = tail_contributions(tail(loaded, last), batches, 8)
+    outputs = torch.cat([output for output, _ in batches])
+    labels = acts["fit"].labels[:40]
+    slow = by_hand(tail(loaded, last), outputs, labels, 8)
+    np.testing.assert_allclose(got, slow, rtol=1e-4, atol=1e-5)
+    assert layer_contributions(acts, last).shape == (8, acts.layers[-2].channels)
+
+
 def test_unlabelled_rows_are_left_out(linear_case):
     acts, head = linear_case
     features = np.vstack([acts.features, np.full((5, 7), 100.0)])
@@ -117,5 +162,7 @@ def test_errors_say_what_to_do(linear_case):
         contributions(acts, five)
     with pytest.raises(DataError, match=r"class numbers 0 to 2 .*found 0 to 3"):
         class_means(acts.features, acts.labels, 3)
+    with pytest.raises(DataError, match="true class of each fit image; there is none"):
+        tail_contributions(linear_tail(head), [(torch.tensor(acts.features), None)], 4)
     with pytest.raises(DataError, match="there were none"):
         tail_contributions(linear_tail(head), [], 4)

@@ -73,7 +73,7 @@ def measure_tail(
         raise ConfigError("give `classes` or `top`, not both.")
     parts, done = _Parts(layer), 0
     for outputs, labels in batches:
-        run = TailRun.start(tail, outputs)
+        run = TailRun.start(tail, outputs, check=done == 0)
         wanted, own = wanted_classes(run.logits.detach(), labels, classes, top)
         columns = stream_columns(run, wanted, own, should_stop)
         parts.add(tail_quantities(run, columns, wanted, own, labels), run)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ood_core.activations import PENULTIMATE
 from ood_core.activations.activation_set import ActivationSet, chosen_sets
-from ood_core.errors import ConfigError, DataError
+from ood_core.errors import ConfigError
 from ood_core.hidden_classifier import HiddenClassifier, measure_head, measure_tail
 from ood_core.progress import Meter, ProgressCallback, StopCheck
 from ood_core.theory.kept import Key, read_measured, write_measured
 
 if TYPE_CHECKING:
-    import torch
-
     from ood_core.activations import Activations
-    from ood_core.data import ImageSet
-    from ood_core.models import LayerInfo, LoadedModel
+    from ood_core.models import LayerInfo
 
 __all__ = ["PER_SET", "measure_layer", "measured_layer"]
 
@@ -147,13 +144,15 @@ def _by_autograd(
     meter: Meter,
     should_stop: StopCheck | None,
 ) -> HiddenClassifier:
+    from ood_core.activations.layer_outputs import layer_outputs
     from ood_core.activations.resident import resident_model
     from ood_core.models import tail
 
     loaded = resident_model(acts.experiment)
     info = loaded.layer(layer)
     rows = rows_measured(acts[name], layer, key.per_set)
-    batches = _outputs(acts, loaded, info, name, rows, device)
+    size = _batch_size(loaded.layers, info)
+    batches = layer_outputs(acts, loaded, layer, name, rows, batch_size=size, device=device)
     before = 0
 
     def advanced(done: int) -> None:
@@ -169,44 +168,6 @@ def _by_autograd(
         on_batch=advanced,
         should_stop=should_stop,
     )
-
-
-def _outputs(
-    acts: ActivationSet,
-    loaded: LoadedModel,
-    info: LayerInfo,
-    name: str,
-    rows: np.ndarray,
-    device: str,
-) -> Iterator[tuple[torch.Tensor, np.ndarray | None]]:
-    """The layer's output for the chosen images, batch by batch, with their classes."""
-    from ood_core.activations.engine import EngineOptions, Runner
-    from ood_core.data import Transform, open_dataset
-
-    source = open_dataset(acts.experiment.sets[name])
-    numbers = _source_numbers(source, acts[name].ids, rows)
-    labels = acts[name].labels
-    transform = Transform(loaded.preprocessing)
-    runner = Runner(loaded, EngineOptions(device))
-    size = _batch_size(loaded.layers, info)
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        images = np.stack([transform(source.load(int(i))) for i in numbers[part]])
-        output = runner.raw(runner.stage(images), info).to(runner.device)
-        yield output, None if labels is None else labels[rows[part]]
-
-
-def _source_numbers(source: ImageSet, ids: Sequence[str], rows: np.ndarray) -> np.ndarray:
-    """Numbers of the chosen rows in the data set, from which unreadable images are missing."""
-    if len(ids) == len(source):
-        return rows
-    place = {id_: i for i, id_ in enumerate(source.ids)}
-    try:
-        return np.array([place[ids[row]] for row in rows])
-    except KeyError as missing:
-        raise DataError(
-            f"image {missing.args[0]!r} is no longer in {source.name!r}. Prepare it again."
-        ) from None
 
 
 def _batch_size(layers: Sequence[LayerInfo], info: LayerInfo) -> int:

@@ -122,7 +122,7 @@ SECTIONS = {
         "on, for ID and OOD images.",
     ),
     "width": Words(
-        "How wide should the last hidden layer be?",
+        "A wider last hidden layer separates better",
         "Its width $d_L$ is its number of units. More units mean more votes for the hidden "
         "classifier, but also more that are on by chance.",
         r"\lVert a\rVert_1=\sum_{i=1}^{d_L}|a_i|",
