@@ -9,7 +9,7 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._toy import Toy
-from ood_core.detectors.base import FAMILIES, NEEDS, Detector
+from ood_core.detectors.base import DECLARED, FAMILIES, NEEDS, Detector
 from ood_core.detectors.fusion import Fusion
 from ood_core.errors import ConfigError, DataError, NotFittedError
 
@@ -59,7 +59,7 @@ def _fitted(cls: type[Detector], toy: Toy) -> Detector:
 
 
 def _declares(cls: type[Detector], toy: Toy) -> None:
-    for attribute in ("name", "title", "summary", "equation", "reference"):
+    for attribute in DECLARED:
         value = getattr(cls, attribute, None)
         _require(
             isinstance(value, str) and bool(value.strip()),

@@ -16,11 +16,13 @@ from ood_core.detectors.constraints import Constraint
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
 
-__all__ = ["FAMILIES", "NEEDS", "Detector", "logger"]
+__all__ = ["DECLARED", "FAMILIES", "NEEDS", "Detector", "logger"]
 
 logger = logging.getLogger("ood_core.detectors")
 
 NEEDS = ("logits", "head", "fit", "labels", "model")
+DECLARED = ("name", "title", "summary", "equation", "reference")
+"""Class attributes that every detector must set: what pages print."""
 FAMILIES = (
     "Feature norms",
     "Important neurons",
@@ -155,7 +157,7 @@ class Detector(ABC):
         NotFittedError
             Before `fit`.
         DataError
-            When the number of features differs from the fit set's, or a score is NaN.
+            When the number of features or classes differs from the fit set's, or a score is NaN.
         """
         self._check_fitted()
         if acts.features.shape[1] != self.n_features_:
@@ -163,6 +165,7 @@ class Detector(ABC):
                 f"detector {self.name!r} was fitted on {self.n_features_} features, "
                 f"got {acts.features.shape[1]}: use activations of the same layer and model."
             )
+        self._check_shapes(acts, self.head_)
         if len(acts) == 0:
             return np.empty(0)
         self._note_silent(acts)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ood_core.detectors.base import FAMILIES, Detector, logger
+from ood_core.detectors.base import DECLARED, FAMILIES, Detector, logger
 from ood_core.detectors.fusion import FUSIONS
 from ood_core.detectors.fusion_grammar import fusion_class
 from ood_core.detectors.pytorch_ood_adapter import PREFIX, adapt
@@ -133,4 +133,7 @@ def _load(point: EntryPoint) -> type[Detector]:
             f"{point.value} is not a detector: it must be a subclass of ood_core.Detector with a "
             "name and the methods _fit and _score."
         )
+    lacking = [a for a in DECLARED if not isinstance(getattr(cls, a, None), str)]
+    if lacking:
+        raise ConfigError(f"{point.value} must declare {', '.join(lacking)}: a string each.")
     return cls

@@ -82,3 +82,10 @@ def test_images_with_only_zero_features_are_counted(small):
     plain = make_detector("energy").fit(small.fit)
     plain.score_samples(small.test)
     assert plain.warnings_ == []
+
+
+def test_logits_of_another_head_cannot_be_scored(small):
+    detector = make_detector("vim").fit(small.fit, small.head)
+    other = Activations.from_arrays(small.h, small.z[:, :3], name="other")
+    with pytest.raises(DataError, match=r"head has 5 classes and the logits of 'other' have 3"):
+        detector.score_samples(other)

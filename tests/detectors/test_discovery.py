@@ -96,9 +96,12 @@ def test_a_plugin_takes_part_like_any_other(install):
 def test_a_broken_plugin_is_told_and_does_no_harm(install, caplog):
     install("ood_broken", "raise OSError('no such table')", broken="ood_broken:Thing")
     install("ood_other", "class Thing: pass", other="ood_other:Thing", gone="ood_other:Gone")
+    untitled = PLUGIN.format(name="untitled").replace("title = ", "heading = ")
+    install("ood_untitled", untitled, untitled="ood_untitled:Median")
     install("ood_twin", PLUGIN.format(name="knn"), twin="ood_twin:Median")
     told = broken_plugins()
-    assert set(told) == {"broken", "other", "gone", "twin"}
+    assert set(told) == {"broken", "other", "gone", "untitled", "twin"}
+    assert "must declare title: a string each" in told["untitled"]
     assert "OSError: no such table" in told["broken"]
     assert "must be a subclass of ood_core.Detector" in told["other"]
     assert "'knn' is taken by another detector" in told["twin"]
