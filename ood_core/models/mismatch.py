@@ -59,11 +59,11 @@ def compare(state: Shapes, wanted: Shapes) -> Mismatch:
     """Compare names and shapes. Batch norm's step counters may be absent on either side."""
     counters = {k for k in (*state, *wanted) if k.endswith("num_batches_tracked")}
     have, need = set(state) - counters, set(wanted) - counters
-    both = have & need
+    both, missing, unexpected = have & need, need - have, have - need
     differ = {k: (state[k], wanted[k]) for k in sorted(both) if state[k] != wanted[k]}
     return Mismatch(
-        missing=tuple(k for k in wanted if k in need - have),
-        unexpected=tuple(k for k in state if k in have - need),
+        missing=tuple(k for k in wanted if k in missing),
+        unexpected=tuple(k for k in state if k in unexpected),
         shapes=differ,
         matched=len(both) - len(differ),
     )
