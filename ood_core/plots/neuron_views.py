@@ -145,7 +145,7 @@ def effect_figure(before: LineResult, after: LineResult) -> go.Figure:
         framed(
             "AUROC with all neurons and without the dropped ones",
             320,
-            4,
+            6,  # long names: two rows
             left=before.rates["ood_set"],
             xaxis={"title": "AUROC, % (ID against the OOD set)"},
             yaxis={"title": "OOD set", "type": "category", "autorange": "reversed"},

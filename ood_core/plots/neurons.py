@@ -47,7 +47,7 @@ def contribution_heatmap(
         f"Contribution of each neuron to each class{masks}",
         height,
         left=view.labels,
-        right=78,
+        right=92,
         xaxis={"title": _place_title(view), "type": "category", "nticks": 24, "showgrid": False},
         yaxis={"title": "class", "type": "category", "autorange": "reversed",
                "showgrid": False},

@@ -18,6 +18,11 @@ VIEWS = {
     "without": "Without some neurons",
     "image": "One image, before and after",
 }
+SOURCES = {
+    "class": "strongest for a class",
+    "ood": "most excited by OOD, against ID",
+    "list": "a list of my own",
+}
 
 
 def draw(view: View, lab: Any, chosen: Settings) -> None:
@@ -33,13 +38,9 @@ def _hues(view: View) -> dict[str, str]:
 
 
 def _mean(view: View, lab: Any, chosen: Settings) -> None:
-    from ood_core.neurons import mean_activations
     from ood_core.plots.neurons import mean_activation_figure
 
-    sets = tuple(_hues(view))
-    table = cache.once(
-        ("mean_activations", view.fingerprint, sets), lambda: mean_activations(view.acts, sets)
-    )
+    table = _means(view, tuple(_hues(view)))
     hues = _hues(view)
     if len(view.ood_sets) > 1:
         one = state.choose("neurons_against", ["all", *view.ood_sets], view.ood_sets[0])
@@ -55,6 +56,14 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
         "The LINe paper's picture: on OOD images some neurons answer as strongly as on ID images, "
         "or more. Clipping bounds them, and pruning leaves out those that do not speak for the "
         "predicted class."
+    )
+
+
+def _means(view: View, sets: tuple[str, ...]) -> Any:
+    from ood_core.neurons import mean_activations
+
+    return cache.once(
+        ("mean_activations", view.fingerprint, sets), lambda: mean_activations(view.acts, sets)
     )
 
 
@@ -107,7 +116,8 @@ def _effect(what: str, before: Any, after: Any) -> str:
     a, b = before.mean, after.mean
 
     def change(column: str) -> str:
-        moved = f"{100 * (b[column] - a[column]):+.2f}".replace("-", "−")
+        points = round(100 * (b[column] - a[column]), 2) + 0.0  # never "−0.00"
+        moved = f"{points:+.2f}".replace("-", "−")
         return f"{100 * b[column]:.2f} % ({moved})"
 
     return (
@@ -118,23 +128,19 @@ def _effect(what: str, before: Any, after: Any) -> str:
 
 
 def _without(view: View, lab: Any, chosen: Settings) -> None:
-    from ood_core.neurons import accuracy_effect, drop_set, top_neurons
+    from ood_core.neurons import accuracy_effect, drop_set
     from ood_core.plots.neuron_views import accuracy_figure, effect_figure
 
-    names, d = list(lab.head.names), lab.head.n_features
-    klass = class_of(lab)
+    d = lab.head.n_features
     mode = state.choose("neurons_mode", ["drop", "keep"], "drop")
-    count = int(state.number("neurons_count", 1, d, max(1, round(d / lab.head.n_classes / 2))))
-    st.session_state["neurons_count"] = count
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control("Set", ["drop", "keep"], key="neurons_mode", required=True,
                              format_func={"drop": "Drop", "keep": "Keep only"}.get,
                              label_visibility="collapsed")  # fmt: skip
-        st.slider("the strongest neurons", 1, d, key="neurons_count", width=320)
-        st.selectbox("for class", names, key="neurons_class", width=200)
+        picked = _pick_set(view, lab)
         explain.words(_WITHOUT, equation=r"h'_j=0\ \text{for dropped } j,\qquad z'=Wh'+b")
     state.notes()
-    drop = drop_set(top_neurons(lab.contributions, klass, count), d, keep=mode == "keep")
+    drop = drop_set(picked, d, keep=mode == "keep")
     before, after = lab.rescore(*chosen), lab.rescore(*chosen, drop=drop)
     st.markdown(_effect(f"{len(drop)} of {d} neurons", before, after))
     with st.container(key="neuron_bench"):
@@ -144,6 +150,33 @@ def _without(view: View, lab: Any, chosen: Settings) -> None:
     with right:
         accuracy = accuracy_effect(view.acts[view.experiment.test_set], lab.head, drop)
         figures.show(accuracy_figure(accuracy), "without_accuracy", data=accuracy)
+
+
+def _pick_set(view: View, lab: Any) -> Any:
+    """Numbers of the neurons to drop or to keep."""
+    from ood_core.neurons import excited_by_ood, parse_neurons, top_neurons
+
+    d, names = lab.head.n_features, list(lab.head.names)
+    source = state.choose("neurons_from", list(SOURCES), "class")
+    st.selectbox("Which neurons", list(SOURCES), key="neurons_from", format_func=SOURCES.get,
+                 width=260)  # fmt: skip
+    if source == "list":
+        st.session_state["neurons_list"] = str(state.kept("neurons_list", "0-9"))
+        st.text_input("Numbers and ranges", key="neurons_list", width=300)
+        text = st.session_state["neurons_list"]
+        state.remember("neurons_list", text)
+        return parse_neurons(text, d)
+    start = max(1, round(d / lab.head.n_classes / 2))
+    count = int(state.number("neurons_count", 1, d, start))
+    st.session_state["neurons_count"] = count
+    klass = class_of(lab)
+    if source == "class":
+        st.selectbox("Class", names, key="neurons_class", width=160)
+    st.slider("How many", 1, d, key="neurons_count", width=260)
+    if source == "class":
+        return top_neurons(lab.contributions, klass, count)
+    means = _means(view, tuple(_hues(view)))
+    return excited_by_ood(means, view.experiment.test_set, view.ood_sets, count)
 
 
 def _image(view: View, lab: Any, chosen: Settings) -> None:

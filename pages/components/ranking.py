@@ -106,7 +106,7 @@ def _heat(column: Any, higher: bool) -> list[str]:
 
 def _columns(table: Any) -> dict[str, Any]:
     config = {
-        "detector": st.column_config.TextColumn("Detector", pinned=True),
+        "detector": st.column_config.TextColumn("Detector", pinned=True, width=190),
         "mean": st.column_config.NumberColumn("Mean"),
         "near": st.column_config.NumberColumn("Near-OOD"),
         "far": st.column_config.NumberColumn("Far-OOD"),

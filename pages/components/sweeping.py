@@ -39,7 +39,7 @@ def draw(view: View) -> None:
         values = list(axes[third[0]])
         chosen = st.segmented_control(
             third[0], values, default=values[len(values) // 2 - 1], key="sweep_third",
-            required=True,
+            required=True, format_func=lambda v: "none" if v >= 1e5 else f"{v:g}",
         )  # fmt: skip
     state.publish()
     state.notes()
