@@ -284,7 +284,7 @@ def test_a_failing_disk_is_no_reason_to_remove_a_shard(
 
     monkeypatch.setattr(safetensors, "safe_open", failing)
     CACHE.clear()
-    with pytest.raises(DataError, match="cannot be read: .*Input/output error"):
+    with pytest.raises(DataError, match=r"cannot be read: .*Input/output error"):
         _ = acts.features
     assert _shards() == before
 
