@@ -197,6 +197,8 @@ def prune(limit: int | None = None, keep: Collection[str] = ()) -> int:
     keep : set keys that stay whatever their age. Sets being extracted stay too.
     """
     limit = max_bytes() if limit is None else limit
+    for leftover in _sets_dir().glob("*/.*.trash"):  # of a process that was killed here
+        shutil.rmtree(leftover, ignore_errors=True)
     entries = store_usage()
     total = sum(entry.bytes for entry in entries)
     freed = 0

@@ -178,6 +178,14 @@ def test_a_set_being_extracted_is_not_pruned(tiny: Experiment) -> None:
     assert {e.set_key for e in store_usage()} == {held}
 
 
+def test_what_a_killed_prune_left_goes(tiny: Experiment) -> None:
+    extract(tiny, sets=["test"])
+    folder = store_usage()[0].folder
+    leftover = folder.rename(folder.with_name(f".{folder.name}.trash"))
+    prune()
+    assert not leftover.exists()
+
+
 def test_use_makes_an_entry_recent(tiny: Experiment) -> None:
     extract(tiny)
     for entry in store_usage():
