@@ -19,9 +19,13 @@ from ood_core.detectors._threads import share_out
 __all__ = ["Bank"]
 
 _MARGIN = 8
+"""Candidates beyond the k-th: their gap shows whether float32 ordered them for certain."""
 _KEYS = 1 << 24
+"""float32 keys computed at once, per thread: 64 MB."""
 _GATHER = 1 << 22
+"""Values of candidate rows settled at once."""
 _SMALL = 4096
+"""Banks up to this size are searched in float64 throughout."""
 
 
 class Bank:
