@@ -117,6 +117,19 @@ def test_dropping_a_class_is_counted(acts: Any) -> None:
     assert "Without 216 of 256 neurons" in " ".join(m.value for m in at.markdown)
 
 
+def test_a_list_of_ones_own_and_what_is_wrong_with_it(acts: Any) -> None:
+    at = open_neurons(neurons_view="without", neurons_from="list", neurons_list="3, 7, 40-42")
+    assert not at.exception
+    assert "Without 5 of 256 neurons" in " ".join(m.value for m in at.markdown)
+    at.text_input(key="neurons_list").set_value("3, x").run()
+    assert not at.exception
+    assert any("'x' is no neuron: write numbers and ranges" in e.value for e in at.error)
+    at.session_state["neurons_from"] = "ood"
+    at.run()
+    assert not at.exception
+    assert "Without 16 of 256 neurons" in " ".join(m.value for m in at.markdown)
+
+
 def test_a_slow_shape_shows_a_preview_with_its_size_and_progress(
     acts: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

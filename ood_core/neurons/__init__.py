@@ -3,10 +3,8 @@
 from ood_core.neurons.ablation import (
     accuracy_effect,
     drop_neurons,
-    drop_set,
     dropping_effect,
     rates,
-    top_neurons,
 )
 from ood_core.neurons.activity import (
     NeuronDrill,
@@ -15,6 +13,7 @@ from ood_core.neurons.activity import (
     neuron_column,
     top_images,
 )
+from ood_core.neurons.choosing import drop_set, excited_by_ood, parse_neurons, top_neurons
 from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_table, contribution_view
 from ood_core.neurons.line_lab import LineLab
 from ood_core.neurons.line_result import LineResult
@@ -42,10 +41,12 @@ __all__ = [
     "drop_neurons",
     "drop_set",
     "dropping_effect",
+    "excited_by_ood",
     "image_contributions",
     "image_receipt",
     "mean_activations",
     "neuron_column",
+    "parse_neurons",
     "rates",
     "seriate",
     "summary_of_receipt",

@@ -14,31 +14,7 @@ from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
 from ood_core.ranking import Scores
 
-__all__ = ["accuracy_effect", "drop_neurons", "drop_set", "dropping_effect", "rates", "top_neurons"]
-
-
-def top_neurons(contrib: np.ndarray, klass: int, k: int) -> np.ndarray:
-    """Numbers of the k neurons that contribute most to a class, strongest first.
-
-    Raises
-    ------
-    DataError
-        When the class does not exist or k is not between 0 and d.
-    """
-    c, d = contrib.shape
-    if not 0 <= klass < c:
-        raise DataError(f"class {klass} does not exist: there are classes 0 to {c - 1}.")
-    if not 0 <= k <= d:
-        raise DataError(f"number of neurons must be between 0 and {d}, got {k}.")
-    return np.argsort(-contrib[klass], kind="stable")[:k]
-
-
-def drop_set(neurons: Sequence[int] | np.ndarray, d: int, keep: bool = False) -> np.ndarray:
-    """Neurons to set to zero: the given ones, or with `keep` all others. Sorted, no repeats."""
-    chosen = np.unique(np.asarray(neurons, dtype=np.int64))
-    if len(chosen) and (chosen[0] < 0 or chosen[-1] >= d):
-        raise DataError(f"neurons must be numbers from 0 to {d - 1}, got {chosen[0]}-{chosen[-1]}.")
-    return np.setdiff1d(np.arange(d), chosen) if keep else chosen
+__all__ = ["accuracy_effect", "drop_neurons", "dropping_effect", "rates"]
 
 
 def drop_neurons(acts: Activations, head: ClassifierHead, drop: np.ndarray) -> Activations:

@@ -32,10 +32,11 @@ def curves(view: View) -> None:
     from ood_core.plots import layers as plots
 
     metric, pool, against, heat = _controls(view)
-    table = cache.once(
-        ("layers", view.fingerprint, view.ood_sets, pool),
-        lambda: layers.layer_metrics(view.acts, view.experiment.test_set, view.ood_sets, pool),
-    )
+    with st.spinner("Measuring every layer …"):
+        table = cache.once(
+            ("layers", view.fingerprint, view.ood_sets, pool),
+            lambda: layers.layer_metrics(view.acts, view.experiment.test_set, view.ood_sets, pool),
+        )
     chosen = layers.mean_over_sets(table) if against == MEAN else table[table.ood_set == against]
     st.markdown(_headline(layers.best_layers(chosen, metric), metric, against))
     with st.container(key="depth_bench"):

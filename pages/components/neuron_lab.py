@@ -21,13 +21,13 @@ def lab_of(view: View) -> Any:
     from ood_core.neurons import LineLab
 
     given = dict(view.experiment.detectors.get("line", {}))
-    exp = view.experiment
-    return cache.once(
-        ("line_lab", view.fingerprint, view.ood_sets, cache.frozen(given)),
-        lambda: LineLab(
-            view.acts[exp.fit_set], view.acts, exp.test_set, view.ood_sets, view.acts.head, given
-        ),
-    )
+    exp, acts = view.experiment, view.acts
+    key = ("line_lab", view.fingerprint, view.ood_sets, cache.frozen(given))
+    with st.spinner("Contributions of every neuron to every class …"):
+        return cache.once(
+            key,
+            lambda: LineLab(acts[exp.fit_set], acts, exp.test_set, view.ood_sets, acts.head, given),
+        )
 
 
 def settings(view: View, lab: Any) -> Settings:

@@ -14,7 +14,6 @@ from ood_core.neurons import (
     accuracy_effect,
     drill,
     drop_neurons,
-    drop_set,
     dropping_effect,
     mean_activations,
     neuron_column,
@@ -81,20 +80,6 @@ def test_neurons_that_do_not_exist() -> None:
         neuron_column(ACTS["test"], 9)
     with pytest.raises(DataError, match="neuron -1 does not exist"):
         drill(ACTS, ["test"], CONTRIB, MEANS, HEAD, -1, clip=1.0)
-    with pytest.raises(DataError, match="numbers from 0 to 8, got 2-12"):
-        drop_set([2, 12], D)
-    with pytest.raises(DataError, match="class 7 does not exist"):
-        top_neurons(CONTRIB, 7, 2)
-    with pytest.raises(DataError, match="between 0 and 9, got 10"):
-        top_neurons(CONTRIB, 0, 10)
-
-
-def test_top_neurons_and_drop_set() -> None:
-    top = top_neurons(CONTRIB, 1, 3)
-    assert top.tolist() == sorted(range(D), key=lambda j: -CONTRIB[1, j])[:3]
-    assert drop_set([5, 1, 5], D).tolist() == [1, 5]
-    assert drop_set([5, 1, 5], D, keep=True).tolist() == [0, 2, 3, 4, 6, 7, 8]
-    assert drop_set([], D).tolist() == []
 
 
 @pytest.mark.parametrize("with_logits", [True, False])
