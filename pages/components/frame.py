@@ -38,7 +38,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         acts, problem = _stored(experiment)
         view = _choices(experiment, acts)
     with links:
-        nav.page_links()
+        nav.page_links(title)
     state.publish()
     st.html(f"<h1 class='page-title'>{title}</h1><p class='page-question'>{question}</p>")
     state.notes()
