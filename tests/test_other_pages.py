@@ -107,7 +107,7 @@ def test_export_holds_recipe_and_report(open_page) -> None:
     assert found.detector == "line"
     assert found.experiment == "digits"
     assert len(found.results) == 6
-    assert "## Against each OOD set" in _words(app)
+    assert "Against each OOD set" in _words(app)
 
 
 def test_export_says_what_cannot_be_exported(open_page) -> None:

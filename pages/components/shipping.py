@@ -46,7 +46,8 @@ def report(view: View, scores: Any, point: Any, check: Any) -> None:
     text = write(view.experiment, view.acts, scores, point, check)
     st.caption("What was chosen, on which images, and what it did on others. Markdown.")
     with st.container(border=True, height=320):
-        st.markdown(text.replace("~", "\\~"))
+        smaller = text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)
+        st.markdown(smaller.replace("~", "\\~"))
     with st.container(horizontal=True):
         st.download_button(
             "Download report", text, f"{view.experiment.name}-{view.detector}.md",

@@ -15,10 +15,10 @@ SIZES = {"wide": 1440, "narrow": 900}
 @pytest.mark.parametrize("path", ["", *PAGES])
 def test_page(open_page, shot, path: str, size: str, theme: str) -> None:
     page = open_page(path, theme=theme, width=SIZES[size])
-    page.wait_for_selector("h1", timeout=60_000)
+    page.wait_for_selector("h1.page-title", timeout=60_000)
     settle(page)
     page.wait_for_timeout(1500)
-    title = page.locator("h1").first.inner_text()
+    title = page.locator("h1.page-title").inner_text()
     assert title == (path.replace("_", " ") or "Overview")
     assert page.locator("[data-testid=stException]").count() == 0
     body = page.locator("[data-testid=stMain]")
