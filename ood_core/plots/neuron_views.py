@@ -162,20 +162,22 @@ def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for column, name, colour in (("before", "all neurons", GREY), ("after", "without", _POSITIVE)):
         figure.add_bar(
-            x=shown["class"],
-            y=100 * shown[column],
+            x=100 * shown[column],
+            y=shown["class"],
+            orientation="h",
             name=name,
             marker={"color": colour},
             customdata=shown["n"],
-            hovertemplate="%{x}: %{y:.1f} % of %{customdata:,} images<extra>" + name + "</extra>",
+            hovertemplate="%{y}: %{x:.1f} % of %{customdata:,} images<extra>" + name + "</extra>",
         )
     figure.update_layout(
         framed(
             f"Accuracy on ID test images with and without the neurons{cut}",
             320,
             2,
-            xaxis={"title": "class", "type": "category"},
-            yaxis={"title": "classified right, %", "range": [0, 100]},
+            left=shown["class"],
+            xaxis={"title": "classified right, %", "range": [0, 100]},
+            yaxis={"title": "class", "type": "category", "autorange": "reversed"},
             barmode="group",
         )
     )

@@ -161,11 +161,11 @@ def _pick_set(view: View, lab: Any) -> Any:
     st.selectbox("Which neurons", list(SOURCES), key="neurons_from", format_func=SOURCES.get,
                  width=260)  # fmt: skip
     if source == "list":
-        st.session_state["neurons_list"] = str(state.kept("neurons_list", "0-9"))
+        listed = state.text("neurons_list") or "0-9"
+        st.session_state["neurons_list"] = listed
+        state.remember("neurons_list", listed)
         st.text_input("Numbers and ranges", key="neurons_list", width=300)
-        text = st.session_state["neurons_list"]
-        state.remember("neurons_list", text)
-        return parse_neurons(text, d)
+        return parse_neurons(listed, d)
     start = max(1, round(d / lab.head.n_classes / 2))
     count = int(state.number("neurons_count", 1, d, start))
     st.session_state["neurons_count"] = count

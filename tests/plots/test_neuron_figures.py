@@ -131,7 +131,7 @@ def test_without_neurons() -> None:
     accuracy = accuracy_effect(ACTS["test"], HEAD, np.array([1, 2]))
     figure = neuron_views.accuracy_figure(accuracy)
     _titled(figure)
-    np.testing.assert_allclose(figure.data[1].y, 100 * accuracy["after"])
+    np.testing.assert_allclose(figure.data[1].x, 100 * accuracy["after"])
 
 
 def test_one_image() -> None:
