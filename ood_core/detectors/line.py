@@ -10,7 +10,7 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slices
-from ood_core.detectors._threads import share_out
+from ood_core.detectors._threads import one_blas_thread, share_out
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
@@ -76,7 +76,8 @@ def line_scores(rows: GroupedRows, masks: LineMasks, bias: np.ndarray | None) ->
     bias : (c,) bias of the head.
     """
     scores = np.empty(len(rows.order))
-    _score_classes(rows, masks, bias, np.flatnonzero(np.diff(rows.bounds)), scores)
+    with one_blas_thread():  # many small products: more threads cost more than they give
+        _score_classes(rows, masks, bias, np.flatnonzero(np.diff(rows.bounds)), scores)
     return scores
 
 
