@@ -36,7 +36,7 @@ def layers(results: Any, against: str | None, title: str) -> Part:
 
 def training(results: Any, against: str | None, title: str) -> Part:
     """Fig. 1."""
-    from ood_core.plots.theory import norm_over_training
+    from ood_core.plots.lab import norm_over_training
 
     rows, ood = lab_rows.norm_rows(results, against), lab_rows.ood_names(against)
     fig = _known("training", against, results, lambda: norm_over_training(rows, ood))
@@ -47,7 +47,7 @@ def training(results: Any, against: str | None, title: str) -> Part:
 
 def labels(results: Any, against: str | None, title: str) -> Part:
     """Fig. 3 and 4."""
-    from ood_core.plots.theory import separation_over_training
+    from ood_core.plots.lab import separation_over_training
 
     rows = lab_rows.scheme_rows(results, against)
     fig = _known("labels", against, results, lambda: separation_over_training(
@@ -59,7 +59,7 @@ def labels(results: Any, against: str | None, title: str) -> Part:
 
 def entropy(results: Any, against: str | None, title: str) -> Part:
     """Fig. 5."""
-    from ood_core.plots.theory import entropy_scatter
+    from ood_core.plots.lab import entropy_scatter
 
     points = _known("points", against, results, lambda: lab_rows.entropy_points(results, against))
     fig = _known("entropy", against, results,
@@ -84,7 +84,7 @@ def nan(results: Any, against: str | None, title: str) -> Part:
 
 def depth(results: Any, against: str | None, title: str) -> Part:
     """Fig. 6."""
-    from ood_core.plots.theory import depth_figure
+    from ood_core.plots.lab import depth_figure
 
     rows, shares = lab_rows.depth_rows(results, against)
     fig = _known("depth", against, results, lambda: depth_figure(rows, shares, title))
@@ -95,7 +95,7 @@ def depth(results: Any, against: str | None, title: str) -> Part:
 
 def width(results: Any, against: str | None, title: str) -> Part:
     """Fig. 7."""
-    from ood_core.plots.theory import width_figure
+    from ood_core.plots.lab import width_figure
 
     points = lab_rows.width_points(results, against)
     fig = _known("width", against, results, lambda: width_figure(points, title))
@@ -106,7 +106,7 @@ def width(results: Any, against: str | None, title: str) -> Part:
 
 def one_class(results: Any, against: str | None, title: str) -> Part:
     """Table 4."""
-    from ood_core.plots.theory import one_class_figure
+    from ood_core.plots.lab import one_class_figure
 
     points = lab_rows.one_class_points(results)
     fig = _known("one class", None, results, lambda: one_class_figure(points))

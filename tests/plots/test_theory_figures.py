@@ -11,6 +11,7 @@ import pytest
 from ood_core.hidden_classifier import measure_head
 from ood_core.lab.images import OOD_SETS
 from ood_core.models import ClassifierHead
+from ood_core.plots import lab as lab_plots
 from ood_core.plots import theory as plots
 from ood_core.plots.theme import ID_COLOUR
 from ood_core.theory import lab_rows
@@ -53,7 +54,7 @@ def test_scatter_keeps_exact_points_below_the_line():
 
 def test_curves_over_training_are_means_over_seeds(results):
     rows = lab_rows.scheme_rows(results, "photos")
-    figure = plots.separation_over_training(
+    figure = lab_plots.separation_over_training(
         rows, lab_rows.scheme_titles(), what="the norm", against="photos"
     )
     titled(figure)
@@ -69,7 +70,7 @@ def test_curves_over_training_are_means_over_seeds(results):
 
 
 def test_norms_over_training(results):
-    figure = plots.norm_over_training(lab_rows.norm_rows(results), list(OOD_SETS))
+    figure = lab_plots.norm_over_training(lab_rows.norm_rows(results), list(OOD_SETS))
     titled(figure)
     assert [t.name for t in figure.data] == ["ID, trained on", "ID, new", "OOD"]
     np.testing.assert_allclose(figure.data[0].y[[0, -1]], [10, 11])
@@ -84,10 +85,10 @@ def test_hidden_classifiers_by_layer(results):
 
 
 def test_the_other_figures_have_titles_and_all_points(results):
-    entropy = plots.entropy_scatter(lab_rows.entropy_points(results), lab_rows.scheme_titles())
+    entropy = lab_plots.entropy_scatter(lab_rows.entropy_points(results), lab_rows.scheme_titles())
     titled(entropy)
     assert sum(len(t.x) for t in entropy.data) == 250
-    depth = plots.depth_figure(*lab_rows.depth_rows(results), "mean of the six")
+    depth = lab_plots.depth_figure(*lab_rows.depth_rows(results), "mean of the six")
     titled(depth)
     assert [t.name for t in depth.data] == [
         "NAN",
@@ -96,10 +97,10 @@ def test_the_other_figures_have_titles_and_all_points(results):
         "active, ID",
         "active, OOD",
     ]
-    width = plots.width_figure(lab_rows.width_points(results), "noise")
+    width = lab_plots.width_figure(lab_rows.width_points(results), "noise")
     titled(width)
     assert list(width.layout.xaxis.tickvals) == [8, 16, 32, 64, 128, 256, 512]
-    one = plots.one_class_figure(lab_rows.one_class_points(results))
+    one = lab_plots.one_class_figure(lab_rows.one_class_points(results))
     titled(one)
     assert list(one.data[0].x) == [str(i) for i in range(8)]
 
