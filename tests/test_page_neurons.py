@@ -142,8 +142,10 @@ def test_a_slow_shape_shows_a_preview_with_its_size_and_progress(
     monkeypatch.setattr(
         neuron_lab, "_show", lambda view, result, *a: (shown.append(result), real(view, result, *a))
     )
-    at = open_neurons()
+    at = open_neurons(neurons_view="one")
     assert not at.exception
+    text = " ".join(m.value for m in at.markdown)
+    assert f"Preview on 140 of {shown[0].n_total:,} images." in text
     assert [r.is_preview for r in shown] == [True, False]
     assert shown[0].n_scored == 20 * 7
     assert "Preview" in neuron_lab._headline(shown[0])

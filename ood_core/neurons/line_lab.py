@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class LineLab:
         self._cut: tuple[float, LineMasks] = (self._line.p_w, self._line.masks_)
         self._results: OrderedDict[tuple[Any, ...], LineResult] = OrderedDict()
 
-    @property
+    @cached_property
     def clip_high(self) -> float:
         """Largest clip worth offering: above 99.9 % of the activations of ID images, at least 5."""
         return float(max(5, np.ceil(np.quantile(self._features[self.id_set][:4096], 0.999))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -119,8 +120,8 @@ def apart(view: View) -> None:
 def _auroc_table(view: View, table: Any) -> str:
     head = "<th>AUROC, %</th><th>L1 norm</th><th>few active units</th><th>NAN</th>"
     rows = "".join(
-        f"<tr><td><i class='chip' style='background:{view.colour(row.ood_set)}'></i>{row.ood_set}"
-        f"</td><td>{100 * row.l1:.2f}</td><td>{100 * row.sparsity:.2f}</td>"
+        f"<tr><td><i class='chip' style='background:{view.colour(row.ood_set)}'></i>"
+        f"{escape(row.ood_set)}</td><td>{100 * row.l1:.2f}</td><td>{100 * row.sparsity:.2f}</td>"
         f"<td>{100 * row.nan:.2f}</td></tr>"
         for row in table.itertuples()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -130,7 +131,8 @@ def _both(line: float, energy: float, what: str = "") -> str:
 
 def _table(view: View, result: Any) -> str:
     rows = "".join(
-        f"<tr><td><i class='chip' style='background:{view.colour(r.ood_set)}'></i>{r.ood_set}</td>"
+        f"<tr><td><i class='chip' style='background:{view.colour(r.ood_set)}'></i>"
+        f"{escape(r.ood_set)}</td>"
         f"<td>{_both(r.auroc, r.energy_auroc)}</td><td>{_both(r.fpr95, r.energy_fpr95)}</td></tr>"
         for r in result.rates.itertuples()
     )

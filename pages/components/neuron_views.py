@@ -74,8 +74,7 @@ def _one(view: View, lab: Any, chosen: Settings) -> None:
     neuron = _pick_neuron(view, lab)
     sets = tuple(_hues(view))
     found = drill(view.acts, sets, lab.contributions, lab.class_means, lab.head, neuron, chosen[2])
-    without = lab.rescore(*chosen, drop=[neuron])
-    st.markdown(_effect(f"neuron {neuron}", lab.rescore(*chosen), without))
+    st.markdown(_effect(f"neuron {neuron}", *_compared(lab, chosen, [neuron])))
     with st.container(key="neuron_bench"):
         left, right = st.columns(2, gap="medium")
     with left:
@@ -112,6 +111,12 @@ def _pick_neuron(view: View, lab: Any) -> int:
     return neuron
 
 
+def _compared(lab: Any, chosen: Settings, drop: Any) -> tuple[Any, Any]:
+    """Results with all neurons and without some; of a preview where all images take seconds."""
+    limit = lab.preview_size if lab.is_slow else None
+    return lab.rescore(*chosen, limit=limit), lab.rescore(*chosen, limit=limit, drop=drop)
+
+
 def _effect(what: str, before: Any, after: Any) -> str:
     a, b = before.mean, after.mean
 
@@ -120,10 +125,13 @@ def _effect(what: str, before: Any, after: Any) -> str:
         moved = f"{points:+.2f}".replace("-", "−")
         return f"{100 * b[column]:.2f} % ({moved})"
 
+    part = (
+        f" Preview on {after.n_scored:,} of {after.n_total:,} images." if after.is_preview else ""
+    )
     return (
         f"Without {what}: LINe AUROC **{change('auroc')}**, FPR95 **{change('fpr95')}**; "
         f"energy AUROC {change('energy_auroc')}, FPR95 {change('energy_fpr95')}; mean of the "
-        "OOD sets, change in points."
+        f"OOD sets, change in points.{part}"
     )
 
 
@@ -141,7 +149,7 @@ def _without(view: View, lab: Any, chosen: Settings) -> None:
         explain.words(_WITHOUT, equation=r"h'_j=0\ \text{for dropped } j,\qquad z'=Wh'+b")
     state.notes()
     drop = drop_set(picked, d, keep=mode == "keep")
-    before, after = lab.rescore(*chosen), lab.rescore(*chosen, drop=drop)
+    before, after = _compared(lab, chosen, drop)
     st.markdown(_effect(f"{len(drop)} of {d} neurons", before, after))
     with st.container(key="neuron_bench"):
         left, right = st.columns(2, gap="medium")
