@@ -6,8 +6,7 @@ derivative of logit k under the rules of `SecantRules`. Without biases `β = 0`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from ood_core.errors import ModelError
 from ood_core.hidden_classifier.rules import SecantRules
 
-__all__ = ["Tail", "TailRun", "coefficients", "frozen"]
+__all__ = ["Tail", "TailRun", "coefficients"]
 
 Tail = Callable[[torch.Tensor], torch.Tensor]
 """The network from a layer's output (n, d) or (n, c, h, w) to the logits (n, K), in eval mode."""
@@ -108,19 +107,6 @@ def coefficients(
     c = torch.stack(rows, 1)
     beta = run.logits.detach()[:, wanted] - torch.einsum("nkd,nd->nk", c, run.flat)
     return c.cpu().numpy(), beta.cpu().numpy()
-
-
-@contextmanager
-def frozen(module: torch.nn.Module) -> Iterator[None]:
-    """Parameters need no gradient meanwhile: the backward passes then skip them."""
-    before = [(p, p.requires_grad) for p in module.parameters()]
-    try:
-        for p, _ in before:
-            p.requires_grad_(False)
-        yield
-    finally:
-        for p, needed in before:
-            p.requires_grad_(needed)
 
 
 def _check_shape(logits: torch.Tensor, n: int) -> None:

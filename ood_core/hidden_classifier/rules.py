@@ -68,7 +68,8 @@ class SecantRules(TorchFunctionMode):
 
 
 def _needs_grad(x: Any) -> bool:
-    return isinstance(x, torch.Tensor) and x.requires_grad
+    """Whether `x` depends on the layer's output; a network's own weights do not."""
+    return isinstance(x, torch.Tensor) and x.requires_grad and not isinstance(x, torch.nn.Parameter)
 
 
 def _secant(func: Callable[..., torch.Tensor], z: torch.Tensor, *args: Any, **kw: Any) -> Any:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ood_core.hidden_classifier as measuring
 from ood_core.lab import plan
 from ood_core.lab.plan import Run, full_plan
 from ood_core.paths import home
@@ -29,7 +30,7 @@ _COLUMNS = {
     "sets": ("epoch", "layer", "set", "norm", "active_share", "activation_entropy"),
     "hidden": ("epoch", "layer", "set", "accuracy", "relative_error", "entropy", "mismatch_rate"),
 }
-_RECIPE = ("images.py", "network.py", "observing.py", "training.py")
+_RECIPE = ("images.py", "network.py", "observing.py", "plan.py", "training.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +135,12 @@ def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.Data
 @cache
 def recipe() -> str:
     """Hash of images, code and settings: other networks are never mistaken for these."""
-    from ood_core.lab.images import lab_images
+    from ood_core.lab.images import lab_identity
 
-    digest = hashlib.sha256(lab_images().identity.encode())
-    for name in _RECIPE:
-        digest.update((Path(__file__).parent / name).read_bytes())
+    digest = hashlib.sha256(lab_identity().encode())
+    own = [Path(__file__).parent / name for name in _RECIPE]
+    for file in (*own, *sorted(Path(measuring.__path__[0]).glob("*.py"))):
+        digest.update(file.read_bytes())
     settings = (plan.EPOCHS, plan.SNAPSHOTS, plan.DEPTH, plan.HIDDEN)
     digest.update(repr(settings).encode())
     return digest.hexdigest()[:16]

@@ -155,7 +155,12 @@ def _about(hidden: Any) -> str:
     parts = [of]
     if hidden.classes_used < hidden.n_classes:
         parts.append(f"Only each image's {hidden.classes_used} largest logits are compared.")
-    share = hidden.summary()["bias_share"]
+    row = hidden.summary()
+    parts.append(
+        f"Their mean approximation error is {row['approximation_error']:.4g}, their mean norm "
+        f"{row['norm']:.4g}."
+    )
+    share = row["bias_share"]
     if share > 1e-6:
         parts.append(f"Biases add a part that the sum leaves out: {100 * share:.1f} % of the "
                      "logits' size.")  # fmt: skip

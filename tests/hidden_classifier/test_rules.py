@@ -187,6 +187,13 @@ def test_operations_without_a_rule_are_named():
     assert run.uncovered == {"exp", "product of two activations"}
 
 
+def test_a_weight_is_not_an_activation():
+    """Layer scale: a product with a parameter that is still being trained."""
+    scale = nn.Parameter(torch.rand(4, dtype=D))
+    run = TailRun.start(lambda a: a * scale, torch.randn(3, 4, dtype=D))
+    assert not run.uncovered
+
+
 def test_a_tail_may_begin_with_an_inplace_activation():
     tail = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 3, bias=False)).to(D)
     x = torch.randn(5, 4, dtype=D)
