@@ -11,7 +11,7 @@ from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.activations.filling import ShardResult, ShardTask
 from ood_core.activations.passes import compute_shards
 from ood_core.activations.resident import resident_model
-from ood_core.errors import ConfigError, DataError
+from ood_core.errors import DataError
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -37,12 +37,10 @@ def compute_with_ray(
 
     Raises
     ------
-    ConfigError
-        When Ray is not installed.
     DataError
         When a worker sees other images than this process does.
     """
-    ray = _ray()
+    ray = importlib.import_module("ray")
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     gpus = int(ray.cluster_resources().get("GPU", 0)) if options.device != "cpu" else 0
@@ -94,13 +92,3 @@ def _fetched(ray: Any, reference: Any) -> ShardResult:
     except ray.exceptions.RayTaskError as problem:
         raise problem.cause from problem
     return result
-
-
-def _ray() -> Any:
-    try:
-        return importlib.import_module("ray")
-    except ImportError as problem:
-        raise ConfigError(
-            "engine 'ray' needs Ray, which is not installed: pip install -r requirements-ray.txt, "
-            "or use engine 'local'."
-        ) from problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -54,7 +55,7 @@ class EngineOptions:
     Raises
     ------
     ConfigError
-        On an unknown engine or a number below 1.
+        On an unknown engine, Ray that is not installed, or a number below 1.
     """
 
     device: str = "auto"
@@ -68,6 +69,11 @@ class EngineOptions:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise ConfigError(f"engine must be one of {', '.join(ENGINES)}; got {self.engine!r}.")
+        if self.engine == "ray" and importlib.util.find_spec("ray") is None:
+            raise ConfigError(
+                "engine 'ray' needs Ray, which is not installed: pip install -r "
+                "requirements-ray.txt, or use engine 'local'."
+            )
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:

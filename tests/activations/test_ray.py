@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,6 +23,8 @@ class FakeRay:
         class RayTaskError(Exception):
             def __init__(self, cause: Exception) -> None:
                 self.cause = cause
+
+    __spec__ = ModuleSpec("ray", None)
 
     def __init__(self) -> None:
         self.calls: dict[int, object] = {}
