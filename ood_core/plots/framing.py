@@ -12,7 +12,7 @@ __all__ = ["GREY", "framed"]
 GREY = "#7F7F7F"
 """Lines that are neither ID nor OOD: holds on light and on dark."""
 
-_PER_ROW = 5
+_PER_ROW = 4
 
 
 def framed(
