@@ -78,6 +78,7 @@ def test_terms_are_explained_before_they_are_used(acts: Any) -> None:
         "one_class",
     ]
     assert set(order) == set(SECTIONS)
+    assert f"train {len(lab.full_plan())} small networks" in LAB
     parts = [INTRO, *(SECTIONS[n].text + SECTIONS[n].look for n in order[:2]), LAB]
     parts += [SECTIONS[n].text + SECTIONS[n].look for n in order[2:]]
     text = " ".join(parts)

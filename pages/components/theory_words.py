@@ -37,7 +37,8 @@ LAB = (
     "These sections train 71 small networks on handwritten digits on this computer: four hidden "
     "layers (layers between image and output) of 128 **ReLU** units, which replace negative "
     "numbers by zero, without biases. Digits 0 to 7 are ID; 8 and 9 and five other sets are OOD. "
-    "Each setting is trained from five random starts, and intervals come from their differences."
+    "Each setting is trained from five random starts (the last section: eight digits, two starts "
+    "each), and intervals come from the differences between networks."
 )
 
 SECTIONS = {
