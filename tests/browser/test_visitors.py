@@ -19,7 +19,7 @@ def test_choices_do_not_cross(open_page) -> None:
     pages = [open_page(f"Scores?detector={name}") for name in names]
     for page in pages:
         page.locator(".handle").wait_for()
-    titles = [page.locator("svg .title").first.inner_text() for page in pages]
+    titles = [page.locator("svg .title").first.text_content() for page in pages]
     assert len(set(titles)) == len(names), titles
     for page, name in zip(pages, names, strict=True):
         assert f"detector={name}" in page.url or name == "nan"
