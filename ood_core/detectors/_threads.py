@@ -35,11 +35,13 @@ def one_blas_thread() -> Iterator[None]:
     """Hold matrix products to one thread: two layers of threads fight for the cores.
 
     The limit belongs to the process, so users are counted: the first sets it, the last lifts it.
+    threadpoolctl obeys one thread per process as long as that thread lives, so both are done by a
+    thread kept for it, whoever the first and the last user are.
     """
     global _inside, _limit
     with _lock:
         if _inside == 0:
-            _limit = _blas().limit(limits=1, user_api="blas")
+            _limit = _keeper().submit(_blas().limit, limits=1, user_api="blas").result()
         _inside += 1
     try:
         yield
@@ -47,7 +49,12 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                _limit.restore_original_limits()
+                _keeper().submit(_limit.restore_original_limits).result()
+
+
+@cache
+def _keeper() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="ood-core-blas")
 
 
 @cache
