@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from sklearn import metrics as sk
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ood_core import metrics, thresholds
 from ood_core.histograms import bin_scores, cumulative_counts
