@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from ood_core import tables
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.score_set import ScoreSet, params_text
 
@@ -21,6 +22,7 @@ METRICS = {
     "detection_error": ("Detection error, %", False, False),
 }
 """Metric -> (label, higher is better, has an interval)."""
+_SHORT = {"near-OOD": "near", "far-OOD": "far"}
 
 
 def board(
@@ -55,19 +57,11 @@ def board(
             if interval:
                 row[f"{name} low"] = 100 * float(getattr(e, f"{metric}_low"))
                 row[f"{name} high"] = 100 * float(getattr(e, f"{metric}_high"))
-        rows.append(row | _means(values, near) | {"seconds": scores.seconds})
+        means = {_SHORT.get(k, k): v for k, v in tables.means(values, near).items()}
+        rows.append(row | means | {"seconds": scores.seconds})
     table = pd.DataFrame(rows).sort_values("mean", ascending=not higher, kind="stable")
     first = [c for c in ("detector", "mean", "near", "far") if c in table]
     return table[first + [c for c in table if c not in first]].reset_index(drop=True)
-
-
-def _means(values: Mapping[str, float], near: Sequence[str]) -> dict[str, float]:
-    groups = {
-        "near": [v for name, v in values.items() if name in near],
-        "far": [v for name, v in values.items() if name not in near],
-    }
-    split = {g: float(np.mean(v)) for g, v in groups.items()} if all(groups.values()) else {}
-    return {"mean": float(np.mean(list(values.values())))} | split
 
 
 def ties(table: pd.DataFrame, column: str, metric: str) -> pd.Series:

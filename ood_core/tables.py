@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from ood_core.score_set import ScoreSet, params_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "latex", "leaderboard", "markdown", "tidy"]
+__all__ = ["COLUMNS", "latex", "leaderboard", "markdown", "means", "tidy"]
 
 COLUMNS = (
     "detector", "params", "layer", "id_set", "ood_set", "auroc", "auroc_low", "auroc_high",
@@ -59,7 +59,7 @@ def leaderboard(score_sets: Sequence[ScoreSet], near: Sequence[str] = ()) -> pd.
         for label, attribute in figures.items():
             values = {name: float(getattr(s.evaluate(name), attribute)) for name in s.ood}
             row |= {f"{name} {label}": value for name, value in values.items()}
-            row |= {f"{group} {label}": v for group, v in _means(values, near).items()}
+            row |= {f"{group} {label}": v for group, v in means(values, near).items()}
         rows.append(row | {"seconds": s.seconds})
     table = pd.DataFrame(rows)
     if "mean auroc" in table:
@@ -95,7 +95,8 @@ def latex(board: pd.DataFrame) -> str:
     )  # fmt: skip
 
 
-def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
+def means(values: Mapping[str, float], near: Sequence[str]) -> dict[str, float]:
+    """Unweighted means over OOD sets: `near-OOD` and `far-OOD` where both exist, and `mean`."""
     if not values:
         return {}
     groups = {
@@ -103,8 +104,8 @@ def _means(values: dict[str, float], near: Sequence[str]) -> dict[str, float]:
         "far-OOD": [v for name, v in values.items() if name not in near],
     }
     split = all(groups.values())
-    means = {group: float(np.mean(v)) for group, v in groups.items()} if split else {}
-    return means | {"mean": float(np.mean(list(values.values())))}
+    found = {group: float(np.mean(v)) for group, v in groups.items()} if split else {}
+    return found | {"mean": float(np.mean(list(values.values())))}
 
 
 def _cells(
