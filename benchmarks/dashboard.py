@@ -5,7 +5,9 @@
 One report from one run: median round trips in Chromium from a user's action to the last change on
 the page, as ratios to the bare page (one slider, two static charts), the first chart on a warm
 cache, and the largest message that the server sent. `benchmarks/synthetic.py` makes the large
-experiment first; `OOD_LENS_HOME` must be the same for both.
+experiment first; `OOD_LENS_HOME` must be the same for both. Ends with an error where a limit is
+passed: a slider 1.5 times the bare page, a switch 2 times (2.5 on a large experiment), a first
+chart in 5 s, a message of 250 KB.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.driver import choose, chromium, median, nudge, round_trip, serve, settle  # noqa: E402
+
+
+SWITCH = {"digits": 2.0}
+"""Most that a switch of detector or layer may take, in round trips of the bare page."""
 
 
 class Traffic:
@@ -128,6 +134,20 @@ def report(bare: dict, ours: dict, raw: dict | None) -> str:
     return "\n".join(lines)
 
 
+def over_limits(experiment: str, bare: dict, ours: dict) -> list[str]:
+    """What took longer or was larger than it may be, in words; empty when all holds."""
+    switch = SWITCH.get(experiment, 2.5)
+    limits = {
+        "threshold": 1.5 * bare["threshold"],
+        "detector": switch * bare["detector"],
+        "layer": switch * bare["detector"],
+        "first chart": 5.0,
+        "first load, largest message": 250_000,
+        "later, largest message": 250_000,
+    }
+    return [f"{k}: {ours[k]:.3g}, at most {v:.3g}" for k, v in limits.items() if ours[k] > v]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--experiment", default="digits")
@@ -148,6 +168,8 @@ def main() -> None:
     bare = {key: (bare[key] + again[key]) / 2 for key in bare}
     print(f"{options.experiment}: medians of {options.repeats}; the bare page before and after")
     print(report(bare, ours, raw))
+    if over := over_limits(options.experiment, bare, ours):
+        sys.exit("over the limit: " + "; ".join(over))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python benchmarks/visitors.py [--visitors 10] [--rounds 5]
 
-Prints the median and the slowest interaction. All visitors act at the same moment.
+Prints the median and the slowest interaction. All visitors act at the same moment. Ends with an
+error when something failed or the median is over one second.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.driver import arm, chromium, elapsed, median, serve, settle  # noqa: E402
 
+LIMIT = 1.0
 ADDRESSES = (
     ("Scores?detector=nan", "threshold"),
     ("Scores?detector=energy", "threshold"),
@@ -81,7 +83,7 @@ def main() -> None:
         f"{options.visitors} visitors, {len(seconds)} interactions: median "
         f"{median(seconds):.2f} s, slowest {max(seconds):.2f} s, errors {len(errors) + traces}"
     )
-    sys.exit(bool(errors or traces))
+    sys.exit(bool(errors or traces) or median(seconds) > LIMIT)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pages.components import cache, figures, frame, prepare, state
 DETECTORS = ("feature_norm", "nan", "line", "energy")
 
 view = frame.open_page("Compare", "Which of two classifiers knows better what it does not know?")
-known = {e.name: e for e in cache.experiments() if not hasattr(e, "message")}
+known = {e.name: cache.available(e) for e in cache.experiments() if not hasattr(e, "message")}
 others = [name for name in known if name != view.experiment.name]
 if not others:
     st.info("There is only one experiment. Make another on the Overview page.")

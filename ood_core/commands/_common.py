@@ -39,14 +39,24 @@ def names(text: str) -> list[str]:
 
 
 def prepared_set(
-    args: argparse.Namespace, terminal: Terminal, sets: Sequence[str] | None = None, **options: Any
+    args: argparse.Namespace,
+    terminal: Terminal,
+    sets: Sequence[str] | None = None,
+    ood_sets: Sequence[str] | None = None,
+    **options: Any,
 ) -> ActivationSet:
-    """The experiment's activations: from the store, or extracted now with a progress bar."""
+    """The experiment's activations: from the store, or extracted now with a progress bar.
+
+    `sets` names data sets; `ood_sets` OOD sets, to which fit and test set are added.
+    """
     from ood_core.activations import extract
     from ood_core.experiments import load_experiment
 
+    exp = load_experiment(args.experiment)
+    if ood_sets is not None:
+        sets = (exp.fit_set, exp.test_set, *ood_sets)
     return extract(
-        load_experiment(args.experiment),
+        exp,
         device=args.device,
         sets=sets,
         progress=terminal.progress,

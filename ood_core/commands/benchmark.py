@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 
     _check_files(args.out)
     recipe = _take_recipe(args)
-    acts = prepared_set(args, terminal)
+    acts = prepared_set(args, terminal, ood_sets=args.ood_sets)
     found: list[scoring.ScoreSet | scoring.Skipped] = []
     stopped = None
     try:

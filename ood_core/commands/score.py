@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     files = list(_files(args.images))
     with_ood = args.at.startswith(("fpr", "cost"))
     ood_sets = exp.ood_sets if with_ood else ()
-    acts = prepared_set(args, terminal, (exp.fit_set, exp.test_set, *ood_sets))
+    acts = prepared_set(args, terminal, ood_sets=ood_sets)
     scores = scoring.score(acts, args.detector, layer=args.layer, ood_sets=ood_sets)
     point = thresholds.at(args.at, scores.sample())
     for warning in scores.warnings:

@@ -7,6 +7,7 @@ from ood_core.data.image_set import BrokenImageError, ImageSet, thumbnail_bytes,
 from ood_core.data.opening import open_dataset
 from ood_core.data.status import (
     DataStatus,
+    available,
     classifier_status,
     dataset_status,
     experiment_status,
@@ -21,6 +22,7 @@ __all__ = [
     "ImageSet",
     "Transform",
     "Upload",
+    "available",
     "classifier_status",
     "dataset_status",
     "decode_image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from ood_core.errors import DataError
 from ood_core.experiments import DataSpec, Experiment
 from ood_core.paths import data_dir, find_data
 
-__all__ = ["DataStatus", "classifier_status", "dataset_status", "experiment_status"]
+__all__ = ["DataStatus", "available", "classifier_status", "dataset_status", "experiment_status"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ def experiment_status(experiment: Experiment) -> dict[str, DataStatus]:
     """Status of the classifier's files and of each data set, by name."""
     status = {"classifier": classifier_status(experiment)}
     return status | {name: dataset_status(spec) for name, spec in experiment.sets.items()}
+
+
+def available(experiment: Experiment, status: Mapping[str, DataStatus]) -> Experiment:
+    """The experiment without the OOD sets that are not on disk.
+
+    It comes back whole where nothing would be left, and its other parts are never dropped.
+    """
+    ready = [name for name in experiment.ood_sets if status[name].ready]
+    if not ready or len(ready) == len(experiment.ood_sets):
+        return experiment
+    return experiment.with_ood_sets(ready)
 
 
 def classifier_status(experiment: Experiment) -> DataStatus:

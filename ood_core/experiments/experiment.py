@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +76,13 @@ class Experiment:
     description: str = ""
     detectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Path | None = None
+
+    def with_ood_sets(self, names: Collection[str]) -> Experiment:
+        """The same experiment with only these of its OOD sets."""
+        dropped = set(self.ood_sets) - set(names)
+        return replace(
+            self,
+            sets={name: spec for name, spec in self.sets.items() if name not in dropped},
+            ood_sets=tuple(name for name in self.ood_sets if name in names),
+            near=tuple(name for name in self.near if name in names),
+        )

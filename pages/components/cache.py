@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 __all__ = [
+    "available",
     "detector_titles",
     "experiments",
     "frozen",
@@ -63,13 +64,24 @@ def prepared(experiment: Any) -> Any | None:
 @st.cache_resource(max_entries=16, ttl="5m", refresh_mode="background", show_spinner=False)
 def _prepared(key: str, _experiment: Any) -> Any:
     from ood_core.activations import prepared as lookup
+    from ood_core.errors import OODLensError
 
-    if not all(part.ready for part in status(_experiment).values()):
-        raise _NotYetError
-    acts = lookup(_experiment)
+    try:
+        acts = lookup(_experiment)
+    except OODLensError:
+        if all(part.ready for part in status(_experiment).values()):
+            raise
+        raise _NotYetError from None  # files are missing: the page says which
     if acts is None:
         raise _NotYetError
     return acts
+
+
+def available(experiment: Any) -> Any:
+    """The experiment without the OOD sets that are not on this machine; see `ood_core.data`."""
+    from ood_core.data import available as restricted
+
+    return restricted(experiment, status(experiment))
 
 
 def status(experiment: Any) -> dict[str, Any]:

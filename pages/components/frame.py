@@ -34,9 +34,11 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     with st.sidebar:
         st.html("<div class='brand'>OOD Lens</div>")
         links = st.container()
-        experiment = _choose_experiment()
+        whole = _choose_experiment()
+        experiment = cache.available(whole)
         acts, problem = _stored(experiment)
         view = _choices(experiment, acts)
+        _left_out(set(whole.ood_sets) - set(experiment.ood_sets))
     with links:
         nav.page_links(title)
     state.publish()
@@ -94,6 +96,14 @@ def _choices(experiment: Any, acts: Any) -> View:
         params = detector_params(experiment, detector)
         explain.score(detector, params)
     return View(experiment, acts, layer, tuple(chosen), detector, params)
+
+
+def _left_out(names: set[str]) -> None:
+    if names:
+        st.caption(
+            f"Not on this machine, so left out: {', '.join(sorted(names))}. The overview says how "
+            "to get them."
+        )
 
 
 def _set_hues(sets: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cache, explain, nav, prepare, state
+from pages.components import cache, explain, missing, nav, prepare, state
 from pages.components.view import View
 
 __all__ = ["draw"]
@@ -42,6 +42,7 @@ def draw(view: View) -> None:
         prepare.panel(view.experiment)
     else:
         _headline(view)
+    _incomplete(view)
     _next(view)
     _experiments(view)
     state.publish()
@@ -141,6 +142,13 @@ def _headline_table(view: View, sets: dict[str, Any]) -> str:
         f"<table class='figures headline'><thead><tr><th scope='col'>OOD set</th>{head}</tr>"
         f"</thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _incomplete(view: View) -> None:
+    """How to get the OOD sets that are left out because they are not on this machine."""
+    whole = next(e for e in cache.experiments() if e.name == view.experiment.name)
+    if whole.ood_sets != view.experiment.ood_sets:
+        missing.panel(whole)
 
 
 def _next(view: View) -> None:

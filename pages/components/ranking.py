@@ -116,7 +116,7 @@ def _columns(table: Any) -> dict[str, Any]:
 
 
 def _downloads(found: list[Any], view: View) -> None:
-    board = tables.leaderboard(found, view.experiment.near)
+    near = view.experiment.near
     with st.container(horizontal=True):
         figures.csv_button(lambda: tables.tidy(found), "results", key="results_csv")
         for name, write, mime in (
@@ -125,7 +125,7 @@ def _downloads(found: list[Any], view: View) -> None:
         ):
             st.download_button(
                 name,
-                lambda write=write: write(board),
+                lambda write=write: write(tables.leaderboard(found, near)),
                 f"leaderboard.{'md' if name == 'Markdown' else 'tex'}",
                 mime,
                 key=f"board_{name.lower()}",
@@ -147,7 +147,12 @@ def _left_out(reasons: dict[str, str]) -> None:
 
 def _published(view: View) -> None:
     match = published.matching(view.experiment.name)
-    with st.expander("Figures of the papers", expanded=bool(match)):
+    papers = st.expander(
+        "Figures of the papers", expanded=bool(match), key="board_papers", on_change="rerun"
+    )
+    if not papers.open:  # six more tables would double what the browser has to draw
+        return
+    with papers:
         if not match:
             st.caption(
                 "No published table has this classifier and these image sets, so nothing here is "

@@ -103,10 +103,10 @@ def span(name: str, low: float, high: float) -> tuple[float, float] | None:
             a, b = (float(text) for text in value)
         except ValueError:
             a, b = math.nan, math.nan
-        if not low <= a <= b <= high:
+        if not (a <= b and a <= high and b >= low):
             _note(
                 f"The address gives {name} = {', '.join(value)}; it takes two numbers, lowest "
-                f"first, from {low:g} to {high:g}. Nothing is selected."
+                f"first, that reach into {low:g} to {high:g}. Nothing is selected."
             )
             forget(name)
             return None

@@ -26,10 +26,11 @@ def draw(view: View, scores: Any) -> None:
     noted = st.container()
     known = payload.of(view, scores)
     point, _ = operating.choose_point(scores, *known.ends)
+    between = _marked(scores, known.ends)
     with st.container(key="bench"):
         left, right = st.columns([7, 3], gap="medium")
         with left:
-            threshold_histogram(known, point)
+            threshold_histogram(known, point, between)
         with right:
             with st.container(horizontal=True, horizontal_alignment="right"):
                 explain.metric("AUROC", "FPR95", "interval")
@@ -50,13 +51,21 @@ def _follow(view: View, scores: Any) -> None:
     state.publish()
 
 
-def threshold_histogram(known: Any, point: Any) -> None:
-    """Histogram of ID and OOD scores with the threshold line to drag."""
+def _marked(scores: Any, ends: tuple[float, float]) -> tuple[float, float] | None:
+    """Range of scores that filters the galleries; it means nothing when the scores change."""
+    if state.kept("range") and st.session_state.get("_range_of") != scores.key:
+        state.forget("range")
+    st.session_state["_range_of"] = scores.key
+    return state.span("range", *ends)
+
+
+def threshold_histogram(known: Any, point: Any, between: Any = None) -> None:
+    """Histogram of ID and OOD scores with the threshold line to drag and a range to mark."""
     data = (
         known.histogram
         | _now(known, point)
         | {
-            "range": state.span("range", *known.ends),
+            "range": between,
             "unit": state.choose("unit", ["density", "counts"], "density"),
             "scale": state.choose("scale", ["linear", "log"], "linear"),
             "sets_shown": state.choose("sets", ["each", "pooled"], "each"),

@@ -39,7 +39,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
-    """Open a path of the dashboard; any console error fails the test at its end."""
+    """Open a path of the dashboard, or an address; any console error fails the test at its end."""
     contexts: list[Any] = []
     errors: list[str] = []
 
@@ -54,7 +54,8 @@ def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
         page.set_default_timeout(30_000)
         page.on("console", lambda m: errors.append(m.text) if _is_error(m) else None)
         page.on("pageerror", lambda e: errors.append(str(e)))
-        page.goto(f"{server.url}/{path}", wait_until="domcontentloaded")
+        address = path if path.startswith("http") else f"{server.url}/{path}"
+        page.goto(address, wait_until="domcontentloaded")
         settle(page)
         return page
 

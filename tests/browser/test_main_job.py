@@ -130,3 +130,25 @@ def test_an_address_opens_the_same_view_elsewhere(open_page) -> None:
     other.wait_for_selector(".handle")
     assert _readout(other) == _readout(page)
     assert other.locator("table tbody tr").count() == page.locator("table tbody tr").count()
+
+
+def test_a_range_of_scores_is_marked_from_the_keyboard(open_page) -> None:
+    page = open_page("Scores?gallery=most_id")
+    page.wait_for_selector(".handle")
+    scores = _library("nan")
+    low, high = sorted(float(f"{v:.4f}") for v in np.quantile(scores.id_scores, [0.2, 0.6]))
+    page.locator(".between input[name=from]").fill(str(low))
+    page.keyboard.press("Tab")
+    page.wait_for_url(re.compile("range="))
+    page.locator(".between input[name=to]").fill(str(high))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(f"range={low}&range={high}"))
+    settle(page)
+    rows = [scores.id_scores, *scores.ood.values()]
+    inside = sum(int(((v >= low) & (v <= high)).sum()) for v in rows)
+    page.locator(".st-key-threshold_gallery").get_by_text(f"{inside:,}").first.wait_for()
+    choose(page, "detector", "Energy")()
+    page.wait_for_url(re.compile("detector=energy"))
+    settle(page)
+    assert "range=" not in page.url, "a range of one detector's scores says nothing of another's"
+    assert page.locator(".between input[name=from]").input_value() == ""

@@ -10,7 +10,7 @@ class Histogram {
     this.readout = root.querySelector(".readout")
     this.options = root.querySelector(".options")
     this.legend = root.querySelector(".legend")
-    this.hint = root.querySelector(".hint")
+    this.between = root.querySelector(".between")
     this.note = root.querySelector(".note")
     this.saves = root.querySelector(".save")
     this.tip = root.querySelector(".tip")
@@ -309,29 +309,44 @@ class Histogram {
         },
       )
     }
-    this.surface.onmousemove = (event) => this.hover(event)
-    this.surface.onmouseleave = () => (this.tip.hidden = true)
-  }
-
-  drawRange() {
-    const r = this.range
-    const box = this.rangeBox
-    if (!r || !r.length) {
-      box.setAttribute("visibility", "hidden")
-      this.hint.textContent = "Drag the line, or across bars to filter images."
-      return
-    }
-    const a = this.sx(Math.max(r[0], this.x0))
-    const b = this.sx(Math.min(r[1], this.x1))
-    box.setAttribute("x", a.toFixed(1))
-    box.setAttribute("width", Math.max(b - a, 1).toFixed(1))
-    box.setAttribute("visibility", "visible")
-    this.hint.innerHTML = `Images: ${short(r[0])} to ${short(r[1])}<button type="button">show all</button>`
-    this.hint.querySelector("button").onclick = () => {
+    this.between.onchange = () => this.typed()
+    this.between.onsubmit = (event) => (event.preventDefault(), this.typed())
+    this.between.onreset = (event) => {
+      event.preventDefault()
       this.range = null
       this.drawRange()
       this.send("selected", [])
     }
+    this.surface.onmousemove = (event) => this.hover(event)
+    this.surface.onmouseleave = () => (this.tip.hidden = true)
+  }
+
+  // The marked range of scores: on the bars, and in the two fields that set it from the keyboard.
+  drawRange() {
+    const r = this.range && this.range.length ? this.range : null
+    const [from, to] = this.between.querySelectorAll("input")
+    for (const [field, value] of [[from, r && r[0]], [to, r && r[1]]])
+      if (this.root.getRootNode().activeElement !== field) field.value = r ? String(+value.toPrecision(6)) : ""
+    this.between.querySelector("button").hidden = !r
+    this.rangeBox.setAttribute("visibility", r ? "visible" : "hidden")
+    if (!r) return
+    const a = this.sx(Math.min(Math.max(r[0], this.x0), this.x1))
+    const b = this.sx(Math.min(Math.max(r[1], this.x0), this.x1))
+    this.rangeBox.setAttribute("x", a.toFixed(1))
+    this.rangeBox.setAttribute("width", Math.max(b - a, 1).toFixed(1))
+  }
+
+  // An empty field is open: the lowest or the highest score drawn.
+  typed() {
+    const [from, to] = [...this.between.querySelectorAll("input")].map((f) => f.value.trim())
+    const ends = [from === "" ? this.x0 : Number(from.replace(",", ".")), to === "" ? this.x1 : Number(to.replace(",", "."))]
+    if (ends.some(Number.isNaN)) return this.drawRange()
+    const inside = ends.map((v) => Math.min(Math.max(v, this.x0), this.x1))
+    const wanted = from === "" && to === "" ? [] : [Math.min(...inside), Math.max(...inside)]
+    if (String(wanted) === String(this.range || [])) return
+    this.range = wanted.length ? wanted : null
+    this.drawRange()
+    this.send("selected", wanted)
   }
 
   // What a bin holds, in words: the outer ones may hold everything beyond them.
