@@ -3,11 +3,11 @@
     python benchmarks/dashboard.py [--experiment digits|synthetic] [--repeats 7]
 
 One report from one run: median round trips in Chromium from a user's action to the last change on
-the page, as ratios to the bare page (one slider, two static charts), the first chart on a warm
-cache, and the largest message that the server sent. `benchmarks/synthetic.py` makes the large
-experiment first; `OOD_LENS_HOME` must be the same for both. Ends with an error where a limit is
-passed: a slider 1.5 times the bare page, a switch 2 times (2.5 on a large experiment), a first
-chart in 5 s, a message of 250 KB.
+the page, as ratios to the bare page (one slider, two static charts, Streamlit as it comes), the
+first chart on a warm cache, and the largest message that the server sent.
+`benchmarks/synthetic.py` makes the large experiment first; `OOD_LENS_HOME` must be the same for
+both. Ends with an error where a limit is passed: a slider 1.5 times the bare page, a switch 2
+times (2.5 on a large experiment), a first chart in 5 s, a message of 250 KB.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Traffic:
 
 
 def measure_bare(browser: Any, folder: Path, repeats: int) -> dict[str, float]:
-    with serve(ROOT / "benchmarks" / "bare_page.py", folder / "bare.log") as server:
+    with serve(ROOT / "benchmarks" / "bare_page.py", folder / "bare.log", folder) as server:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(server.url)
         page.wait_for_selector(".js-plotly-plot")
@@ -87,7 +87,7 @@ def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> d
 
 
 def measure_raw(browser: Any, folder: Path, experiment: str, repeats: int) -> dict[str, float]:
-    with serve(ROOT / "benchmarks" / "raw_page.py", folder / "raw.log") as server:
+    with serve(ROOT / "benchmarks" / "raw_page.py", folder / "raw.log", folder) as server:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         traffic = Traffic(page)
         page.goto(f"{server.url}/?experiment={experiment}")

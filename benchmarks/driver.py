@@ -66,15 +66,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(script: Path, log: Path, **environment: str) -> Iterator[Server]:
-    """Run a Streamlit script as `make run` does, on a free port, until the block ends."""
+def serve(script: Path, log: Path, folder: Path = ROOT, **environment: str) -> Iterator[Server]:
+    """Run a Streamlit script as `make run` does, on a free port, until the block ends.
+
+    Streamlit takes its settings from `folder`: in any other than the project's it runs as it
+    comes.
+    """
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    command += ["--server.headless", "true"]
+    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
     env = os.environ | environment
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out)
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
         _wait_until_healthy(server)

@@ -9,9 +9,12 @@ const element = (tag, parent, text, className) => {
 
 // Nodes of images that stay are used again, so that a new threshold does not decode them again.
 function fill(list, items) {
-  const known = new Map([...list.children].map((li) => [li.dataset.key, li]))
-  const wanted = items.map((item) => {
-    const key = JSON.stringify(item)
+  const keys = items.map((item) => JSON.stringify(item))
+  const shown = [...list.children]
+  if (keys.length === shown.length && keys.every((key, i) => key === shown[i].dataset.key)) return
+  const known = new Map(shown.map((li) => [li.dataset.key, li]))
+  const wanted = items.map((item, i) => {
+    const key = keys[i]
     const old = known.get(key)
     if (old) return old
     const li = element("li")
@@ -44,20 +47,25 @@ function fill(list, items) {
 
 function tabs(root, d, send) {
   const bar = root.querySelector(".tabs")
-  const focused = root.activeElement && root.activeElement.dataset ? root.activeElement.dataset.value : undefined
-  bar.replaceChildren(
-    ...d.tabs.map(([value, title, n]) => {
-      const b = element("button", null, title)
-      element("b", b, n)
-      b.type = "button"
-      b.dataset.value = value
-      b.setAttribute("role", "tab")
-      b.setAttribute("aria-selected", String(value === d.tab))
-      b.onclick = () => value !== d.tab && send("chosen", value)
-      return b
-    }),
-  )
-  if (focused !== undefined) for (const b of bar.children) if (b.dataset.value === focused) b.focus({ preventScroll: true })
+  const values = d.tabs.map(([value]) => value)
+  if (String(values) !== String([...bar.children].map((b) => b.dataset.value)))
+    bar.replaceChildren(
+      ...d.tabs.map(([value, title]) => {
+        const b = element("button", null, title)
+        element("b", b)
+        b.type = "button"
+        b.dataset.value = value
+        b.setAttribute("role", "tab")
+        return b
+      }),
+    )
+  d.tabs.forEach(([value, , n], i) => {
+    const b = bar.children[i]
+    const chosen = String(value === d.tab)
+    if (b.lastChild.textContent !== n) b.lastChild.textContent = n
+    if (b.getAttribute("aria-selected") !== chosen) b.setAttribute("aria-selected", chosen)
+    b.onclick = () => value !== d.tab && send("chosen", value)
+  })
 }
 
 export default function ({ parentElement: root, data: d, setTriggerValue: send }) {
