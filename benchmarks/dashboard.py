@@ -24,7 +24,6 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.driver import choose, chromium, median, nudge, round_trip, serve, settle  # noqa: E402
 
-
 SWITCH = {"digits": 2.0}
 """Most that a switch of detector or layer may take, in round trips of the bare page."""
 

@@ -106,6 +106,7 @@ def _frame(
 
 
 def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
+    import torch  # noqa: F401 - whole before scikit-learn's SciPy looks into it
     from sklearn.manifold import TSNE
 
     perplexity = float(min(30, max(2, (len(x) - 1) // 3)))

@@ -1,5 +1,7 @@
 """Neurons: which neurons speak for which class, what LINe keeps of them, life without them."""
 
+from typing import Any
+
 import streamlit as st
 
 from pages.components import frame, neuron_lab, neuron_views, state
@@ -8,16 +10,31 @@ from pages.components.told import told
 view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
 
 
-@st.fragment
+@st.fragment(key=neuron_lab.LAB)
 @told
-def laboratory() -> None:
-    """Everything that follows LINe's sliders; a release redraws this and nothing else."""
-    lab = neuron_lab.lab_of(view)
-    for warning in lab.warnings:
-        st.caption(f":material/warning: {warning}")
-    chosen = neuron_lab.draw(view, lab)
-    neuron_views.draw(view, lab, chosen)
+def laboratory(lab: Any) -> None:
+    """LINe's sliders and what they move; a release redraws this and little else."""
+    neuron_lab.draw(view, lab)
     state.publish()
 
 
-laboratory()
+@st.fragment(key=neuron_lab.VIEWS)
+@told
+def views(lab: Any) -> None:
+    """The chosen look at the neurons."""
+    neuron_views.draw(view, lab, neuron_lab.settings())
+    state.publish()
+
+
+@told
+def draw() -> None:
+    """Both, once LINe's contributions are known."""
+    lab = neuron_lab.lab_of(view)
+    for warning in lab.warnings:
+        st.caption(f":material/warning: {warning}")
+    neuron_views.choose()
+    laboratory(lab)
+    views(lab)
+
+
+draw()

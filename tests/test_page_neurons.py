@@ -70,9 +70,34 @@ def test_sliders_move_the_rates_as_a_fresh_detector_would(acts: Any) -> None:
         assert re.search(rf"{re.escape(line)}\s+\(energy {re.escape(energy)}\)", facts(at))
 
 
+def histograms(at: AppTest) -> dict[str, Any]:
+    """What the small histograms were given."""
+    (found,) = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith("line_histogram")]
+    return dict(json.loads(found.json))
+
+
+def test_histograms_count_every_image_and_show_the_cut(acts: Any) -> None:
+    at = open_neurons()
+    line, energy = histograms(at)["panels"]
+    assert (line["title"], energy["title"]) == ("LINe: ID against OOD", "Energy: ID against OOD")
+    exp = acts.experiment
+    for panel, name in ((line, "line"), (energy, "energy")):
+        sizes = {s["name"]: sum(s["bins"]) for s in panel["sets"]}
+        assert sizes == {f"{exp.test_set} (ID)": len(acts[exp.test_set])} | {
+            n: len(acts[n]) for n in exp.ood_sets
+        }
+        fitted = ood_core.make_detector(name).fit(acts[exp.fit_set], acts.head)
+        inside = np.sort(fitted.score_samples(acts[exp.test_set]))[::-1]
+        cut = inside[int(np.ceil(0.95 * len(inside))) - 1]
+        assert panel["cut_text"] == f"cut {cut:.4g}".replace("-", "−")
+    at.slider(key="line_p_a").set_value(10.0).run()
+    moved, same = histograms(at)["panels"]
+    assert moved != line
+    assert same == energy
+
+
 def test_payloads_stay_small(acts: Any) -> None:
     at = open_neurons()
-    assert {"LINe: ID against OOD", "Energy: ID against OOD"} <= set(titles(at))
     for chart in at.get("plotly_chart"):
         assert len(chart.proto.spec) < 250_000
 

@@ -7,10 +7,12 @@ which the classifier never trained on.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +113,8 @@ def _shuffled() -> _Arrays:
 
 def _photos() -> _Arrays:
     """Patches of 32 x 32 pixels of two photographs, averaged over 4 x 4 to 8 x 8."""
-    from sklearn.datasets import load_sample_images
-
     patches = []
-    for photo in load_sample_images().images:
+    for photo in _sample_photographs():
         grey = np.asarray(Image.fromarray(photo).convert("L"), dtype=np.float64)
         rows, columns = grey.shape[0] // 32, grey.shape[1] // 32
         cells = grey[: rows * 32, : columns * 32].reshape(rows, 8, 4, columns, 8, 4)
@@ -153,13 +153,32 @@ def _arrays(source: str) -> _Arrays:
     return images, numbers, labels
 
 
+def _packaged(*parts: str) -> Path:
+    """File that scikit-learn brings.
+
+    The package itself is not imported: that takes a second, and fails while another thread
+    imports torch, because SciPy looks into whatever torch there is.
+    """
+    found = find_spec("sklearn")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return Path(found.submodule_search_locations[0], "datasets", *parts)
+
+
+def _sample_photographs() -> list[np.ndarray]:
+    """Scikit-learn's two photographs, (h, w, 3) uint8, as `load_sample_images` gives them."""
+    return [
+        np.asarray(Image.open(_packaged("images", name))) for name in ("china.jpg", "flower.jpg")
+    ]
+
+
 @cache
 def _all_digits() -> tuple[np.ndarray, np.ndarray]:
-    """All 1,797 images (uint8, 0-255) and their digits."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    return np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target.astype(np.int64)
+    """All 1,797 images (uint8, 0-255) and their digits, as scikit-learn's `load_digits`."""
+    with gzip.open(_packaged("data", "digits.csv.gz"), "rt") as file:
+        table = np.loadtxt(file, delimiter=",")
+    images = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return images, table[:, -1].astype(np.int64)
 
 
 def _digits(index: np.ndarray) -> _Arrays:

@@ -85,6 +85,7 @@ class SSD(Detector):
                 f"detector 'ssd': n_clusters = {self.n_clusters} needs at least as many fit "
                 f"images, got {len(unit)}."
             )
+        import torch  # noqa: F401 - whole before scikit-learn's SciPy looks into it
         from sklearn.cluster import KMeans
 
         found = KMeans(self.n_clusters, n_init=1, max_iter=100, random_state=0).fit_predict(unit)

@@ -26,16 +26,19 @@ def nearest_architectures(path: Path, limit: int = 3) -> list[tuple[str, float]]
     return nearest_to([state for _, state in candidates(read_checkpoint(path))])[:limit]
 
 
-def checkpoint_classes(path: Path) -> int | None:
-    """Number of classes of the network in a checkpoint file; None where it cannot be told.
+def checkpoint_classes(path: Path, architecture: str) -> int | None:
+    """Number of classes in a checkpoint file of a network; None where it cannot be told.
 
     Raises
     ------
     ModelError
-        When the file cannot be read.
+        When the file cannot be read, or there is no such architecture.
     """
-    found = next((state for _, state in candidates(read_checkpoint(path))), {})
-    return _class_count(shapes_of(found))
+    for _, state in candidates(read_checkpoint(path)):
+        classes = _classes_of(architecture, _adapted(architecture, state))
+        if classes is not None:
+            return classes
+    return None
 
 
 def nearest_to(states: list[Candidate]) -> list[tuple[str, float]]:
@@ -43,19 +46,45 @@ def nearest_to(states: list[Candidate]) -> list[tuple[str, float]]:
 
     Stops at the first that fits completely.
     """
-    from ood_core.models.architectures import adapter
-
     scored: dict[str, float] = {}
     for name in _names():
-        adapt = adapter(name)
         for state in states:
-            shapes = _known_shapes(name, _class_count(shapes_of(state)))
-            fitted = head_renamed(adapt(state) if adapt else state, shapes)
-            share = compare(shapes_of(fitted), shapes).share
+            share = _share(name, _adapted(name, state))
             if share == 1:
                 return [(name, share)]
             scored[name] = max(share, scored.get(name, 0.0))
     return sorted(scored.items(), key=lambda pair: -pair[1])
+
+
+def _share(architecture: str, found: Shapes) -> float:
+    """Names that agree, the network having as many classes as the file."""
+    shapes = _known_shapes(architecture, 2)
+    share = compare(found, shapes).share
+    if share < 0.5:
+        return share
+    classes, heads = _classes_of(architecture, found), _head_names(architecture)
+    grown = {k: (classes or s[0], *s[1:]) if k in heads else s for k, s in shapes.items()}
+    return compare(found, grown).share
+
+
+def _adapted(architecture: str, state: Candidate) -> Shapes:
+    """Shapes in a state dict under the names that the network has for them."""
+    from ood_core.models.architectures import adapter
+
+    adapt = adapter(architecture)
+    return shapes_of(head_renamed(adapt(state) if adapt else state, _known_shapes(architecture, 2)))
+
+
+def _classes_of(architecture: str, found: Shapes) -> int | None:
+    counts = {found[name][0] for name in _head_names(architecture) if name in found}
+    return counts.pop() if len(counts) == 1 else None
+
+
+@cache
+def _head_names(architecture: str) -> frozenset[str]:
+    """Parameters whose shape follows the number of classes: a file's order tells nothing."""
+    two, three = _known_shapes(architecture, 2), _known_shapes(architecture, 3)
+    return frozenset(name for name in two if two[name] != three[name])
 
 
 def _names() -> Iterator[str]:
@@ -80,8 +109,3 @@ def _known_shapes(architecture: str, num_classes: int | None) -> Shapes:
 
     with torch.device("meta"):
         return shapes_of(build(architecture, num_classes).state_dict())
-
-
-def _class_count(shapes: Shapes) -> int | None:
-    """Rows of the last matrix: the head's, in almost every network."""
-    return next((s[0] for s in reversed(tuple(shapes.values())) if len(s) in (2, 4)), None)

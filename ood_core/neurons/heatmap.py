@@ -45,6 +45,11 @@ class ContributionView:
     start: int
     stop: int
 
+    @property
+    def removed_percent(self) -> np.ndarray | None:
+        """(r, k) uint8, `removed` in whole percent, or None."""
+        return None if self.removed is None else np.round(100 * self.removed).astype(np.uint8)
+
 
 def contribution_view(
     contrib: np.ndarray,

@@ -73,7 +73,7 @@ class CheckpointFacts:
     Parameters
     ----------
     architectures : known architectures, likeliest first, with the share of names that agree.
-    classes : rows of the last matrix, the head in almost every network; None where unclear.
+    classes : number of classes, where the architecture is known; else None.
     """
 
     architectures: tuple[tuple[str, float], ...]
@@ -118,18 +118,26 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
 
 
-def checkpoint_facts(path: str | Path) -> CheckpointFacts:
+def checkpoint_facts(path: str | Path, architecture: str = "") -> CheckpointFacts:
     """Architectures that a checkpoint fits, and its number of classes.
+
+    Parameters
+    ----------
+    architecture : taken as given; for "" the known ones are compared.
 
     Raises
     ------
     ModelError
-        When the file cannot be read or is no checkpoint.
+        When the file cannot be read or is no checkpoint, or there is no such architecture.
     """
     from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 
     found = resolve(str(path), Path.cwd())[0] or Path(path)
-    return CheckpointFacts(tuple(nearest_architectures(found)), checkpoint_classes(found))
+    nearest = ((architecture, 1.0),) if architecture else tuple(nearest_architectures(found))
+    facts = CheckpointFacts(nearest, None)
+    if not facts.architecture:
+        return facts
+    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture))
 
 
 def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
@@ -178,7 +186,7 @@ def complete(draft: Draft) -> Draft:
         When the checkpoint cannot be read.
     """
     if draft.checkpoint and not (draft.architecture and draft.num_classes):
-        facts = checkpoint_facts(draft.checkpoint)
+        facts = checkpoint_facts(draft.checkpoint, draft.architecture)
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
-from pages.components import cache, explain, figures, prepare, state
+from pages.components import cache, explain, figures, prepare, state, threshold
+from pages.components.neuron_map import map_data, neuron_map
 from pages.components.view import View
 
-__all__ = ["Settings", "class_of", "draw", "lab_of", "neuron_of", "settings"]
+__all__ = [
+    "LAB",
+    "VIEWS",
+    "Settings",
+    "class_of",
+    "draw",
+    "lab_of",
+    "neuron_of",
+    "redraw_all",
+    "settings",
+]
+
+LAB, VIEWS = "neuron_lab", "neuron_views"
+"""Keys of the page's two fragments: what the sliders move, and the views below."""
 
 ORDER_NAMES = {"class": "By class", "clustered": "By likeness", "index": "By number"}
 Settings = tuple[float, float, float]
@@ -31,7 +47,7 @@ def lab_of(view: View) -> Any:
         )
 
 
-def settings(view: View, lab: Any) -> Settings:
+def _settings(view: View, lab: Any) -> Settings:
     """LINe's parameters: the visitor's, else the experiment's, else the published ones."""
     from ood_core.detectors import all_detectors
 
@@ -43,14 +59,34 @@ def settings(view: View, lab: Any) -> Settings:
     )
 
 
-def draw(view: View, lab: Any) -> Settings:
-    """Sliders, rates, map and histograms. Returns the settings, for what follows them."""
-    chosen = settings(view, lab)
+def settings() -> Settings:
+    """LINe's parameters as `draw` found them."""
+    p_a, p_w, clip = (float(state.kept(name)) for name in ("line_p_a", "line_p_w", "line_clip"))
+    return p_a, p_w, clip
+
+
+def redraw_all() -> None:
+    """Redraw the sliders' part and the views below it; from a callback."""
+    with contextlib.suppress(StreamlitAPIException):  # while the whole page is drawn anyway
+        st.rerun([LAB, VIEWS])
+
+
+def _moved(clip: bool) -> None:
+    """Redraw what a slider moves: mean activations show the clip and nothing else of LINe."""
+    if clip or state.kept("neurons_view", "mean") != "mean":
+        redraw_all()
+
+
+def draw(view: View, lab: Any) -> None:
+    """Sliders, rates, map and histograms."""
+    chosen = _settings(view, lab)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, what, text in _REMOVE:
-            st.slider(what, 0.0, 100.0, step=1.0, key=name, format="%.0f", help=text)
+            st.slider(what, 0.0, 100.0, step=1.0, key=name, format="%.0f", help=text,
+                      on_change=_moved, args=(False,))  # fmt: skip
         st.slider("Clip activations at (δ)", 0.1, lab.clip_high, step=0.1, key="line_clip",
-                  format="%.1f", help="Activations above are cut to this value.")  # fmt: skip
+                  format="%.1f", help="Activations above are cut to this value.",
+                  on_change=_moved, args=(True,))  # fmt: skip
         explain.score("line")
     state.notes()
     rates = st.empty()
@@ -62,7 +98,6 @@ def draw(view: View, lab: Any) -> Settings:
     _show(view, result, rates, beside, "line")
     with left:
         _map(view, lab, chosen)
-    return chosen
 
 
 def class_of(lab: Any) -> int:
@@ -95,19 +130,40 @@ def _rescored(view: View, lab: Any, chosen: Settings, rates: Any, beside: Any) -
 
 
 def _show(view: View, result: Any, rates: Any, beside: Any, key: str) -> None:
-    from ood_core.plots.neurons import score_figure
-
     rates.html(_headline(result))
-    test, hues = view.experiment.test_set, {name: view.colour(name) for name in view.ood_sets}
+    scored = ("panels", view.fingerprint, view.ood_sets, result.n_scored)
+    energy = cache.once(scored, lambda: _panel(view, result, "energy"))  # no slider moves it
+    data = {"name": "line-and-energy", "height": 200, "panels": [_panel(view, result), energy]}
     with beside.container(gap="xxsmall"):
-        fig = score_figure(result, "line", test, hues)
-        figures.show(fig, f"{key}_histogram")
-        fig = cache.once(  # no slider moves energy
-            ("energy_figure", view.fingerprint, view.ood_sets, result.n_scored),
-            lambda: score_figure(result, "energy", test, hues),
-        )
-        figures.show(fig, f"{key}_energy_histogram")
+        threshold.densities(f"{key}_histogram", data)
         st.html(_table(view, result))
+
+
+def _panel(view: View, result: Any, score: str = "line") -> dict[str, Any]:
+    """Histogram of one score with the cut that accepts 95 % of the ID images."""
+    from ood_core.histograms import bin_scores
+
+    id_name, title = view.experiment.test_set, {"line": "LINe", "energy": "Energy"}[score]
+    sets = dict(getattr(result, score))
+    cut, inside = result.thresholds[score], sets.pop(id_name)
+    bins = bin_scores(inside, sets, 50, id_name)
+    return {
+        "name": score,
+        "title": f"{title}: ID against OOD",
+        "x_title": f"{title} score, higher is more ID",
+        "edges": bins.edges.tolist(),
+        "sets": [
+            {
+                "name": f"{name} (ID)" if name == id_name else name,
+                "colour": view.colour(name),
+                "n": int(counts.sum()),
+                "bins": counts.tolist(),
+            }
+            for name, counts in bins.counts.items()
+        ],
+        "cut_at": bins.place(cut),
+        "cut_text": f"cut {cut:.4g}".replace("-", "−"),
+    }
 
 
 def _headline(result: Any) -> str:
@@ -143,7 +199,6 @@ def _table(view: View, result: Any) -> str:
 def _map(view: View, lab: Any, chosen: Settings) -> None:
     """Class x neuron contributions, veiled where LINe removes them."""
     from ood_core.neurons import CELLS, contribution_view, seriate
-    from ood_core.plots.neurons import contribution_heatmap
 
     c, d = lab.contributions.shape
     how = state.choose("neurons_order", list(ORDER_NAMES), "class")
@@ -162,8 +217,9 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
         min(stop, d),
     )
     marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
-    fig = contribution_heatmap(shown, marked, 400 + 27 * len(view.ood_sets))
-    figures.show(fig, "contributions")
+    identity = f"{view.fingerprint} {how} {start}-{stop}"
+    data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets))
+    neuron_map("contributions", data, shown, _pick)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
                              format_func=ORDER_NAMES.get, label_visibility="collapsed")  # fmt: skip
@@ -176,6 +232,13 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
         )
     if c * d > CELLS:
         _window(d, (start, stop))
+
+
+def _pick(neuron: int) -> None:
+    """Look at the neuron that was clicked."""
+    state.put("neuron", neuron)
+    state.put("neurons_view", "one")
+    redraw_all()
 
 
 def _window(d: int, now: tuple[int, int]) -> None:
@@ -206,7 +269,8 @@ _READING = (
     "of the class the neuron raises its logit; red: it lowers it; grey: no effect. A veiled "
     "cell is set to zero by LINe when that class is predicted: the neuron is not among the class's "
     "most important ones, or its weight to the class is pruned. Ordered by class, the blue cells "
-    "form a staircase: each step holds the neurons that speak most for one class. Drag to zoom, "
-    "double-click to come back. The sliders are for understanding: choosing them by the rates on "
-    "this page tunes LINe on the very OOD sets that it is judged on."
+    "form a staircase: each step holds the neurons that speak most for one class. Click a cell to "
+    "look at its neuron, drag to look closer, double-click to come back. The sliders are for "
+    "understanding: choosing them by the rates on this page tunes LINe on the very OOD sets that "
+    "it is judged on."
 )

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from pages.components import cache, explain, figures, gallery, state
-from pages.components.neuron_lab import Settings, class_of, neuron_of
+from pages.components.neuron_lab import Settings, class_of, neuron_of, redraw_all
 from pages.components.view import View
 
-__all__ = ["draw"]
+__all__ = ["choose", "draw"]
 
 VIEWS = {
     "mean": "Mean activation",
@@ -25,11 +25,17 @@ SOURCES = {
 }
 
 
+def choose() -> str:
+    """The visitor's choice of view; above the views the map marks the neuron of one of them."""
+    return state.choose("neurons_view", list(VIEWS), "mean")
+
+
 def draw(view: View, lab: Any, chosen: Settings) -> None:
     """The chosen view of the neurons; the others cost nothing."""
-    kind = state.choose("neurons_view", list(VIEWS), "mean")
+    kind = choose()
     st.segmented_control("View", list(VIEWS), key="neurons_view", required=True,
-                         format_func=VIEWS.get, label_visibility="collapsed")  # fmt: skip
+                         format_func=VIEWS.get, label_visibility="collapsed",
+                         on_change=redraw_all)  # fmt: skip
     {"mean": _mean, "one": _one, "without": _without, "image": _image}[kind](view, lab, chosen)
 
 
@@ -101,14 +107,20 @@ def _pick_neuron(view: View, lab: Any) -> int:
     klass, neuron = class_of(lab), neuron_of(lab)
     strongest = [int(j) for j in top_neurons(lab.contributions, klass, min(8, d))]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.number_input("Neuron", 0, d - 1, key="neuron", width=130)
-        st.selectbox("Strongest for class", names, key="neurons_class", width=200)
+        st.number_input("Neuron", 0, d - 1, key="neuron", width=130, on_change=redraw_all)
+        st.selectbox("Strongest for class", names, key="neurons_class", width=200,
+                     on_change=redraw_all)  # fmt: skip
         for j in strongest:
-            st.button(str(j), key=f"pick_{j}", on_click=state.put, args=("neuron", j),
+            st.button(str(j), key=f"pick_{j}", on_click=_pick, args=(j,),
                       type="primary" if j == neuron else "secondary",
                       help=f"contribution {lab.contributions[klass, j]:+.3f}")  # fmt: skip
     state.notes()
     return neuron
+
+
+def _pick(neuron: int) -> None:
+    state.put("neuron", neuron)
+    redraw_all()
 
 
 def _compared(lab: Any, chosen: Settings, drop: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 
 from ood_core.data import DIGITS_SOURCES, open_dataset
 from ood_core.data.digits import HELD_OUT, DigitsSet
@@ -153,3 +153,22 @@ def test_the_experiment_opens() -> None:
         "noise",
     )
     assert experiment.near == ("held-out",)
+
+
+def test_the_photographs_are_scikit_learns() -> None:
+    from ood_core.data.digits import _sample_photographs
+
+    for ours, theirs in zip(_sample_photographs(), load_sample_images().images, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_scikit_learn_is_not_imported_for_its_files() -> None:
+    """Its import fails while another thread imports torch."""
+    code = (
+        "import sys, types; sys.modules['torch'] = types.ModuleType('torch')\n"
+        "from ood_core.data.digits import DIGITS_SOURCES, DigitsSet\n"
+        "print(sum(len(DigitsSet(s)) for s in DIGITS_SOURCES), 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1] == "False"
+    assert int(done.stdout.split()[0]) > 3000

@@ -221,3 +221,17 @@ def test_the_nearest_architecture_is_named(tmp_path):
     assert nearest_architectures(path) == [("resnet32", 1.0)]
     with pytest.raises(ModelError, match="Architecture 'resnet32' fits completely"):
         load_weights(build("resnet20", 17), path, "resnet20")
+
+
+@pytest.mark.parametrize("architecture", ["resnet20", "digits_cnn", "torchvision:convnext_tiny"])
+def test_the_class_count_does_not_hang_on_the_order_of_names(tmp_path, architecture):
+    from safetensors.torch import save_file
+
+    from ood_core.models.architectures import build
+    from ood_core.models.nearest import checkpoint_classes
+
+    path = tmp_path / "net.safetensors"
+    save_file({k: v.contiguous() for k, v in build(architecture, 17).state_dict().items()}, path)
+    assert checkpoint_classes(path, architecture) == 17
+    if not architecture.startswith("torchvision"):
+        assert nearest_architectures(path) == [(architecture, 1.0)]

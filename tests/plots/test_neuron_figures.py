@@ -9,14 +9,11 @@ from ood_core.activations import Activations
 from ood_core.models import ClassifierHead
 from ood_core.neurons import (
     LineLab,
-    Order,
     accuracy_effect,
     contribution_table,
-    contribution_view,
     drill,
     image_receipt,
     mean_activations,
-    seriate,
     summary_of_receipt,
 )
 from ood_core.plots import neuron_views, neurons
@@ -41,50 +38,6 @@ def _titled(figure: object) -> None:
     assert layout.title.text
     assert layout.xaxis.title.text
     assert layout.yaxis.title.text
-
-
-def test_map_shows_contributions_and_what_line_removes() -> None:
-    order = seriate(LAB.contributions, "class")
-    removed = LAB.removed(50, 50)
-    view = contribution_view(LAB.contributions, order, HEAD.names, removed)
-    figure = neurons.contribution_heatmap(view, chosen=7)
-    _titled(figure)
-    heat, veil = figure.data
-    want = LAB.contributions[np.ix_(order.classes, order.neurons)]
-    np.testing.assert_allclose(heat.z, want, rtol=1e-6)
-    assert list(heat.x) == [str(j) for j in order.neurons]
-    assert list(heat.y) == [HEAD.names[c] for c in order.classes]
-    assert heat.zmin == -heat.zmax == -np.abs(LAB.contributions).max()
-    np.testing.assert_array_equal(veil.z == 100, removed[np.ix_(order.classes, order.neurons)])
-    assert figure.layout.shapes[0].x0 == order.neurons.tolist().index(7) - 0.5
-    plain = contribution_view(LAB.contributions, order, HEAD.names)
-    assert len(neurons.contribution_heatmap(plain).data) == 1
-
-
-@pytest.mark.parametrize(("c", "d"), [(10, 342), (100, 342), (1000, 2048)])
-def test_map_stays_within_its_payload(c: int, d: int) -> None:
-    contrib = RNG.normal(size=(c, d))
-    names = tuple(f"a class with a rather long name {i}" for i in range(c))
-    order = Order(np.arange(c), np.arange(d))
-    view = contribution_view(contrib, order, names, contrib < 0)
-    assert len(neurons.contribution_heatmap(view).to_json()) < 250_000
-
-
-def test_classes_with_one_name_keep_their_own_rows() -> None:
-    view = contribution_view(np.eye(3), Order(np.arange(3), np.arange(3)), ("a", "b", "a"))
-    assert list(neurons.contribution_heatmap(view).data[0].y) == ["a (0)", "b", "a (2)"]
-
-
-@pytest.mark.parametrize("score", ["line", "energy"])
-def test_score_histogram_counts_every_image(score: str) -> None:
-    result = LAB.rescore(90, 90, 1.0)
-    hues = {k: COLOURS[k] for k in ("near", "far")}
-    figure = neurons.score_figure(result, score, "test", hues)
-    _titled(figure)
-    assert {t.name: int(np.sum(t.customdata)) for t in figure.data} == {
-        "near": 30, "far": 20, "test": 50,
-    }  # fmt: skip
-    assert f"{result.thresholds[score]:.4g}" in figure.layout.annotations[0].text
 
 
 @pytest.mark.parametrize("most", [3000, 10])

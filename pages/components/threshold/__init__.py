@@ -1,4 +1,5 @@
-"""Histogram with a threshold line to drag, curves and table that follow it, as v2 components.
+"""Histogram with a threshold line to drag, curves and table that follow it, as v2 components;
+and small histograms that only show.
 
 The browser gets bin counts and, once per score set, how many images of each set are accepted at
 each of the grid's thresholds. While the line is dragged nothing is asked of the server.
@@ -12,12 +13,13 @@ from typing import Any
 
 from pages.components.inline import component, on_trigger
 
-__all__ = ["curves", "histogram", "table"]
+__all__ = ["curves", "densities", "histogram", "table"]
 
 _HERE = Path(__file__).parent
 _HISTOGRAM = component(_HERE, "histogram", "common")
 _CURVES = component(_HERE, "curves", "common")
 _TABLE = component(_HERE, "table", "common")
+_DENSITIES = component(_HERE, "densities", "common")
 
 
 def histogram(
@@ -73,3 +75,13 @@ def table(key: str, data: dict[str, Any]) -> None:
     `fixed`: pairs of value and interval), and the sentences `how` and `check`.
     """
     _TABLE(key=key, data=data)
+
+
+def densities(key: str, data: dict[str, Any]) -> None:
+    """Draw small histograms below each other that only show, each with its cut.
+
+    `data`: `name` of the CSV file, `height` of a panel, and `panels`, each with `name`, `title`,
+    `x_title`, `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `bins`), `cut_at` and
+    `cut_text`.
+    """
+    _DENSITIES(key=key, data=data)

@@ -1,0 +1,73 @@
+"""The map of contributions in a real browser: read, look closer, take a neuron."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.driver import settle
+
+
+@pytest.fixture
+def order(digits_home, monkeypatch):
+    """Contributions and their display order."""
+    import ood_core
+    from ood_core import neurons
+
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    acts = ood_core.prepared(ood_core.load_experiment("digits"))
+    exp = acts.experiment
+    lab = neurons.LineLab(acts[exp.fit_set], acts, exp.test_set, exp.ood_sets, acts.head)
+    return lab.contributions, neurons.seriate(lab.contributions, "class")
+
+
+def test_the_map_is_read_with_keys_and_a_click_takes_a_neuron(open_page, order) -> None:
+    contributions, shown = order
+    page = open_page("Neurons")
+    chart = page.locator(".st-key-contributions svg[role=application]")
+    chart.wait_for()
+    settle(page)
+    chart.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    row, column = int(shown.classes[1]), int(shown.neurons[1])
+    value = f"{contributions[row, column]:+.3f}".replace("-", "−")
+    spoken = page.locator(".st-key-contributions .spoken").text_content()
+    assert f"neuron {column}, class {row}, contribution {value}" in spoken
+
+    box = page.locator(".st-key-contributions .frame").bounding_box()
+    cell = box["width"] / len(shown.neurons)
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 10.5 * cell, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 29.5 * cell, y, steps=5)
+    page.mouse.up()
+    cell = box["width"] / 20
+    page.mouse.click(box["x"] + 3.5 * cell, y)
+    page.wait_for_url(re.compile(f"neuron={shown.neurons[13]}&neurons_view=one"))
+    page.get_by_text(f"Neuron {shown.neurons[13]}: contribution by class").first.wait_for()
+    settle(page)
+    assert page.locator(".st-key-contributions .marked").count() == 1
+    chart.dblclick(position={"x": 300, "y": 100})
+    settle(page)
+    assert f"neuron={shown.neurons[13]}" in page.url, "a double click only zooms back"
+
+
+def test_a_slider_moves_rates_and_masks_but_not_energy(open_page) -> None:
+    page = open_page("Neurons")
+    panels = page.locator(".st-key-line_histogram .panels svg")
+    panels.nth(1).wait_for()
+    settle(page)
+    before = [panels.nth(k).inner_html() for k in range(2)]
+    picture = page.locator(".st-key-contributions image").get_attribute("href")
+    thumb = page.locator(".st-key-line_p_a input[type=range]").first
+    thumb.focus()
+    for _ in range(5):
+        thumb.press("ArrowLeft")
+    page.wait_for_url(re.compile(r"line_p_a=85\.0"))
+    settle(page)
+    after = [panels.nth(k).inner_html() for k in range(2)]
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    assert page.locator(".st-key-contributions image").get_attribute("href") != picture
