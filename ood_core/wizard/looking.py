@@ -53,7 +53,7 @@ def look(
     limit = min(2 * count, spec.options.get("limit", 2 * count))
     images = open_dataset(dataclasses.replace(spec, options={**spec.options, "limit": limit}))
     transform, found = Transform(preprocessing), []
-    for index in range(len(images)):
+    for index in sorted(range(len(images)), key=lambda i: i % 2):  # every other one, then spares
         try:
             stored = images.load(index)
         except BrokenImageError:

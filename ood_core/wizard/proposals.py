@@ -215,7 +215,7 @@ def measure(
 
     Parameters
     ----------
-    draft : complete but for the preprocessing.
+    draft : complete but for the preprocessing and the name.
     proposals : what to compare; `preprocessings(draft)` for None.
     images : at most so many images, the same ones for each proposal.
 
@@ -227,7 +227,9 @@ def measure(
         When the ID test set has no labels or no readable images.
     """
     proposals = preprocessings(draft) if proposals is None else proposals
-    first = dataclasses.replace(draft, preprocessing=proposals[0].preprocessing)
+    first = dataclasses.replace(
+        draft, name=draft.name or "draft", preprocessing=proposals[0].preprocessing
+    )
     exp = new_experiment(first)
     pictures, labels = _labelled(exp, images)
     module = load_classifier(first).module

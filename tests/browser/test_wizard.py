@@ -112,8 +112,8 @@ def test_from_an_empty_home_to_the_leaderboard(empty_server, mine, open_page, sh
     mark("prepared")
 
     page.get_by_role("link", name="Detectors", exact=True).first.click()
-    page.locator(".st-key-leaderboard canvas").first.wait_for(timeout=60_000)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for(timeout=60_000)
     mark("leaderboard")
-    assert "experiment=mine" in page.url
+    page.wait_for_url(re.compile("/Detectors.*experiment=mine"))
     with capsys.disabled():
         print("\nfrom an empty home: " + ", ".join(marks))
