@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +80,14 @@ def scan_folder(root: Path) -> list[str]:
 
 
 def count_images(root: Path) -> int:
-    """Number of images below `root`; counted again only when a folder at the top changed."""
+    """Number of images below `root`.
+
+    Raises
+    ------
+    DataError
+        When a folder cannot be read.
+    """
     try:
-        with os.scandir(root) as entries:
-            folders = sorted((e.name, e.stat().st_mtime_ns) for e in entries if e.is_dir())
-        state = (os.stat(root).st_mtime_ns, *folders)
+        return sum(1 for _ in iter_images(root))
     except OSError as error:
         raise DataError(f"{error.filename!r} cannot be read ({error.strerror}).") from error
-    return _count(root, hash(state))
-
-
-@lru_cache(maxsize=64)
-def _count(root: Path, state: int) -> int:
-    return len(scan_folder(root))

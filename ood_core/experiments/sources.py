@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def resolve(source: str, beside: Path | None) -> tuple[Path | None, tuple[Path, 
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name counts as an image; hidden files do not."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def iter_images(folder: str | os.PathLike[str]) -> Iterator[str]:
@@ -90,15 +91,44 @@ def iter_images(folder: str | os.PathLike[str]) -> Iterator[str]:
     stack = [(os.fspath(folder), "")]
     while stack:
         path, prefix = stack.pop()
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    if not (entry.is_symlink() and _leads_back(entry.path)):
-                        stack.append((entry.path, f"{prefix}{entry.name}/"))
-                elif is_image_name(entry.name):
-                    yield prefix + entry.name
+        images, folders = _listing(path)
+        stack += [(os.path.join(path, name), f"{prefix}{name}/") for name in folders]
+        for name in images:
+            yield prefix + name
+
+
+_Names = tuple[str, ...]
+_LISTED: dict[str, tuple[int, _Names, _Names]] = {}
+_MOST_LISTED = 1_000_000
+
+
+def _listing(path: str) -> tuple[_Names, _Names]:
+    """Names of the images and of the folders to look into; read again when the folder changed.
+
+    A folder that changed in the last two seconds is not remembered: another change could carry
+    the same time. Nor is one with links, whose targets change without it.
+    """
+    changed = os.stat(path).st_mtime_ns
+    known = _LISTED.get(path)
+    if known is not None and known[0] == changed:
+        return known[1:]
+    images, folders, links = [], [], False
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            links = links or entry.is_symlink()
+            if entry.is_dir():
+                if not (entry.is_symlink() and _leads_back(entry.path)):
+                    folders.append(entry.name)
+            elif is_image_name(entry.name):
+                images.append(entry.name)
+    found = tuple(images), tuple(folders)
+    if not links and time.time_ns() - changed > 2_000_000_000:
+        if sum(len(entry[1]) for entry in list(_LISTED.values())) + len(images) > _MOST_LISTED:
+            _LISTED.clear()
+        _LISTED[path] = (changed, *found)
+    return found
 
 
 def _leads_back(link: str) -> bool:
