@@ -22,7 +22,6 @@ METRICS = {
     "detection_error": ("Detection error, %", False, False),
 }
 """Metric -> (label, higher is better, has an interval)."""
-_SHORT = {"near-OOD": "near", "far-OOD": "far"}
 
 
 def board(
@@ -30,9 +29,9 @@ def board(
 ) -> pd.DataFrame:
     """One row per detector, the best mean first, in percent.
 
-    Columns: `detector, params, layer, mean`, `near` and `far` (means, where both exist), then per
-    OOD set its name, `NAME low` and `NAME high` (95 % interval, where the metric has one), and
-    `seconds`.
+    Columns: `detector`, the means `mean`, `near-OOD` and `far-OOD` (where both exist), `params`,
+    `layer`, then per OOD set its name, `NAME (low)` and `NAME (high)` (95 % interval, where the
+    metric has one), and `seconds`.
 
     Raises
     ------
@@ -55,12 +54,11 @@ def board(
             values[name] = 100 * float(getattr(e, metric))
             row[name] = values[name]
             if interval:
-                row[f"{name} low"] = 100 * float(getattr(e, f"{metric}_low"))
-                row[f"{name} high"] = 100 * float(getattr(e, f"{metric}_high"))
-        means = {_SHORT.get(k, k): v for k, v in tables.means(values, near).items()}
-        rows.append(row | means | {"seconds": scores.seconds})
+                row[f"{name} (low)"] = 100 * float(getattr(e, f"{metric}_low"))
+                row[f"{name} (high)"] = 100 * float(getattr(e, f"{metric}_high"))
+        rows.append(row | tables.means(values, near) | {"seconds": scores.seconds})
     table = pd.DataFrame(rows).sort_values("mean", ascending=not higher, kind="stable")
-    first = [c for c in ("detector", "mean", "near", "far") if c in table]
+    first = [c for c in ("detector", "mean", "near-OOD", "far-OOD") if c in table]
     return table[first + [c for c in table if c not in first]].reset_index(drop=True)
 
 
@@ -73,8 +71,8 @@ def ties(table: pd.DataFrame, column: str, metric: str) -> pd.Series:
     values = table[column]
     best = int(np.argmax(values) if higher else np.argmin(values))
     marks = pd.Series("", index=table.index)
-    if interval and f"{column} low" in table:
-        low, high = table[f"{column} low"].iloc[best], table[f"{column} high"].iloc[best]
+    if interval and f"{column} (low)" in table:
+        low, high = table[f"{column} (low)"].iloc[best], table[f"{column} (high)"].iloc[best]
         marks[values.between(low, high)] = "tie"
     marks[values == values.iloc[best]] = "best"
     return marks

@@ -20,11 +20,13 @@ def score_sets(acts_set):
 @pytest.mark.parametrize("metric", list(leaderboard.METRICS))
 def test_board_holds_the_metric_of_every_set(score_sets, metric: str) -> None:
     table = leaderboard.board(score_sets, metric, near=("near",))
+    assert table.columns.is_unique
     assert set(table["detector"]) == {"nan", "feature_norm", "energy"}
     for scores in score_sets:
         row = table.set_index("detector").loc[scores.detector]
         values = [100 * getattr(scores.evaluate(n), metric) for n in ("near", "far")]
         np.testing.assert_allclose([row["near"], row["far"]], values)
+        assert list(row[["near-OOD", "far-OOD"]]) == values  # one set each
         assert row["mean"] == pytest.approx(np.mean(values))
     higher = leaderboard.METRICS[metric][1]
     assert (
@@ -34,7 +36,7 @@ def test_board_holds_the_metric_of_every_set(score_sets, metric: str) -> None:
 
 def test_ties_lie_in_the_best_ones_interval() -> None:
     table = pd.DataFrame(
-        {"x": [90.0, 88.5, 80.0], "x low": [88.0, 86, 77], "x high": [92.0, 90, 83]}
+        {"x": [90.0, 88.5, 80.0], "x (low)": [88.0, 86, 77], "x (high)": [92.0, 90, 83]}
     )
     assert list(leaderboard.ties(table, "x", "auroc")) == ["best", "tie", ""]
     assert list(leaderboard.ties(table, "x", "fpr95")) == ["", "", "best"]

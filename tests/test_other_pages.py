@@ -50,7 +50,11 @@ def test_leaderboard_lists_every_detector_that_runs(open_page) -> None:
     board = app.dataframe[0].value
     assert len(board) >= 25
     assert set(board["detector"]) <= {c.title for c in all_detectors().values()}
+    assert len(app.dataframe) == 1, "the papers' tables are drawn when they are asked for"
+    app.session_state["board_papers"] = True
+    app = _ok(app.run())
     assert "No published table has this classifier" in _words(app)
+    assert len(app.dataframe) > 4
     for metric in ("fpr95", "fpr95_ood_positive", "aupr_in", "detection_error"):
         app.selectbox(key="board_metric").set_value(metric)
         _ok(app.run())

@@ -19,7 +19,7 @@ from ood_core.experiments.sources import (
     resolve,
 )
 
-__all__ = ["OPTIONS", "ood_spec", "set_spec"]
+__all__ = ["OPTIONS", "RESERVED", "ood_spec", "set_spec"]
 
 _COMMON = ("limit", "per_class", "label_map", "count", "obtain")
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -31,6 +31,9 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "builtin": ("limit", "per_class"),
 }
 """Keys that each kind of data set takes."""
+
+RESERVED = ("all", "detector", "far-OOD", "layer", "mean", "near-OOD", "params", "seconds")
+"""Names that no OOD set can have: results have columns and choices that are called so."""
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
 
@@ -52,6 +55,11 @@ def ood_spec(values: Any, where: str, beside: Path | None, strict: bool) -> tupl
     if not _SET_NAME.fullmatch(name):
         raise table.error(
             "name", "letters, digits, spaces and . _ + - only, beginning with a letter or digit"
+        )
+    if name in RESERVED:
+        raise ConfigError(
+            f"{where}: name = {name!r} is what results call a column of theirs; choose another "
+            f"(taken: {', '.join(RESERVED)})."
         )
     near = table.flag("near")
     rest = {key: value for key, value in table.values.items() if key not in ("name", "near")}

@@ -158,7 +158,9 @@ def set_name(source: str) -> str:
 
 def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
     """The sets with usable names that differ from each other and from fit and test."""
-    taken, out = {"fit", "test"}, []
+    from ood_core.experiments.parsing_sets import RESERVED
+
+    taken, out = {"fit", "test", *RESERVED}, []
     for chosen in sets:
         plain = set_name(chosen.name or chosen.source)
         name, number = plain, 2

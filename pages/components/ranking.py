@@ -69,7 +69,7 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
 def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     titles = cache.detector_titles()
     sets = [s for s in view.ood_sets if s in table]
-    means = [c for c in ("mean", "near", "far") if c in table]
+    means = [c for c in ("mean", "near-OOD", "far-OOD") if c in table]
     shown = table[["detector", *means, *sets, "seconds"]].copy()
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
     marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
@@ -80,8 +80,8 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
         spoken = {}
         for row in table.to_dict("records"):
             ends = (
-                f" [{row[f'{column} low']:.1f}, {row[f'{column} high']:.1f}]"
-                if intervals and f"{column} low" in row
+                f" [{row[f'{column} (low)']:.1f}, {row[f'{column} (high)']:.1f}]"
+                if intervals and f"{column} (low)" in row
                 else ""
             )
             spoken[row[column]] = f"{row[column]:.2f}{ends}"
@@ -108,8 +108,8 @@ def _columns(table: Any) -> dict[str, Any]:
     config = {
         "detector": st.column_config.TextColumn("Detector", pinned=True, width=190),
         "mean": st.column_config.NumberColumn("Mean"),
-        "near": st.column_config.NumberColumn("Near-OOD"),
-        "far": st.column_config.NumberColumn("Far-OOD"),
+        "near-OOD": st.column_config.NumberColumn("Near-OOD"),
+        "far-OOD": st.column_config.NumberColumn("Far-OOD"),
         "seconds": st.column_config.NumberColumn("Seconds", help="Fitting and scoring every set."),
     }
     return {k: v for k, v in config.items() if k in table}

@@ -234,6 +234,7 @@ MISTAKES = {
     ),
     "same-name": ('name = "near"', 'name = "far"', r"two data sets are called 'far'"),
     "ood-named-fit": ('name = "far"', 'name = "fit"', r"two data sets are called 'fit'"),
+    "set-named-as-a-column": ('name = "far"', 'name = "mean"', r"'mean' is what results call"),
     "bad-set-name": ('name = "far"', 'name = "../far"', r"name must be letters, digits"),
     "bad-name": ('name = "mine"', 'name = "a/b"', r"name = 'a/b' must begin with a letter"),
     "near-as-text": ("near = true", 'near = "yes"', r"near must be true or false, got 'yes'"),
