@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from ood_core.commands._common import add_experiment, add_json, add_pass, names, prepared_set
 from ood_core.console import Terminal
-from ood_core.errors import ConfigError
+from ood_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
     from ood_core.recipes import Recipe
     from ood_core.scoring import Benchmark
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 
     _check_files(args.out)
     recipe = _take_recipe(args)
-    acts = prepared_set(args, terminal, ood_sets=args.ood_sets)
+    acts = _prepared(args, terminal)
     found: list[scoring.ScoreSet | scoring.Skipped] = []
     stopped = None
     try:
@@ -61,6 +62,21 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     if stopped is not None:
         raise stopped
     return _as_recorded(recipe, done, terminal)
+
+
+def _prepared(args: argparse.Namespace, terminal: Terminal) -> ActivationSet:
+    """Activations of the OOD sets named; where some are not on disk the error says how to go on."""
+    from ood_core.data import available, experiment_status
+    from ood_core.experiments import load_experiment
+
+    try:
+        return prepared_set(args, terminal, ood_sets=args.ood_sets)
+    except DataError as error:
+        exp = load_experiment(args.experiment)
+        ready = available(exp, experiment_status(exp)).ood_sets
+        if args.ood_sets or ready == exp.ood_sets:
+            raise
+        raise DataError(f"{error} To go on without: --ood-sets {','.join(ready)}") from error
 
 
 def _take_recipe(args: argparse.Namespace) -> Recipe | None:

@@ -120,7 +120,7 @@ def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
         "colour": view.colour(name),
     }
     if "score" in row:
-        item["score"] = f"{row['score']:.5g}"
+        item["score"] = f"{row['score']:.5g}".replace("-", "−")
     if "percentile" in row:
         item["percentile"] = f"P{row['percentile']:.1f}"
     if "prediction" in row:

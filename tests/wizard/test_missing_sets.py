@@ -1,0 +1,97 @@
+"""A ready experiment of which some OOD sets are not on disk works with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import ood_core
+from ood_core import cli
+from ood_core.data import available, experiment_status
+from ood_core.experiments import loading
+
+ROOT = Path(__file__).parents[2]
+TEXT = """
+name = "ready"
+[classifier]
+architecture = "resnet20"
+checkpoint = "net.pth"
+num_classes = 3
+[preprocessing]
+resize = 32
+center_crop = 32
+[id]
+fit = { folder = "photos/train" }
+test = { folder = "photos/test" }
+[[ood]]
+name = "drawings"
+folder = "drawings"
+[[ood]]
+name = "paintings"
+folder = "paintings"
+near = true
+obtain = "Paint them."
+"""
+
+
+@pytest.fixture
+def ready(
+    folders: Path, checkpoint: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Files of a built-in experiment, all but the images of one OOD set."""
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "ready.toml").write_text(TEXT)
+    monkeypatch.setattr(loading, "_BUILTIN", shipped)
+    checkpoint(name="mine/net.pth")
+    monkeypatch.setenv("OOD_LENS_DATA", str(folders))
+    st.cache_resource.clear()
+    return folders
+
+
+def test_only_ood_sets_are_left_out(ready: Path) -> None:
+    exp = ood_core.load_experiment("ready")
+    found = available(exp, experiment_status(exp))
+    assert (found.ood_sets, found.near) == (("drawings",), ())
+    assert set(found.sets) == {"fit", "test", "drawings"}
+    (ready / "drawings").rename(ready / "elsewhere")
+    assert available(exp, experiment_status(exp)) is exp, "nothing would be left"
+    (ready / "elsewhere").rename(ready / "paintings")
+    assert available(exp, experiment_status(exp)).near == ("paintings",)
+    (ready / "net.pth").unlink()
+    (ready / "photos" / "test").rename(ready / "gone")
+    found = available(exp, experiment_status(exp))
+    assert set(found.sets) == {"fit", "test", "paintings"}, "what it needs is never dropped"
+
+
+def test_benchmark_runs_on_the_sets_that_are_named(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["benchmark", "ready", "--detectors", "nan", "--json"]
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert "'paintings' is not on disk. Paint them. To go on without: --ood-sets drawings" in said
+    assert cli.main([*command, "--ood-sets", "drawings"]) == 0
+    assert '"ood_set": "drawings"' in capsys.readouterr().out
+
+
+def test_pages_work_without_it_and_the_overview_says_how_to_get_it(ready: Path) -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    shown = " ".join(c.value for c in at.caption)
+    assert "Not on this machine, so left out: paintings." in shown
+    assert "Paint them." in shown
+    assert at.multiselect(key="ood_sets").options == ["drawings"]
+    exp = ood_core.load_experiment("ready")
+    ood_core.extract(available(exp, experiment_status(exp)))
+    st.cache_resource.clear()
+    at.run()
+    assert not at.exception
+    assert not at.error
+    assert any("How well the scores tell ID from OOD" in h.proto.body for h in at.get("html"))
+    at.switch_page("pages/1_Scores.py").run()
+    assert not at.exception
+    assert not at.error
