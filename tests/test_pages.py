@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Callable
@@ -119,6 +120,19 @@ def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     logits, labels = prepared["test"].logits, prepared["test"].labels
     assert f"{100 * np.mean(logits.argmax(1) == labels):.2f} %" in shown
     assert f"{len(prepared['fit']):,} images" in shown
+
+
+def test_overview_runs_the_gates_when_they_are_opened(prepared: Any) -> None:
+    from ood_core import wizard
+
+    at = open_page(OVERVIEW)
+    assert "The head explains the logits" not in _texts(at)
+    at.session_state["gates"] = True
+    shown = _texts(at.run())
+    assert not at.exception
+    for line in wizard.gate_checks(prepared):
+        assert line.name in shown
+        assert html.escape(line.text) in shown
 
 
 def test_overview_lists_experiments_and_what_they_lack(prepared: Any) -> None:

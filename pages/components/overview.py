@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.components import cache, explain, missing, nav, prepare, state
 from pages.components.view import View
+from pages.components.wizard.verdicts import lines_html
 
 __all__ = ["draw"]
 
@@ -42,6 +43,7 @@ def draw(view: View) -> None:
         prepare.panel(view.experiment)
     else:
         _headline(view)
+        _gates(view)
     _incomplete(view)
     _next(view)
     _experiments(view)
@@ -142,6 +144,18 @@ def _headline_table(view: View, sets: dict[str, Any]) -> str:
         f"<table class='figures headline'><thead><tr><th scope='col'>OOD set</th>{head}</tr>"
         f"</thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _gates(view: View) -> None:
+    """The sanity gates on everything that was prepared; looked at when they are opened."""
+    from ood_core import wizard
+
+    opened = st.expander(
+        "Sanity gates", key="gates", on_change="rerun", icon=":material/fact_check:"
+    )
+    if opened.open:
+        lines = cache.once(("gates", view.fingerprint), lambda: wizard.gate_checks(view.acts))
+        opened.html(lines_html(lines))
 
 
 def _incomplete(view: View) -> None:

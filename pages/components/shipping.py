@@ -30,12 +30,16 @@ def recipe(view: View, scores: Any, at: str) -> None:
         "Experiment, detector, parameters, layer, OOD sets, threshold rule and the figures shown. "
         "It runs without the dashboard and says whether every figure is the same."
     )
-    st.code(text, language="toml", height=220)
+    st.code(text, language="toml", height=220, wrap_lines=True)
     st.download_button(
         "Download recipe", text, f"{view.experiment.name}-{view.detector}.toml",
         key="recipe", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
-    st.code(f"python -m ood_core benchmark {view.experiment.name}-{view.detector}.toml", "bash")
+    st.code(
+        f"python -m ood_core benchmark {view.experiment.name}-{view.detector}.toml",
+        "bash",
+        wrap_lines=True,
+    )
 
 
 def report(view: View, scores: Any, point: Any, check: Any) -> None:

@@ -71,10 +71,15 @@ def choose(name: str, options: Sequence[str], default: str) -> str:
 
 
 def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
-    """Values of the multiple choice `name`, in the order of `options`; see `choose`."""
-    value = _current(name)
+    """Values of the multiple choice `name`, in the order of `options`; see `choose`.
+
+    Who had chosen the default gets the new one when it changes: all sets of another experiment.
+    """
+    value, before = _current(name), st.session_state.get(_DEFAULTS, {}).get(name)
     if isinstance(value, _Raw):
         value = _from_url(name, value, options, list(default))
+    elif before is not None and value == before != list(default):
+        value = None
     value = [o for o in options if o in (value or ())]
     return _hold(name, value or list(default), list(default))
 
