@@ -39,7 +39,10 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
-    """Open a path of the dashboard, or an address; any console error fails the test at its end."""
+    """Open a path of the dashboard, or an address.
+
+    A console error, or a request to another machine, fails the test at its end.
+    """
     contexts: list[Any] = []
     errors: list[str] = []
 
@@ -54,6 +57,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
         page.set_default_timeout(30_000)
         page.on("console", lambda m: errors.append(m.text) if _is_error(m) else None)
         page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("request", lambda r: None if _stays_here(r.url) else errors.append(r.url))
         address = path if path.startswith("http") else f"{server.url}/{path}"
         page.goto(address, wait_until="domcontentloaded")
         settle(page)
@@ -62,7 +66,7 @@ def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Any]]:
     yield opener
     for context in contexts:
         context.close()
-    assert not errors, f"console errors: {errors}"
+    assert not errors, f"console errors, or requests to elsewhere: {errors}"
 
 
 @pytest.fixture
@@ -81,3 +85,7 @@ def _is_error(message: Any) -> bool:
     its health address below the page's path, and that answers 404."""
     url = str((message.location or {}).get("url", ""))
     return message.type == "error" and not url.endswith(("_stcore/health", "_stcore/host-config"))
+
+
+def _stays_here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
