@@ -148,6 +148,9 @@ def test_good_and_bad_uploads_together(open_page) -> None:
     table = app.dataframe[0].value
     assert list(table["image"]) == ["digit.png", "digit.png (2)"]
     assert "Receipt: digit.png" in " ".join(s.value for s in app.subheader)
+    app.file_uploader(key="upload").set_value([])
+    _ok(app.run())
+    assert "Upload images" in _words(app), "files that were taken back are gone"
 
 
 def test_examples_are_scored_as_the_library_scores_them(open_page) -> None:

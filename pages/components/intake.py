@@ -60,6 +60,7 @@ def collect(view: View) -> tuple[list[Any], str]:
             "Images to score",
             accept_multiple_files=True,
             key="upload",
+            on_change=_files_changed,
             help="PNG, JPEG, WebP, GIF, BMP, TIFF, or a zip of them. They stay on this machine.",
         )
         if given:
@@ -82,6 +83,13 @@ def collect(view: View) -> tuple[list[Any], str]:
     with examples:
         _examples(view, taken)
     return _read(view, taken)
+
+
+def _files_changed() -> None:
+    """Forget files that the visitor took back; an uploader that is empty because the page was
+    left and opened again changes nothing."""
+    if not st.session_state.get("upload"):
+        st.session_state.get(_TAKEN, {}).pop("files", None)
 
 
 def _ignore() -> None:
