@@ -30,6 +30,8 @@ def views(lab: Any) -> None:
 def draw() -> None:
     """Both, once LINe's contributions are known."""
     lab = neuron_lab.lab_of(view)
+    if view.layer != "penultimate":
+        st.caption("Neurons are those of the penultimate layer, whichever layer is chosen.")
     for warning in lab.warnings:
         st.caption(f":material/warning: {warning}")
     neuron_views.choose()

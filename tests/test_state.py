@@ -34,3 +34,39 @@ def test_some_sets_stay_as_far_as_the_other_experiment_has_them() -> None:
     at.multiselect(key="ood_sets").set_value(["photos", "far"]).run()
     at.selectbox(key="experiment").set_value("two").run()
     assert at.multiselect(key="ood_sets").value == ["photos"]
+
+
+def walk_to(at: AppTest, **url: str) -> AppTest:
+    """What the browser does on Back: another address, then a run."""
+    at.session_state["_before"] = (None, 0.0)
+    at.query_params.clear()
+    for name, value in url.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def test_back_undoes_a_choice_that_began_at_its_default() -> None:
+    at = AppTest.from_function(page).run()
+    first = {"experiment": "one"}
+    at.multiselect(key="ood_sets").set_value(["far"]).run()
+    assert "far" in at.query_params["ood_sets"]
+    walk_to(at, **first)
+    assert at.multiselect(key="ood_sets").value == ["near", "photos", "far"]
+    assert "ood_sets" not in at.query_params
+
+
+def test_an_interaction_under_way_does_not_undo_the_one_before() -> None:
+    at = AppTest.from_function(page).run()
+    at.multiselect(key="ood_sets").set_value(["far"]).run()
+    del at.query_params["ood_sets"]  # the browser sent it before it knew of the new address
+    at.run()
+    assert at.multiselect(key="ood_sets").value == ["far"]
+
+
+def test_no_set_at_all_is_told() -> None:
+    at = AppTest.from_function(page).run()
+    at.multiselect(key="ood_sets").set_value([]).run()
+    assert at.multiselect(key="ood_sets").value == ["near", "photos", "far"]
+    assert at.session_state["_notes"] == [
+        "At least one of ood sets is needed: all are chosen again."
+    ]

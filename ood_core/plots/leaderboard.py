@@ -55,18 +55,19 @@ def sweep_heatmap(
             colorscale=SEQUENTIAL,
             reversescale=metric == "fpr95",
             colorbar={"title": {"text": LABELS[metric]}, "thickness": 12},
-            hovertemplate=f"{across} %{{x}}<br>{down} %{{y}}<br>{LABELS[metric]} %{{z:.2f}}"
-            "<extra></extra>",
+            hoverinfo="skip",
         )
     )
-    # Heatmap cells raise no selection; invisible marks on them do.
+    # Heatmap cells raise no selection; invisible marks on them do, and so they tell the value.
     places = [(str(a), str(d)) for d in grid.index for a in grid.columns]
     figure.add_scatter(
         x=[a for a, _ in places],
         y=[d for _, d in places],
         mode="markers",
-        marker={"opacity": 0, "size": 26},
-        hoverinfo="skip",
+        marker={"opacity": 0, "size": 40, "symbol": "square"},
+        customdata=grid.to_numpy().ravel(),
+        hovertemplate=f"{across} %{{x}}<br>{down} %{{y}}<br>{LABELS[metric]} %{{customdata:.2f}}"
+        "<extra></extra>",
         showlegend=False,
     )
     figure.update_layout(**base_layout(title={"text": title, "font": {"size": 14}}, height=380))

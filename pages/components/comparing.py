@@ -20,7 +20,9 @@ def draw(view: View) -> None:
     titles = cache.detector_titles()
     others = [n for n in titles if n != view.detector]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        second = state.choose("compare_detector", others, "energy")
+        second = state.choose(
+            "compare_detector", others, "energy" if "energy" in others else others[0]
+        )
         st.selectbox(
             f"{titles[view.detector]} against",
             others,
@@ -37,7 +39,8 @@ def draw(view: View) -> None:
     first, other = view.scores(), view.scores(second)
     key = ("compare", first.key, other.key, view.ood_sets, accepted)
     found = cache.once(key, lambda: disagreement(first, other, accepted / 100))
-    left, right = st.columns([3, 2], gap="medium")
+    with st.container(key="compare_bench"):
+        left, right = st.columns([3, 2], gap="medium")
     pair = (_short(view.detector), _short(second))
     with left:
         figure = score_scatter(found, pair, first.id_name, view.experiment.ood_sets)
@@ -47,7 +50,8 @@ def draw(view: View) -> None:
         st.dataframe(found.counts.rename(columns=named).reset_index(), hide_index=True)
         st.caption(
             f"Each at its own threshold: {pair[0]} {found.threshold_a:.5g}, {pair[1]} "
-            f"{found.threshold_b:.5g}. Rank correlation of the scores {found.correlation:.3f}."
+            f"{found.threshold_b:.5g}. Rank correlation of the scores "
+            f"{found.correlation:.3f}.".replace("-", "−")
         )
         csv = found.counts.reset_index()
         figures.csv_button(csv, "agreement", key="agreement_csv")
@@ -57,7 +61,8 @@ def draw(view: View) -> None:
 def _short(detector: str) -> str:
     from ood_core.detectors import detector_class
 
-    return str(detector_class(detector).short or detector.upper())
+    kind = detector_class(detector)
+    return str(kind.short or kind.title)
 
 
 def _names(pair: tuple[str, str]) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from pages.components import cache, explain, figures, state
 from pages.components.told import told
@@ -23,7 +25,13 @@ def colours(view: View) -> dict[str, str]:
     return {name: view.colour(name) for name in (view.experiment.test_set, *view.ood_sets)}
 
 
-@st.fragment
+def _redraw_all() -> None:
+    """Redraw the whole page below the choices that all of it follows; from a callback."""
+    with contextlib.suppress(StreamlitAPIException):  # while the whole page is drawn anyway
+        st.rerun(["layer_curves", "layer_apart", "layer_units"])
+
+
+@st.fragment(key="layer_curves")
 @told
 def curves(view: View) -> None:
     """Curves and heatmap over depth; a click on a layer goes there."""
@@ -62,7 +70,7 @@ def _controls(view: View) -> tuple[str, str, str, str]:
         st.segmented_control("Measure", ["auroc", "fpr95"], key="layers_metric", required=True,
                              format_func=str.upper)  # fmt: skip
         st.segmented_control("Units", list(POOL_NAMES), key="layers_pool", required=True,
-                             format_func=POOL_NAMES.get)  # fmt: skip
+                             format_func=POOL_NAMES.get, on_change=_redraw_all)  # fmt: skip
         st.selectbox("Curves against", sets, key="layers_against", width=240)
         st.segmented_control("Map shows", list(HEAT), key="layers_heat", required=True,
                              format_func=HEAT.get)  # fmt: skip
@@ -94,7 +102,7 @@ def _go(key: str) -> Any:
     return follow
 
 
-@st.fragment
+@st.fragment(key="layer_apart")
 @told
 def apart(view: View) -> None:
     """Scatter of the norm against the number of active units, with what each cut accepts."""
@@ -128,7 +136,7 @@ def _auroc_table(view: View, table: Any) -> str:
     return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
 
 
-@st.fragment
+@st.fragment(key="layer_units")
 @told
 def units(view: View) -> None:
     """Active units per image and entropy of the units, at the chosen layer and over depth."""
@@ -175,7 +183,7 @@ def units(view: View) -> None:
 def _steady(found: Any) -> str:
     row = found.summary.iloc[0]
     return (
-        f"Almost every ID image has the same number of active units: {row['mean']:.0f} of "
+        f"Almost every ID image has the same number of active units: {row['mean']:,.0f} of "
         f"{found.n_units:,} on average, varying by {100 * row.variation:.1f} %. NAN is close to "
         "the L1 norm divided by a constant here."
     )

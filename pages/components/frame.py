@@ -22,6 +22,9 @@ _STYLE = (Path(__file__).parent / "style.css").read_text()
 def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     """Open a page: call it first, once, outside any fragment.
 
+    Call `state.publish()` after your own choices: written once, an address that nobody chose
+    never gets into the browser's history.
+
     Parameters
     ----------
     title : the page's name.
@@ -41,13 +44,14 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         _left_out(set(whole.ood_sets) - set(experiment.ood_sets))
     with links:
         nav.page_links(title)
-    state.publish()
     st.html(f"<h1 class='page-title'>{title}</h1><p class='page-question'>{question}</p>")
     state.notes()
     if problem:
+        state.publish()
         st.error(problem, icon=":material/error:")
         st.stop()
     if acts is None and prepared:
+        state.publish()
         prepare.panel(experiment)
         st.stop()
     return view
@@ -77,6 +81,7 @@ def _choose_experiment() -> Any:
 
 def _choices(experiment: Any, acts: Any) -> View:
     from ood_core.activations import PENULTIMATE
+    from ood_core.detectors import detector_class
 
     layer = PENULTIMATE
     if acts is None:
@@ -95,6 +100,8 @@ def _choices(experiment: Any, acts: Any) -> View:
         st.selectbox("Detector", list(names), key="detector", format_func=names.get)
         params = detector_params(experiment, detector)
         explain.score(detector, params)
+    if layer != PENULTIMATE and not detector_class(detector).layerwise:
+        st.caption(f"{names[detector]} reads the penultimate features, whichever the layer.")
     return View(experiment, acts, layer, tuple(chosen), detector, params)
 
 

@@ -50,20 +50,27 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
     state.publish()
     state.notes()
     table = leaderboard.board(found, metric, view.experiment.near)
+    intervals = st.session_state["board_intervals"]
     st.dataframe(
-        _styled(view, table, metric, st.session_state["board_intervals"] == "shown"),
+        _styled(view, table, metric, intervals == "shown"),
         hide_index=True,
         height=min(36 * (len(table) + 1) + 3, 640),
         column_config=_columns(table),
-        key="leaderboard",
+        key=f"leaderboard_{metric}_{intervals}",  # a new table measures its columns anew
     )
     st.caption(
         "● best, ○ within the best one's 95 % interval (no difference shown by these images). "
-        "Click a heading to sort. Means are unweighted over the OOD sets."
+        "Click a heading to sort. Means are unweighted over the OOD sets." + _where(view)
     )
     _downloads(found, view)
     _left_out(reasons)
     _published(view)
+
+
+def _where(view: View) -> str:
+    if view.layer == "penultimate":
+        return ""
+    return f" Norm, sparsity and NAN at {view.layer}; the others read the penultimate features."
 
 
 def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
@@ -72,11 +79,13 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     means = [c for c in ("mean", "near-OOD", "far-OOD") if c in table]
     shown = table[["detector", *means, *sets, "seconds"]].copy()
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
+    for column in [*means, *sets]:
+        shown[column] = table[column] = _apart(table[column])
     marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
     symbol = {"best": "● ", "tie": "○ ", "": ""}
 
     def text(column: str) -> Any:
-        """Value -> text with its mark and interval; equal values share both."""
+        """Value -> text with its mark and interval."""
         spoken = {}
         for row in table.to_dict("records"):
             ends = (
@@ -94,6 +103,11 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     for column in [*means, *sets]:
         styler = styler.apply(_heat, higher=higher, subset=[column])
     return styler
+
+
+def _apart(values: Any) -> Any:
+    """Values of which no two are equal, by far less than is shown: a text belongs to a value."""
+    return values + 1e-9 * values.groupby(values).cumcount()
 
 
 def _heat(column: Any, higher: bool) -> list[str]:

@@ -9,6 +9,7 @@ note on the page and the default, never an error.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,9 @@ __all__ = [
 ]
 
 _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
-_FORCED, _PAGE = "_forced", "_page"
+_FORCED, _PAGE, _BEFORE = "_forced", "_page", "_before"
+_UNDER_WAY = 0.5
+"""Seconds in which an interaction may still carry the address that was replaced meanwhile."""
 _ALWAYS = ("experiment", "layer", "detector")
 """In the URL also when they are the default, so that a pasted address names what it shows."""
 
@@ -45,8 +48,12 @@ def begin(page: str) -> None:
         st.session_state[_PAGE] = page
         st.session_state[_FORCED] = set(store)
         st.session_state[_SHOWN] = set()
-    elif url == st.session_state.get(_URL):
+    elif url == st.session_state.get(_URL) or _overtaken(url):
         return
+    else:  # walked back to, or pasted over: what it does not name is at its default
+        for name in st.session_state.get(_URL, {}).keys() - url.keys():
+            store.pop(name, None)
+            st.session_state.pop(name, None)
     if url != st.session_state.get(_URL):
         for name, values in url.items():
             store[name] = _Raw(values)
@@ -54,6 +61,12 @@ def begin(page: str) -> None:
         st.session_state[_URL] = url
     # Names from the URL that nothing on this page has read yet stay in it until something does.
     st.session_state[_SHOWN] |= set(url)
+
+
+def _overtaken(url: dict[str, list[str]]) -> bool:
+    """Whether the browser sent this address before it knew the one that was written just now."""
+    before, when = st.session_state.get(_BEFORE, (None, 0.0))
+    return url == before and time.monotonic() - when < _UNDER_WAY
 
 
 def choose(name: str, options: Sequence[str], default: str) -> str:
@@ -80,6 +93,8 @@ def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> li
         value = _from_url(name, value, options, list(default))
     elif before is not None and value == before != list(default):
         value = None
+    elif value == []:
+        _note(f"At least one of {name.replace('_', ' ')} is needed: all are chosen again.")
     value = [o for o in options if o in (value or ())]
     return _hold(name, value or list(default), list(default))
 
@@ -171,6 +186,7 @@ def publish() -> None:
     """Write the choices shown on this page into the URL. Call it after the widgets."""
     url = link_params(*st.session_state.get(_SHOWN, ()))
     if url != st.session_state.get(_URL):
+        st.session_state[_BEFORE] = (st.session_state.get(_URL), time.monotonic())
         st.session_state[_URL] = url
         st.query_params.from_dict(url)
 

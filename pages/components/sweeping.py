@@ -36,11 +36,11 @@ def draw(view: View) -> None:
     third = list(axes)[2:3]
     chosen = None
     if third:
-        values = list(axes[third[0]])
-        chosen = st.segmented_control(
-            third[0], values, default=values[len(values) // 2 - 1], key="sweep_third",
-            required=True, format_func=lambda v: "none" if v >= 1e5 else f"{v:g}",
-        )  # fmt: skip
+        values = {"none" if v >= 1e5 else f"{v:g}": v for v in axes[third[0]]}
+        names = list(values)
+        name = state.choose("sweep_third", names, names[len(names) // 2 - 1])
+        st.segmented_control(third[0], names, key="sweep_third", required=True)
+        chosen = values[name]
     state.publish()
     state.notes()
     over = {name: axes[name] for name in list(axes)[:2]}
