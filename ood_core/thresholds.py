@@ -160,7 +160,7 @@ def at_fpr(
     # The first OOD image that must be rejected; accept only what lies above it.
     threshold = _next_above(pooled.kth_largest(allowed + 1), chosen.id, pooled)
     how = (
-        f"The lowest score that accepts at most {100 * fpr:g} % of {len(pooled)} OOD images "
+        f"The lowest score that accepts at most {100 * fpr:g} % of {len(pooled):,} OOD images "
         f"({chosen.what}, sets pooled). A threshold chosen on OOD images is tuned to them."
     )
     return operating_point(threshold, chosen, count_on, "fpr", how)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +16,10 @@ from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import class_folders, resolve
 from ood_core.paths import find_data
 
-__all__ = ["parse_experiment"]
+__all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
+
+LARGEST_SIDE = 4096
+"""Most pixels that images may be resized or cropped to: a typing error must not fill the memory."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
 
@@ -43,11 +48,14 @@ def parse_experiment(
     beside = path.parent if path and strict else None
     classifier = _classifier(top, beside, strict)
     sets, ood, near = _sets(top, beside, strict, classifier)
+    preprocessing = None
+    if "preprocessing" in top:
+        preprocessing = parse_preprocessing(top.values["preprocessing"], f"{where} [preprocessing]")
     return Experiment(
         name=name,
         title=top.text("title") or name,
         classifier=classifier,
-        preprocessing=_preprocessing(top) if "preprocessing" in top else None,
+        preprocessing=preprocessing,
         sets=sets,
         ood_sets=ood,
         near=near,
@@ -114,21 +122,29 @@ def _checkpoint(table: Table, beside: Path | None, strict: bool) -> Path | None:
     return found or Path(given)
 
 
-def _preprocessing(top: Table) -> Preprocessing:
-    keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
-    table = top.table("preprocessing", keys)
+def parse_preprocessing(values: Any, where: str = "preprocessing") -> Preprocessing:
+    """Check a [preprocessing] table, which messages name `where`.
+
+    Raises
+    ------
+    ConfigError
+        On anything unknown, out of range or of the wrong type.
+    """
+    table = Table(values, where, [f.name for f in dataclasses.fields(Preprocessing)])
     mode = table.choice("mode", ("RGB", "L"), "RGB")
     channels = 3 if mode == "RGB" else 1
     mean = table.numbers("mean") or (0.0,) * channels
     std = table.numbers("std") or (1.0,) * channels
-    for key, values in (("mean", mean), ("std", std)):
-        if len(values) != channels:
+    for key, numbers in (("mean", mean), ("std", std)):
+        if len(numbers) != channels:
             raise table.error(key, f"{channels} number{'s'[: channels > 1]} for mode {mode!r}")
+        if not all(map(math.isfinite, numbers)):
+            raise table.error(key, "finite numbers")
     if min(std) <= 0:
         raise table.error("std", "numbers above 0")
     return Preprocessing(
-        resize=table.whole("resize"),
-        center_crop=table.whole("center_crop"),
+        resize=_side(table, "resize"),
+        center_crop=_side(table, "center_crop"),
         mean=mean,
         std=std,
         interpolation=table.choice(
@@ -136,6 +152,13 @@ def _preprocessing(top: Table) -> Preprocessing:
         ),
         mode=mode,
     )
+
+
+def _side(table: Table, key: str) -> int | None:
+    side = table.whole(key)
+    if side is not None and side > LARGEST_SIDE:
+        raise table.error(key, f"a whole number of 1 to {LARGEST_SIDE} pixels")
+    return side
 
 
 def _sets(

@@ -28,7 +28,7 @@ def active_units_figure(units: ActiveUnits, colours: Mapping[str, str], layer: s
             f"Active units per image at {layer}: ID against OOD",
             300,
             len(colours),
-            xaxis={"title": f"active units ‖a‖₀, of {units.n_units:,}"},
+            xaxis={"title": f"active units ‖a‖₀, of {units.n_units:,}", "tickformat": ",d"},
             yaxis={"title": "share of the set's images, %", "rangemode": "tozero"},
         )
     )

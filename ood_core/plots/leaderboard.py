@@ -71,6 +71,7 @@ def sweep_heatmap(
         showlegend=False,
     )
     figure.update_layout(**base_layout(title={"text": title, "font": {"size": 14}}, height=380))
+    figure.update_layout(hovermode="closest", hoverdistance=100)  # anywhere in a cell
     figure.update_xaxes(title=across, type="category", showgrid=False)
     figure.update_yaxes(title=down, type="category", showgrid=False)
     return figure

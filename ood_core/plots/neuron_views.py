@@ -110,7 +110,12 @@ def image_figure(receipt: ImageReceipt, names: Sequence[str], most: int = 60) ->
             f"Contributions to “{names[receipt.routed]}” before and after LINe: {cut}",
             340,
             2,
-            xaxis={"title": "neuron number, strongest contribution first", "type": "category"},
+            xaxis={
+                "title": "neuron number, strongest contribution first",
+                "type": "category",
+                "nticks": 24,
+                "tickangle": 0,
+            },
             yaxis={"title": "contribution, logit units"},
             barmode="overlay",
             bargap=0.15,

@@ -10,14 +10,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cache
+from pages.components import cache, state
 from pages.components.inline import component, on_trigger
 from pages.components.view import View
 
 __all__ = ["first_page", "show", "thumbnail_uri"]
 
 PAGE = 24
-_PAGE_KEY = "_gallery_page"
+_PAGE_KEY = "_page"
 _GALLERY = component(Path(__file__).parent, "gallery")
 
 
@@ -50,7 +50,7 @@ def show(
         `on_tab` is called with another one.
     """
     last = max(0, (len(rows) - 1) // per_page)
-    page = min(max(int(st.session_state.get(key + _PAGE_KEY, 0)), 0), last)
+    page = int(state.number(key + _PAGE_KEY, 0, max(last, 0), 0))
     first = page * per_page
     shown = rows.iloc[first : first + per_page]
     records = detail(shown) if detail else shown.to_dict("records")
@@ -69,13 +69,14 @@ def show(
         on_turned_change=on_trigger(key, "turned", lambda to: _turn(key, to)),
         on_chosen_change=on_trigger(key, "chosen", on_tab or (lambda _: None)),
     )
+    state.publish()
 
 
 def first_page() -> None:
     """Turn every gallery back to its first page: for callbacks that change what is shown."""
     for key in list(st.session_state):
-        if str(key).endswith(_PAGE_KEY):
-            st.session_state[key] = 0
+        if str(key).endswith(_PAGE_KEY) and not str(key).startswith("_"):
+            state.put(str(key), 0)
 
 
 def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
@@ -131,4 +132,4 @@ def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
 
 
 def _turn(key: str, page: Any) -> None:
-    st.session_state[key + _PAGE_KEY] = int(page)
+    state.put(key + _PAGE_KEY, int(page))

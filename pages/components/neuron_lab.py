@@ -218,11 +218,14 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
     )
     marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
     identity = f"{view.fingerprint} {how} {start}-{stop}"
-    data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets))
-    neuron_map("contributions", data, shown, _pick)
+    looked = state.span("neurons_look", 0, len(shown.columns))
+    inside = (int(looked[0]), int(looked[1])) if looked and looked[0] < looked[1] else None
+    data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets), inside)
+    neuron_map("contributions", data, shown, on_picked=_pick, on_looked=_look)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
-                             format_func=ORDER_NAMES.get, label_visibility="collapsed")  # fmt: skip
+                             format_func=ORDER_NAMES.get, label_visibility="collapsed",
+                             on_change=state.forget, args=("neurons_look",))  # fmt: skip
         st.segmented_control("Masks", ["on", "off"], key="neurons_veil", required=True,
                              format_func={"on": "LINe's masks", "off": "No masks"}.get,
                              label_visibility="collapsed")  # fmt: skip
@@ -232,6 +235,14 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
         )
     if c * d > CELLS:
         _window(d, (start, stop))
+
+
+def _look(columns: list[int]) -> None:
+    """Keep the part of the map that is looked at."""
+    if columns:
+        state.remember("neurons_look", [int(c) for c in columns])
+    else:
+        state.forget("neurons_look")
 
 
 def _pick(neuron: int) -> None:

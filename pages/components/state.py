@@ -100,7 +100,7 @@ def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> li
 
 
 def number(name: str, low: float, high: float, default: float) -> float:
-    """Value of the number `name` within [low, high]; see `choose`."""
+    """Value of the number `name` within [low, high], whole where the default is; see `choose`."""
     value = _current(name)
     if isinstance(value, _Raw):
         text, value = value[-1], None
@@ -112,7 +112,8 @@ def number(name: str, low: float, high: float, default: float) -> float:
             _note(f"The address gives {name} = {text}; allowed is {low:g} to {high:g}.")
     if not isinstance(value, int | float) or not math.isfinite(value):
         value = default
-    return _hold(name, min(max(value, low), high), default)
+    value = min(max(value, low), high)
+    return _hold(name, int(value) if isinstance(default, int) else value, default)
 
 
 def span(name: str, low: float, high: float) -> tuple[float, float] | None:

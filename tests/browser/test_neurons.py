@@ -45,7 +45,7 @@ def test_the_map_is_read_with_keys_and_a_click_takes_a_neuron(open_page, order) 
     page.mouse.up()
     cell = box["width"] / 20
     page.mouse.click(box["x"] + 3.5 * cell, y)
-    page.wait_for_url(re.compile(f"neuron={shown.neurons[13]}&neurons_view=one"))
+    page.wait_for_url(re.compile(f"neuron={shown.neurons[13]}&.*neurons_view=one"))
     page.get_by_text(f"Neuron {shown.neurons[13]}: contribution by class").first.wait_for()
     settle(page)
     assert page.locator(".st-key-contributions .marked").count() == 1

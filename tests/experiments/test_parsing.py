@@ -211,6 +211,15 @@ MISTAKES = {
         rf"{CLASSIFIER}: architecture must be a non-empty string in quotes, got 20",
     ),
     "two-means": ("[0.5, 0.5, 0.5]", "[0.5, 0.5]", r"mean must be 3 numbers for mode 'RGB', got"),
+    "large-resize": (
+        "resize = 32",
+        "resize = 100000",
+        r"\[preprocessing\]: resize must be a whole number of 1 to 4096 pixels, got 100000",
+    ),
+    "large-crop": ("center_crop = 32", "center_crop = 4097", "center_crop must be a whole number"),
+    "nan-mean": ("[0.5, 0.5, 0.5]", "[nan, 0.5, 0.5]", r"mean must be finite numbers, got \[nan"),
+    "nan-std": ("[0.2, 0.2, 0.2]", "[0.2, nan, 0.2]", "std must be finite numbers"),
+    "inf-std": ("[0.2, 0.2, 0.2]", "[0.2, inf, 0.2]", "std must be finite numbers"),
     "zero-std": ("[0.2, 0.2, 0.2]", "[0.2, 0.0, 0.2]", r"std must be numbers above 0, got"),
     "bad-interpolation": (
         "resize = 32",

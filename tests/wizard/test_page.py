@@ -51,6 +51,25 @@ def full(folders: Path, checkpoint: Callable[..., Path]) -> Path:
     return folders
 
 
+@pytest.fixture
+def own(page: AppTest, full: Path) -> AppTest:
+    """The page on a draft that can be used, checked, with a network of three classes."""
+    page.session_state["_draft"] = Draft(
+        architecture="resnet20",
+        checkpoint=str(full / "best.pth"),
+        fit=SetDraft(str(full / "photos/train"), "fit"),
+        test=SetDraft(str(full / "photos/test"), "test"),
+        ood=(SetDraft(str(full / "drawings"), "drawings"),),
+    )
+    wait(page, "resnet20: 3 classes")
+    return page
+
+
+def draft(at: AppTest) -> Draft:
+    """What was chosen so far."""
+    return at.session_state["_draft"]
+
+
 def test_a_folder_becomes_a_saved_experiment(page: AppTest, full: Path) -> None:
     page.text_input(key="new_folder").set_value(str(full))
     page.button(key="new_look").click().run()
@@ -116,3 +135,44 @@ def test_a_file_of_someone_else_opens_with_what_is_missing(page: AppTest, full: 
     page.text_input(key="load_path").set_value(str(full / "none.toml")).run()
     page.button(key="load_open").click().run()
     assert "does not exist" in page.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "message"),
+    [
+        ("new_mean", "nan, nan, nan", "Values: mean must be finite numbers, got"),
+        ("new_mean", "0.5, x, 0.5", "mean must be numbers with commas between them"),
+        ("new_std", "inf, 1, 1", "Values: std must be finite numbers, got"),
+        ("new_std", "1, 0, 1", "Values: std must be numbers above 0, got"),
+        ("new_std", "1, 1", "Values: std must be 3 numbers for mode 'RGB', got"),
+    ],
+)
+def test_values_that_are_no_preprocessing_are_refused(
+    own: AppTest, field: str, typed: str, message: str
+) -> None:
+    before = draft(own).preprocessing
+    own.text_input(key=field).set_value(typed).run()
+    assert message in own.error[0].value
+    assert draft(own).preprocessing == before
+    assert own.text_input(key=field).value == typed
+
+
+def test_sides_are_bounded_and_can_be_emptied(own: AppTest) -> None:
+    for key in ("new_resize", "new_crop"):
+        assert own.number_input(key=key).max == 4096
+    own.number_input(key="new_resize").set_value(48).run()
+    own.number_input(key="new_resize").set_value(None).run()
+    own.number_input(key="new_expected").set_value(91.5).run()
+    assert draft(own).expected_accuracy == pytest.approx(0.915)
+    own.number_input(key="new_expected").set_value(None).run()
+    found = draft(own)
+    assert (found.preprocessing.resize, found.preprocessing.center_crop) == (None, 32)
+    assert found.expected_accuracy is None
+
+
+def test_precise_values_are_not_rounded_by_showing_them(own: AppTest) -> None:
+    mean = (0.49139968, 0.48215841, 0.44653091)
+    changed = dataclasses.replace(draft(own).preprocessing, mean=mean)
+    own.session_state["_draft"] = dataclasses.replace(draft(own), preprocessing=changed)
+    own.run()
+    assert draft(own).preprocessing.mean == mean

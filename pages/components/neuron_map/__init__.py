@@ -14,7 +14,14 @@ __all__ = ["map_data", "neuron_map"]
 _MAP = component(Path(__file__).parent, "map", "../threshold/common")
 
 
-def neuron_map(key: str, data: dict[str, Any], view: Any, on_picked: Callable[[int], None]) -> None:
+def neuron_map(
+    key: str,
+    data: dict[str, Any],
+    view: Any,
+    *,
+    on_picked: Callable[[int], None],
+    on_looked: Callable[[list[int]], None],
+) -> None:
     """Draw the map.
 
     Parameters
@@ -23,17 +30,23 @@ def neuron_map(key: str, data: dict[str, Any], view: Any, on_picked: Callable[[i
     view : the `ContributionView` that it was made of.
     on_picked : called with the number of the neuron that was clicked; where a cell stands for
         several neurons, the first of them.
+    on_looked : called with the first column looked at and the one after the last; [] for all.
     """
     columns = view.columns
     _MAP(
         key=key,
         data=data,
         on_picked_change=on_trigger(key, "picked", lambda i: on_picked(int(columns[int(i)][0]))),
+        on_looked_change=on_trigger(key, "looked", on_looked),
     )
 
 
 def map_data(
-    view: Any, identity: str, marked: int | None = None, height: int = 430
+    view: Any,
+    identity: str,
+    marked: int | None = None,
+    height: int = 430,
+    window: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """What the browser gets of a `ContributionView`; cells that LINe removes are veiled.
 
@@ -43,6 +56,7 @@ def map_data(
     identity : changes with the order and the window, not with the masks.
     marked : number of a neuron to mark.
     height : pixels.
+    window : columns to look at first, as `on_looked` gave them; None for all.
     """
     from ood_core.plots.theme import DIVERGING
 
@@ -57,6 +71,7 @@ def map_data(
         "what": "contribution" if view.per_cell == 1 else "strongest of the cell",
         "labels": list(view.labels),
         "columns": [_span(numbers) for numbers in view.columns],
+        "window": window,
         "marked": [i for i, numbers in enumerate(view.columns) if marked in numbers.tolist()],
         "limit": view.limit,
         "shades": DIVERGING,

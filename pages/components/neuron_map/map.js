@@ -39,7 +39,7 @@ class NeuronMap {
       this.removed = d.removed ? bytes(d.removed) : null
       this.image = this.paint(d)
     }
-    if (!this.data || this.data.id !== d.id) this.window = [0, d.columns.length]
+    if (!this.data || this.data.id !== d.id) this.window = d.window || [0, d.columns.length]
     this.data = d
     this.draw()
   }
@@ -78,7 +78,7 @@ class NeuronMap {
     const [cw, ch] = this.cell
     const focused = this.svg && this.root.getRootNode().activeElement === this.svg
     const pointed = this.svg ? this.svg.getAttribute("class") || "" : ""
-    const svg = node("svg", { class: pointed, viewBox: `0 0 ${W} ${H}`, height: H, role: "application", tabindex: 0, "aria-label": `${d.title}. ${rows} classes, ${columns} columns. Arrow keys read cells, Enter takes the neuron.` })
+    const svg = node("svg", { class: pointed, viewBox: `0 0 ${W} ${H}`, height: H, role: "application", tabindex: 0, "aria-label": `${d.title}. ${rows} classes, ${columns} columns. Arrow keys read cells, plus and minus look closer and back, Enter takes the neuron.` })
     const clip = node("clipPath", { id: "inside" }, node("defs", {}, svg))
     node("rect", { x: left, y: M.top, width: inner, height: tall }, clip)
     const cells = node("g", { "clip-path": "url(#inside)" }, svg)
@@ -116,7 +116,7 @@ class NeuronMap {
       node("text", { x, y: M.top + tall + 16, "text-anchor": "middle" }, axis, c.length > 12 ? `${c.slice(0, 11)}…` : c)
     }
     const y = M.top + tall / 2
-    node("text", { x: left + inner / 2, y: d.height - 6, "text-anchor": "middle", class: "title" }, svg, d.x_title)
+    node("text", { x: left + inner / 2, y: d.height - 6, "text-anchor": "middle", class: "title" }, svg, to - from < d.columns.length ? `${d.x_title} (columns ${count(from + 1)} to ${count(to)} of ${count(d.columns.length)})` : d.x_title)
     node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${y}) rotate(-90)` }, svg, "class")
   }
 
@@ -173,9 +173,24 @@ class NeuronMap {
     this.svg.classList.toggle("pointed", yes)
   }
 
+  // Shown at once; the server keeps it for the address.
   look(from, to) {
+    const same = from === this.window[0] && to === this.window[1]
     this.window = [from, to]
     this.draw()
+    const all = from === 0 && to === this.data.columns.length
+    if (!same) this.send("looked", all ? [] : [from, to])
+  }
+
+  // Half or twice as many columns, about the cell that the keys are on.
+  zoom(closer) {
+    const most = this.data.columns.length
+    const [from, to] = this.window
+    const size = Math.min(most, Math.max(1, closer ? Math.ceil((to - from) / 2) : 2 * (to - from)))
+    const about = this.keyed ? this.keyed.column : Math.floor((from + to) / 2)
+    const start = Math.min(Math.max(about - Math.floor(size / 2), 0), most - size)
+    this.look(start, start + size)
+    if (this.keyed) this.show(this.keyed)
   }
 
   bind() {
@@ -223,6 +238,7 @@ class NeuronMap {
       const now = this.keyed || { row: 0, column: this.window[0] }
       if (event.key === "Enter") this.pick(now)
       if (event.key === "Escape") this.look(0, d.columns.length)
+      if (event.key === "+" || event.key === "-") this.zoom(event.key === "+")
       if (!step) return
       event.preventDefault()
       const [first, last] = [this.window[0], this.window[1] - 1]

@@ -325,8 +325,10 @@ class Histogram {
   drawRange() {
     const r = this.range && this.range.length ? this.range : null
     const [from, to] = this.between.querySelectorAll("input")
-    for (const [field, value] of [[from, r && r[0]], [to, r && r[1]]])
-      if (this.root.getRootNode().activeElement !== field) field.value = r ? String(+value.toPrecision(6)) : ""
+    for (const [field, value] of [[from, r && r[0]], [to, r && r[1]]]) {
+      field.value = r ? String(+value.toPrecision(6)) : ""
+      this.doubt(field, "")
+    }
     this.between.querySelector("button").hidden = !r
     this.rangeBox.setAttribute("visibility", r ? "visible" : "hidden")
     if (!r) return
@@ -336,17 +338,29 @@ class Histogram {
     this.rangeBox.setAttribute("width", Math.max(b - a, 1).toFixed(1))
   }
 
-  // An empty field is open: the lowest or the highest score drawn.
+  // An empty field is open: the lowest or the highest score drawn. What cannot be a range stays as
+  // it was typed, says why, and changes nothing: the other end may be about to follow.
   typed() {
-    const [from, to] = [...this.between.querySelectorAll("input")].map((f) => f.value.trim())
-    const ends = [from === "" ? this.x0 : Number(from.replace(",", ".")), to === "" ? this.x1 : Number(to.replace(",", "."))]
-    if (ends.some(Number.isNaN)) return this.drawRange()
-    const inside = ends.map((v) => Math.min(Math.max(v, this.x0), this.x1))
-    const wanted = from === "" && to === "" ? [] : [Math.min(...inside), Math.max(...inside)]
-    if (String(wanted) === String(this.range || [])) return
+    const fields = [...this.between.querySelectorAll("input")]
+    const texts = fields.map((f) => f.value.trim().replace("−", "-").replace(",", "."))
+    const [low, high] = texts.map((t, k) => (t === "" ? [this.x0, this.x1][k] : Number(t)))
+    const problems = [low, high].map((v) => (Number.isNaN(v) ? "This is not a number." : ""))
+    if (!problems.some(Boolean)) {
+      if (low > high) problems.fill("The lower end is above the upper one.")
+      else if (low > this.x1 || high < this.x0) problems.fill(`The scores drawn lie in ${short(this.x0)} to ${short(this.x1)}.`)
+    }
+    fields.forEach((f, k) => this.doubt(f, problems[k]))
+    if (problems.some(Boolean)) return
+    const wanted = texts.every((t) => t === "") ? [] : [Math.max(low, this.x0), Math.min(high, this.x1)]
+    const same = String(wanted) === String(this.range || [])
     this.range = wanted.length ? wanted : null
     this.drawRange()
-    this.send("selected", wanted)
+    if (!same) this.send("selected", wanted)
+  }
+
+  doubt(field, problem) {
+    field.setAttribute("aria-invalid", String(Boolean(problem)))
+    field.title = problem
   }
 
   // What a bin holds, in words: the outer ones may hold everything beyond them.

@@ -10,6 +10,7 @@ import streamlit as st
 from ood_core import wizard
 from ood_core.errors import OODLensError
 from ood_core.experiments import Preprocessing
+from ood_core.experiments.parsing import LARGEST_SIDE, parse_preprocessing
 from pages.components import background, cache
 from pages.components.wizard import drafting
 
@@ -127,11 +128,11 @@ def _classes() -> None:
     draft = drafting.current()
     left, right = st.columns(2)
     number = left.number_input(
-        "Number of classes", 2, None, key=drafting.seed("new_num_classes", draft.num_classes),
+        "Number of classes", 2, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
         help="Empty: from the weights, or from the class folders.",
     )  # fmt: skip
     expected = right.number_input(
-        "Expected ID accuracy, %", 0.0, 100.0, step=0.1,
+        "Expected ID accuracy, %", 0.0, 100.0, None, step=0.1,
         key=drafting.seed("new_expected", _percent(draft.expected_accuracy)),
         help="What the network reached on this test set; the checks hold it against it.",
     )  # fmt: skip
@@ -181,10 +182,8 @@ def _proposals(draft: Any) -> tuple[Any, ...]:
 def _values(p: Preprocessing) -> None:
     a, b, c, d = st.columns(4)
     values: dict[str, Any] = {
-        "resize": a.number_input("Shorter side", 1, key=drafting.seed("new_resize", p.resize)),
-        "center_crop": b.number_input(
-            "Centre crop", 1, key=drafting.seed("new_crop", p.center_crop)
-        ),
+        "resize": _side(a, "Shorter side", "new_resize", p.resize),
+        "center_crop": _side(b, "Centre crop", "new_crop", p.center_crop),
         "interpolation": c.selectbox(
             "Interpolation", _METHODS, key=drafting.seed("new_method", p.interpolation)
         ),
@@ -192,15 +191,29 @@ def _values(p: Preprocessing) -> None:
     }
     a, b = st.columns(2)
     for column, field in ((a, "mean"), (b, "std")):
-        shown = ", ".join(f"{v:g}" for v in getattr(p, field))
+        shown = ", ".join(map(repr, getattr(p, field)))
         typed = column.text_input(field.capitalize(), key=drafting.seed(f"new_{field}", shown))
         try:
-            values[field] = tuple(float(part) for part in (typed or "").split(","))
+            values[field] = [float(part) for part in (typed or "").split(",")]
         except ValueError:
             st.error(f"{field} must be numbers with commas between them, got {typed!r}.")
             return
-    if Preprocessing(**values) != p:
-        drafting.change(preprocessing=Preprocessing(**values))
+    try:
+        chosen = parse_preprocessing({k: v for k, v in values.items() if v is not None}, "Values")
+    except OODLensError as error:
+        st.error(f"{error} The last usable values are kept.", icon=":material/error:")
+        return
+    if chosen != p:
+        drafting.change(preprocessing=chosen)
+
+
+def _side(column: Any, label: str, key: str, value: int | None) -> int | None:
+    """Pixels, or None where the field is empty."""
+    side: int | None = column.number_input(
+        label, 1, LARGEST_SIDE, None, key=drafting.seed(key, value),
+        help=f"1 to {LARGEST_SIDE} pixels; empty: left as it is.",
+    )  # fmt: skip
+    return side
 
 
 def _measure(draft: Any) -> None:

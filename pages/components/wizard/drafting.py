@@ -64,12 +64,15 @@ def flash() -> None:
 def seed(key: str, value: Any) -> str:
     """Give the widget with this key the draft's value where that changed; returns the key.
 
-    Call it before the widget is drawn.
+    What the visitor entered since the last run stays. Call it before the widget is drawn.
     """
     seen = st.session_state.setdefault(_SEEN, {})
-    if key not in st.session_state or key not in seen or seen[key] != value:
+    before, shown = seen.get(key, (None, None))
+    if key not in st.session_state or key not in seen:
         st.session_state[key] = value
-    seen[key] = value
+    elif st.session_state[key] == shown and value != before:
+        st.session_state[key] = value
+    seen[key] = value, st.session_state[key]
     return key
 
 

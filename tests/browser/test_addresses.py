@@ -1,0 +1,95 @@
+"""What a visitor did is in the address, and Back undoes it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.driver import choose, settle
+
+
+def test_a_page_of_a_gallery_opens_elsewhere(open_page) -> None:
+    page = open_page("Scores?gallery=most_ood")
+    page.wait_for_selector(".handle")
+    page.get_by_role("button", name="Next page").first.click()
+    page.wait_for_url(re.compile("threshold_gallery_page=1"))
+    settle(page)
+    where = page.locator(".where").first.inner_text()
+    assert where.startswith("25 to 48")
+    other = open_page(page.url.split("/", 3)[3])
+    other.wait_for_selector(".handle")
+    settle(other)
+    assert other.locator(".where").first.inner_text() == where
+    page.get_by_role("tab", name="Most ID").click()
+    page.wait_for_url(re.compile("gallery=most_id"))
+    settle(page)
+    assert page.locator(".where").first.inner_text().startswith("1 to 24")
+
+
+def test_back_undoes_a_choice(open_page) -> None:
+    page = open_page("Layers")
+    page.get_by_text("NAN is best at").first.wait_for()
+    page.wait_for_timeout(600)
+    page.get_by_role("radio", name="FPR95").or_(
+        page.get_by_role("button", name="FPR95")
+    ).first.click()
+    page.wait_for_url(re.compile("layers_metric=fpr95"))
+    settle(page)
+    page.wait_for_timeout(600)
+    page.go_back()
+    page.wait_for_url(re.compile("Layers(?!.*layers_metric)"))
+    page.get_by_text(re.compile(r"\(AUROC ")).first.wait_for()
+
+
+def test_back_from_another_detector_with_a_free_threshold(open_page) -> None:
+    page = open_page("Scores?threshold=0.7&threshold_mode=free")
+    page.wait_for_selector(".handle")
+    settle(page)
+    before = page.locator(".readout").inner_text()
+    page.wait_for_timeout(600)
+    choose(page, "detector", "Energy")()
+    page.wait_for_url(re.compile("detector=energy"))
+    settle(page)
+    page.wait_for_timeout(600)
+    page.go_back()
+    page.wait_for_url(re.compile("detector=nan"))
+    settle(page)
+    page.wait_for_timeout(800)
+    assert page.locator(".readout").inner_text() == before
+
+
+def test_every_part_of_the_layers_page_follows_the_units(open_page) -> None:
+    page = open_page("Layers?layer=block1")
+    page.get_by_text("few active units").first.wait_for()
+    settle(page)
+    before = page.locator("table.figures").first.inner_text()
+    page.get_by_text("Every position", exact=True).click()
+    page.wait_for_url(re.compile("layers_pool=flat"))
+    settle(page)
+    after = page.locator("table.figures").first.inner_text()
+    assert after != before
+    page.reload()
+    page.get_by_text("few active units").first.wait_for()
+    settle(page)
+    assert page.locator("table.figures").first.inner_text() == after
+
+
+@pytest.mark.parametrize("detector", ["energy", "nan"])
+def test_two_detectors_opens_for_any(open_page, detector: str) -> None:
+    page = open_page(f"Detectors?tab=compare&detector={detector}")
+    page.get_by_text("Each at its own threshold").wait_for()
+
+
+def test_a_cell_of_a_sweep_is_adopted(open_page) -> None:
+    page = open_page("Detectors?tab=sweep&sweep_detector=line")
+    chart = page.locator(".js-plotly-plot").first
+    chart.wait_for(timeout=90_000)
+    settle(page)
+    page.wait_for_timeout(1000)
+    box = chart.locator(".nsewdrag").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
+    page.get_by_role("button", name=re.compile("Use LINe with p_a = ")).click()
+    page.wait_for_url(re.compile("detector=line"))
