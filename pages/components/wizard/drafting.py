@@ -68,9 +68,8 @@ def seed(key: str, value: Any) -> str:
     """
     seen = st.session_state.setdefault(_SEEN, {})
     before, shown = seen.get(key, (None, None))
-    if key not in st.session_state or key not in seen:
-        st.session_state[key] = value
-    elif st.session_state[key] == shown and value != before:
+    new = key not in st.session_state or key not in seen
+    if new or (st.session_state[key] == shown and value != before):
         st.session_state[key] = value
     seen[key] = value, st.session_state[key]
     return key
