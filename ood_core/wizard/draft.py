@@ -98,8 +98,11 @@ def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
             raise ConfigError(
                 f"the {role} images are missing: name a folder, an image list, a table or a zip."
             )
-    path = (beside or Path.cwd()) / f"{draft.name}.toml"
-    return dataclasses.replace(parse_experiment(tables(draft), path), path=None)
+    path = (beside or Path.cwd()) / "draft.toml"
+    try:
+        return dataclasses.replace(parse_experiment(tables(draft), path), path=None)
+    except ConfigError as error:  # there is no file yet that a message could name
+        raise ConfigError(str(error).removeprefix(path.name).lstrip(": ")) from error
 
 
 def tables(draft: Draft) -> dict[str, Any]:

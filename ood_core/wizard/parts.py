@@ -29,8 +29,7 @@ def only_classifier(draft: Draft) -> Experiment:
     ConfigError
         When the classifier's fields are not usable.
     """
-    name = draft.name or "draft"
-    return new_experiment(dataclasses.replace(draft, name=name, fit=_FIT, test=_TEST, ood=()))
+    return new_experiment(dataclasses.replace(draft, name="draft", fit=_FIT, test=_TEST, ood=()))
 
 
 def load_classifier(draft: Draft) -> LoadedModel:
@@ -74,7 +73,7 @@ def only_set(draft: Draft, name: str) -> Experiment:
     if not (draft.num_classes or draft.class_names):
         draft = dataclasses.replace(draft, class_names=_published_names(draft))
     alone = dataclasses.replace(
-        draft, name=draft.name or "draft", preprocessing=None,
+        draft, name="draft", preprocessing=None,
         architecture="any", checkpoint="", weights="", random_weights=0,
         fit=draft.fit if name in ("fit", "test") and draft.fit.source else _FIT,
         test=draft.test if name == "test" else _TEST,

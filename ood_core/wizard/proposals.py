@@ -227,9 +227,7 @@ def measure(
         When the ID test set has no labels or no readable images.
     """
     proposals = preprocessings(draft) if proposals is None else proposals
-    first = dataclasses.replace(
-        draft, name=draft.name or "draft", preprocessing=proposals[0].preprocessing
-    )
+    first = dataclasses.replace(draft, name="draft", preprocessing=proposals[0].preprocessing)
     exp = new_experiment(first)
     pictures, labels = _labelled(exp, images)
     module = load_classifier(first).module

@@ -181,3 +181,10 @@ def as_file(draft: Draft) -> str:
     blocks += [_section(f"[{k}]", values[k]) for k in ("classifier", "preprocessing", "id")]
     blocks += [_section("[[ood]]", entry) for entry in values["ood"]]
     return "\n\n".join(blocks)
+
+
+def test_the_name_is_no_part_of_the_checks_and_messages_name_no_file(good, tmp_path, checkpoint):
+    bad = dataclasses.replace(no_checkpoint_file(good, tmp_path, checkpoint), name="a!")
+    (line,) = [line for line in wizard.check_draft(bad) if line.ok is False]
+    assert line.text.startswith("[classifier]: checkpoint = "), line.text
+    assert all(line.ok for line in wizard.check_draft(dataclasses.replace(good, name="a!")))

@@ -176,3 +176,26 @@ def test_precise_values_are_not_rounded_by_showing_them(own: AppTest) -> None:
     own.session_state["_draft"] = dataclasses.replace(draft(own), preprocessing=changed)
     own.run()
     assert draft(own).preprocessing.mean == mean
+
+
+def test_a_name_is_judged_where_it_is_saved_and_a_better_one_stays(own: AppTest) -> None:
+    for name in ("a!", "good", "better"):
+        own.text_input(key="new_name").set_value(name).run()
+        assert own.text_input(key="new_name").value == name
+        shown = wait(own, "resnet20: 3 classes")
+        assert "<li class='bad'>" not in shown
+        assert draft(own).name == name
+        said = [c.value for c in own.caption if "must begin with a letter" in c.value]
+        assert own.button(key="new_save").disabled == (name == "a!")
+        assert len(said) == (name == "a!")
+        assert all(text.startswith("Name = 'a!' must begin") for text in said), "names no file"
+
+
+def test_a_name_typed_while_the_checks_run_is_kept(page: AppTest, full: Path) -> None:
+    page.session_state["_draft"] = Draft(
+        name="mine", checkpoint=str(full / "best.pth"), fit=SetDraft(str(full / "photos/train"))
+    )
+    page.run()
+    page.text_input(key="new_name").set_value("other").run()
+    wait(page, "resnet20: 3 classes")
+    assert (draft(page).name, draft(page).num_classes) == ("other", 3)

@@ -11,7 +11,7 @@ import streamlit as st
 from ood_core.wizard import Draft, Survey
 from pages.components import state
 
-__all__ = ["change", "current", "flash", "found", "note", "seed", "start", "stop"]
+__all__ = ["adopt", "change", "current", "flash", "found", "note", "seed", "start", "stop"]
 
 _DRAFT, _FOUND, _SEEN, _FLASH = "_draft", "_draft_found", "_draft_seen", "_draft_flash"
 
@@ -25,6 +25,12 @@ def current() -> Draft:
 def change(**fields: Any) -> None:
     """Change fields of the draft; widgets that hold them follow."""
     st.session_state[_DRAFT] = dataclasses.replace(current(), **fields)
+
+
+def adopt(before: Draft, after: Draft) -> None:
+    """Change those fields in which `after` differs from `before`; the others may have moved on."""
+    found = {field: value for field, value in vars(after).items() if value != vars(before)[field]}
+    change(**found)
 
 
 def start(draft: Draft) -> None:

@@ -27,7 +27,7 @@ def draw() -> tuple[Any, ...]:
         st.space("stretch")
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
-    draft, again = drafting.current(), st.session_state.get(_AGAIN, 0)
+    draft, again = _nameless(drafting.current()), st.session_state.get(_AGAIN, 0)
     known, lines = st.session_state.get(_LINES, (None, ()))
     if known != (draft, again):
         result = background.result(
@@ -40,9 +40,9 @@ def draw() -> tuple[Any, ...]:
         completed, lines = result
         st.session_state[_LINES] = (completed, again), lines
         if completed != draft:
-            drafting.change(**vars(completed))
+            drafting.adopt(draft, completed)
             st.rerun()
-    _show(lines)
+    _show(lines, draft)
     if all(line.ok is not False for line in lines):
         _gates()
     return lines
@@ -59,16 +59,12 @@ def _again() -> None:
     st.session_state[_AGAIN] = st.session_state.get(_AGAIN, 0) + 1
 
 
-def _show(lines: Sequence[Any]) -> None:
+def _show(lines: Sequence[Any], draft: Any) -> None:
     for number, line in enumerate(lines):
         st.html(lines_html([line]))
         for place, fix in enumerate(line.fixes):
             st.button(fix.label, key=f"new_fix_{number}_{place}", icon=":material/build:",
-                      on_click=_apply, args=(fix.draft,))  # fmt: skip
-
-
-def _apply(draft: Any) -> None:
-    drafting.change(**vars(draft))
+                      on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
 
 
 def lines_html(lines: Sequence[Any]) -> str:
@@ -90,9 +86,9 @@ def _gates() -> None:
     """The sanity gates on a sample of each set."""
     from ood_core.activations import jobs
 
-    draft = drafting.current()
+    draft = dataclasses.replace(_nameless(drafting.current()), name="draft")
     try:
-        exp = wizard.new_experiment(_named(draft))
+        exp = wizard.new_experiment(draft)
         part = cache.once(("sample", repr(exp)), lambda: wizard.sample(exp))
     except OODLensError as error:
         st.error(str(error), icon=":material/error:")
@@ -117,8 +113,9 @@ def _gates() -> None:
     )  # fmt: skip
 
 
-def _named(draft: Any) -> Any:
-    return draft if draft.name else dataclasses.replace(draft, name="draft")
+def _nameless(draft: Any) -> Any:
+    """The draft without what the checks do not depend on: a name is judged where it is saved."""
+    return dataclasses.replace(draft, name="", title="", description="")
 
 
 def _run(part: Any) -> None:
