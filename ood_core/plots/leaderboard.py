@@ -95,7 +95,7 @@ def score_scatter(
             x=group["a"].to_numpy(np.float32),
             y=group["b"].to_numpy(np.float32),
             mode="markers",
-            name=f"ID ({name})" if name == id_set else str(name),
+            name=f"{name} (ID)" if name == id_set else str(name),
             marker={
                 "size": 4,
                 "opacity": 0.55,

@@ -140,10 +140,11 @@ def _effect(what: str, before: Any, after: Any) -> str:
     part = (
         f" Preview on {after.n_scored:,} of {after.n_total:,} images." if after.is_preview else ""
     )
+    of = "mean of the OOD sets" if len(after.rates) > 1 else f"on {after.rates.ood_set.iloc[0]}"
     return (
         f"Without {what}: LINe AUROC **{change('auroc')}**, FPR95 **{change('fpr95')}**; "
-        f"energy AUROC {change('energy_auroc')}, FPR95 {change('energy_fpr95')}; mean of the "
-        f"OOD sets, change in points.{part}"
+        f"energy AUROC {change('energy_auroc')}, FPR95 {change('energy_fpr95')}; {of}, "
+        f"change in points.{part}"
     )
 
 

@@ -41,7 +41,7 @@ def test_silent_images_are_counted(small):
 def test_it_says_when_it_is_the_plain_norm_in_disguise(small):
     dense = Activations.from_arrays(small.h_fit + 0.1, name="dense")
     detector = make_detector("nan").fit(dense)
-    assert "mean 12 of 12, variation 0.0%" in detector.warnings_[0]
+    assert "mean 12 of 12, variation 0.0 %" in detector.warnings_[0]
     assert make_detector("nan").fit(small.fit).warnings_ == []
 
 
