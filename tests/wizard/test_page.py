@@ -199,3 +199,21 @@ def test_a_name_typed_while_the_checks_run_is_kept(page: AppTest, full: Path) ->
     page.text_input(key="new_name").set_value("other").run()
     wait(page, "resnet20: 3 classes")
     assert (draft(page).name, draft(page).num_classes) == ("other", 3)
+
+
+def test_a_path_is_what_was_typed_or_one_that_was_found(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    other = checkpoint("resnet32", name="mine/last.pth")
+    for typed in (str(full), str(full / "best.pth")):
+        page.text_input(key="new_checkpoint").set_value(typed).run()
+        assert page.text_input(key="new_checkpoint").value == draft(page).checkpoint == typed
+    wait(page, "resnet20: 3 classes")
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    assert draft(page).checkpoint == str(full / "best.pth"), "what was chosen stays"
+    found = page.selectbox(key="new_checkpoint_found")
+    assert found.options == [f"…/mine/{other.name}"]
+    found.select_index(0).run()
+    assert page.text_input(key="new_checkpoint").value == draft(page).checkpoint == str(other)
+    wait(page, "resnet32: 3 classes")

@@ -59,7 +59,7 @@ def _checkpoint() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = drafting.path(
             "Checkpoint", "new_checkpoint", draft.checkpoint, known,
-            placeholder="Choose, or type a path such as /data/mine/best.pth",
+            placeholder="A path such as /data/mine/best.pth",
             help="A .safetensors file, or what torch.save(model.state_dict()) wrote, in whatever "
             "wrapper. Nothing in it is executed.",
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ import streamlit as st
 from ood_core.wizard import Draft, Survey
 from pages.components import state
 
-__all__ = ["adopt", "change", "current", "flash", "found", "note", "seed", "start", "stop"]
+__all__ = ["adopt", "change", "current", "flash", "found", "note", "seed", "short", "start", "stop"]
 
 _DRAFT, _FOUND, _SEEN, _FLASH = "_draft", "_draft_found", "_draft_seen", "_draft_flash"
 
@@ -91,9 +92,27 @@ def text(label: str, field: str, **options: Any) -> str:
 
 
 def path(label: str, key: str, value: str, known: Sequence[str], **options: Any) -> str:
-    """A path: one of those found, or typed."""
-    choices = list(dict.fromkeys([*([value] if value else []), *known]))
-    st.selectbox(
-        label, choices, key=seed(key, value or None), index=None, accept_new_options=True, **options
-    )
-    return str(st.session_state[key] or "").strip()
+    """A path, typed; where others were found, a list beside it fills the field."""
+    st.text_input(label, key=seed(key, value), **options)
+    typed = (st.session_state[key] or "").strip()
+    others = [p for p in known if p != typed]
+    if others:
+        st.selectbox(
+            f"{len(others)} more found", others, index=None, key=f"{key}_found", width=220,
+            placeholder="Choose", format_func=short, on_change=_fill, args=(key,),
+        )  # fmt: skip
+    return typed
+
+
+def _fill(key: str) -> None:
+    """Put the found path that was chosen into its field."""
+    chosen = st.session_state[f"{key}_found"]
+    if chosen:
+        st.session_state[key] = chosen
+    st.session_state[f"{key}_found"] = None
+
+
+def short(source: str) -> str:
+    """The last two parts of a path."""
+    parts = Path(source).parts
+    return source if len(parts) < 3 else f"…/{'/'.join(parts[-2:])}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -35,9 +34,10 @@ def draw() -> None:
 
 def _one(role: str, label: str, known: list[str], help: str) -> None:
     chosen = getattr(drafting.current(), role)
-    value = drafting.path(
-        label, f"new_{role}", chosen.source, known, placeholder="Choose, or type a path", help=help
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        value = drafting.path(
+            label, f"new_{role}", chosen.source, known, placeholder="A path", help=help
+        )
     if value != chosen.source:
         drafting.change(**{role: wizard.SetDraft(value, role)})
     if wizard.set_kind(value) in ("image_list", "manifest"):
@@ -65,7 +65,7 @@ def _ood(found: Any) -> None:
     choices = list(dict.fromkeys([*shown, *known, *_DOWNLOADS]))
     st.multiselect(
         "OOD sets, near to far", choices, key=drafting.seed("new_ood", shown),
-        accept_new_options=True, placeholder="Choose, or type paths", format_func=_short,
+        accept_new_options=True, placeholder="Choose, or type paths", format_func=drafting.short,
         help=f"Images of things that the network does not know; labels are not needed. Each is "
         f"{_WHAT}, or a torchvision set that is downloaded on request.",
     )  # fmt: skip
@@ -89,12 +89,6 @@ def _near(draft: Any) -> None:
     sets = tuple(dataclasses.replace(s, near=s.name in near) for s in draft.ood)
     if sets != draft.ood:
         drafting.change(ood=sets)
-
-
-def _short(source: str) -> str:
-    """The last two parts of a path."""
-    parts = Path(source).parts
-    return source if len(parts) < 3 else f"…/{'/'.join(parts[-2:])}"
 
 
 def _upload() -> None:
