@@ -31,7 +31,7 @@ _NEXT = {
 _STEPS = (
     ("Scores", "Which detector would you ship, and at which threshold?"),
     ("Layers", "At which layer does NAN beat the norm, and why?"),
-    ("Neurons", "Which neurons tell class 3, and what happens without them?"),
+    ("Neurons", "Which neurons tell a class, and what happens without them?"),
 )
 
 
