@@ -6,9 +6,19 @@ from ood_core import receipts, thresholds
 from ood_core.activations import embed
 from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
-from pages.components import cache, figures, frame, intake, receipt
+from pages.components import cache, figures, frame, intake, receipt, state
+
+# Whether the last run drew the slider: a new one shows only a value that is assigned to it.
+SLIDER = "_upload_slider"
+
+
+def no_slider() -> None:
+    """Note that this run stops before the slider."""
+    st.session_state[SLIDER] = False
+
 
 view = frame.open_page("Score images", "Is my image in-distribution, and what makes it so?")
+state.publish()  # also for a page that stops early
 uploads, digest = intake.collect(view)
 for upload in uploads:
     if upload.error:
@@ -20,6 +30,7 @@ if not images:
         "images, and a receipt that says which neurons decided.",
         icon=":material/image_search:",
     )
+    no_slider()
     st.stop()
 
 
@@ -33,11 +44,20 @@ try:
         acts = cache.once(("embed", view.fingerprint, digest, tuple(images)), activations)
 except OODLensError as error:
     st.error(str(error), icon=":material/error:")
+    no_slider()
     st.stop()
 
+slider_was_there = st.session_state.get(SLIDER, False)
+no_slider()  # scores may stop the page
 scores = view.scores()
+rate = state.number("upload_tpr", 80.0, 99.9, 95.0)
+if not slider_was_there:
+    st.session_state["upload_tpr"] = rate
+st.session_state[SLIDER] = True
+state.publish()
+state.notes()
 accepted = st.slider(
-    "ID images accepted, %", 80.0, 99.9, 95.0, 0.1, key="upload_tpr",
+    "ID images accepted, %", 80.0, 99.9, step=0.1, key="upload_tpr",
     help="Each detector's threshold accepts this share of the ID test set.",
 )  # fmt: skip
 tpr = accepted / 100

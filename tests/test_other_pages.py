@@ -171,6 +171,74 @@ def test_examples_are_scored_as_the_library_scores_them(open_page) -> None:
     assert "Upload images" in _words(app)
 
 
+def test_slider_and_verdicts_have_one_acceptance_rate(open_page) -> None:
+    import ood_core
+    from ood_core import scoring, thresholds
+
+    own = scoring.score(ood_core.prepared(ood_core.load_experiment("digits")), "nan")
+
+    def shown(app: AppTest) -> float:
+        accepted = app.slider(key="upload_tpr").value
+        expected = thresholds.at_tpr(own.sample(), tpr=accepted / 100).threshold
+        assert f"at threshold {expected:.5g}" in _words(app)
+        return accepted
+
+    app = _ok(open_page("score"))
+    app.button(key="take_examples").click()
+    assert shown(_ok(app.run())) == 95.0
+    app.slider(key="upload_tpr").set_value(99.0)
+    assert shown(_ok(app.run())) == 99.0
+    assert "99.0" in app.query_params["upload_tpr"]
+    app.button(key="clear_uploads").click()
+    _ok(app.run())
+    app.button(key="take_examples").click()
+    assert shown(_ok(app.run())) == 99.0
+    proto = app.slider(key="upload_tpr").proto
+    assert proto.set_value, "the browser is told, or a new slider shows its default"
+    assert list(proto.value) == [99.0]
+    app.switch_page(PAGES["export"])
+    _ok(app.run())
+    app.query_params.clear()
+    app.switch_page(PAGES["score"])
+    assert shown(_ok(app.run())) == 99.0, "kept across pages"
+
+
+def test_acceptance_rate_comes_from_the_address(open_page) -> None:
+    app = _ok(open_page("score", upload_tpr="90"))
+    assert "90" in app.query_params["upload_tpr"], "also while there are no images"
+    app.button(key="take_examples").click()
+    assert _ok(app.run()).slider(key="upload_tpr").value == 90.0
+    app = _ok(open_page("score", upload_tpr="most"))
+    app.button(key="take_examples").click()
+    _ok(app.run())
+    assert app.slider(key="upload_tpr").value == 95.0
+    assert any("not a number" in w.value for w in app.warning)
+
+
+def test_clearing_empties_folder_and_uploader(open_page, tmp_path: Path) -> None:
+    picture = _png(np.zeros((8, 8), np.uint8))
+    (tmp_path / "own.png").write_bytes(picture)
+    app = _ok(open_page("score"))
+    app.text_input(key="upload_folder").set_value(str(tmp_path))
+    app.file_uploader(key="upload").set_value([("file.png", picture, "image/png")])
+    _ok(app.run())
+    assert list(app.dataframe[0].value["image"]) == ["file.png", "own.png"]
+    app.switch_page(PAGES["export"])
+    _ok(app.run())
+    app.switch_page(PAGES["score"])
+    _ok(app.run())
+    assert len(app.dataframe[0].value) == 2, "kept while another page is open"
+    app.button(key="clear_uploads").click()
+    for _ in range(2):
+        _ok(app.run())
+        assert "Upload images" in _words(app)
+        assert app.text_input(key="upload_folder").value == ""
+    assert not app.file_uploader[0].value
+    app.file_uploader[0].set_value([("again.png", picture, "image/png")])
+    _ok(app.run())
+    assert list(app.dataframe[0].value["image"]) == ["again.png"]
+
+
 def test_missing_folder_is_told(open_page, tmp_path: Path) -> None:
     app = _ok(open_page("score"))
     app.text_input(key="upload_folder").set_value(str(tmp_path / "none"))

@@ -19,6 +19,8 @@ from pages.components.view import View
 __all__ = ["collect"]
 
 _TAKEN = "_taken"
+_CLEARED = "_uploads_cleared"
+"""How often the images were cleared: each time the uploader is a new, empty one."""
 _PASTE_JS = """
 export default function ({ parentElement, setTriggerValue }) {
   const box = parentElement.querySelector("div");
@@ -59,8 +61,9 @@ def collect(view: View) -> tuple[list[Any], str]:
         given = st.file_uploader(
             "Images to score",
             accept_multiple_files=True,
-            key="upload",
-            on_change=_files_changed,
+            key=_uploader(),
+            on_change=_taken_back,
+            args=("files", _uploader()),
             help="PNG, JPEG, WebP, GIF, BMP, TIFF, or a zip of them. They stay on this machine.",
         )
         if given:
@@ -71,10 +74,18 @@ def collect(view: View) -> tuple[list[Any], str]:
             _add_pasted(taken, str(result["pasted"]))
     with camera:
         if st.toggle("Use the camera", key="camera_on"):
-            shot = st.camera_input("Photograph", key="camera", label_visibility="collapsed")
+            shot = st.camera_input(
+                "Photograph",
+                key="camera",
+                on_change=_taken_back,
+                args=("camera", "camera"),
+                label_visibility="collapsed",
+            )
             if shot is not None:
                 taken["camera"] = [("camera.jpg", shot.getvalue())]
     with folder:
+        if "upload_folder" not in st.session_state:
+            st.session_state["upload_folder"] = taken.get("folder", "")
         path = st.text_input("Folder on this machine", key="upload_folder", placeholder="/data/new")
         if path:
             taken["folder"] = path
@@ -85,11 +96,25 @@ def collect(view: View) -> tuple[list[Any], str]:
     return _read(view, taken)
 
 
-def _files_changed() -> None:
-    """Forget files that the visitor took back; an uploader that is empty because the page was
-    left and opened again changes nothing."""
-    if not st.session_state.get("upload"):
-        st.session_state.get(_TAKEN, {}).pop("files", None)
+def _uploader() -> str:
+    """Key of the file uploader: another one after each clearing, which is how it is emptied."""
+    turn = st.session_state.get(_CLEARED, 0)
+    return f"upload_{turn}" if turn else "upload"
+
+
+def _taken_back(kind: str, key: str) -> None:
+    """Forget what the visitor took back; a widget that is empty because the page was left and
+    opened again changes nothing."""
+    if not st.session_state.get(key):
+        st.session_state.get(_TAKEN, {}).pop(kind, None)
+
+
+def _clear() -> None:
+    """Forget all images and empty the widgets that would bring them back at the next run."""
+    st.session_state[_TAKEN] = {}
+    st.session_state[_CLEARED] = st.session_state.get(_CLEARED, 0) + 1
+    st.session_state["upload_folder"] = ""
+    st.session_state["camera_on"] = False
 
 
 def _ignore() -> None:
@@ -113,8 +138,9 @@ def _examples(view: View, taken: dict[str, Any]) -> None:
     if left.button("Take examples", key="take_examples", icon=":material/photo_library:"):
         taken["examples"] = [(view.experiment.test_set, 0), (view.experiment.test_set, 1)]
         taken["examples"] += [(name, 0) for name in view.ood_sets]
-    if right.button("Clear all images", key="clear_uploads", icon=":material/clear_all:"):
-        taken.clear()
+    right.button(
+        "Clear all images", key="clear_uploads", icon=":material/clear_all:", on_click=_clear
+    )
 
 
 def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
