@@ -62,8 +62,8 @@ class NegativeAwareNorm(Detector):
             units = record.n_units if self.pool == "flat" else record.n_channels
             self._warn(
                 f"Almost the same number of units is active in every image of {acts.name!r} "
-                f"(mean {mean:.0f} of {units}, variation {100 * active.std() / mean:.1f} %): NAN is "
-                "close to the plain L1 norm here."
+                f"(mean {mean:.0f} of {units}, variation {100 * active.std() / mean:.1f} %): NAN "
+                "is close to the plain L1 norm here."
             )
 
     def _note_silent(self, acts: Activations) -> None:
