@@ -97,3 +97,20 @@ def test_a_file_of_someone_else_becomes_a_draft(tmp_path):
 def test_a_file_that_is_no_experiment_says_why(content, message):
     with pytest.raises(ConfigError, match=message):
         wizard.parse_draft(content, "theirs.toml")
+
+
+def test_relative_paths_of_a_file_are_looked_up_beside_it_first(folders, tmp_path):
+    theirs = folders / "theirs.toml"
+    theirs.write_text(
+        '[classifier]\narchitecture = "resnet20"\ncheckpoint = "gone.pth"\nnum_classes = 3\n'
+        '[id]\nfit = { folder = "photos/train" }\n'
+        'test = { image_list = "test.txt", root = "photos" }\n'
+        '[[ood]]\nname = "d"\nfolder = "drawings"\n[[ood]]\nname = "s"\ntorchvision = "SVHN"\n'
+    )
+    draft = wizard.load_draft(theirs)
+    assert draft.fit.source == str(folders / "photos/train")
+    assert (draft.test.source, draft.test.options["root"]) == ("test.txt", str(folders / "photos"))
+    assert [s.source for s in draft.ood] == [str(folders / "drawings"), "torchvision:SVHN"]
+    assert draft.checkpoint == "gone.pth"
+    (folders / "test.txt").write_text("test/cat/00.png 0\n")
+    assert wizard.load_draft(theirs).test.source == str(folders / "test.txt")

@@ -154,7 +154,23 @@ def test_values_that_are_no_preprocessing_are_refused(
     own.text_input(key=field).set_value(typed).run()
     assert message in own.error[0].value
     assert draft(own).preprocessing == before
-    assert own.text_input(key=field).value == typed
+    for _ in range(2):
+        assert own.text_input(key=field).value == typed, "it stays, so that it can be corrected"
+        own.run()
+    own.text_input(key=field).set_value("0.5, 0.25, 0.5").run()
+    assert getattr(draft(own).preprocessing, field.removeprefix("new_")) == (0.5, 0.25, 0.5)
+    assert not own.error
+
+
+def test_a_proposal_chosen_again_takes_the_place_of_own_values(own: AppTest) -> None:
+    before = draft(own).preprocessing
+    label = own.selectbox(key="new_preprocessing").value
+    own.text_input(key="new_mean").set_value("0.5, 0.25, 0.5").run()
+    assert draft(own).preprocessing != before
+    own.run()
+    assert own.selectbox(key="new_preprocessing").value == "my own values"
+    own.selectbox(key="new_preprocessing").set_value(label).run()
+    assert draft(own).preprocessing == before
 
 
 def test_sides_are_bounded_and_can_be_emptied(own: AppTest) -> None:
@@ -217,3 +233,39 @@ def test_a_path_is_what_was_typed_or_one_that_was_found(
     found.select_index(0).run()
     assert page.text_input(key="new_checkpoint").value == draft(page).checkpoint == str(other)
     wait(page, "resnet32: 3 classes")
+
+
+def test_an_ood_list_has_a_field_for_the_folder_that_its_paths_start_from(
+    own: AppTest, full: Path, tmp_path: Path
+) -> None:
+    listed = tmp_path / "far.txt"
+    listed.write_text("00.png -1\n01.png -1\n")
+    chosen = SetDraft(str(listed), "far", near=True)
+    own.session_state["_draft"] = dataclasses.replace(draft(own), ood=(*draft(own).ood, chosen))
+    wait(own, "Images of far can be used")
+    for root in ("nowhere", str(full / "drawings")):
+        own.text_input(key=f"new_root_of_{listed}").set_value(root).run()
+        assert draft(own).ood[1] == dataclasses.replace(chosen, options={"root": root})
+    assert "2 images, no labels" in wait(own, "2 images, no labels")
+    assert not draft(own).ood[0].options, "a folder needs none"
+
+
+def test_another_family_or_source_of_weights_begins_anew(page: AppTest) -> None:
+    def empty() -> bool:
+        found = draft(page)
+        return (found.architecture, found.weights, found.preprocessing) == ("", "", None)
+
+    def choose_resnet() -> None:
+        page.selectbox(key="new_architecture").set_value("torchvision:resnet18").run()
+        assert draft(page).weights == "IMAGENET1K_V1"
+
+    page.button_group(key="new_source").set_value("published").run()
+    choose_resnet()
+    page.button_group(key="new_family").set_value("timm").run()
+    assert empty()
+    assert page.button_group(key="new_family").value == "timm"
+    page.button_group(key="new_family").set_value("torchvision").run()
+    choose_resnet()
+    page.button_group(key="new_source").set_value("random").run()
+    assert empty()
+    assert draft(page).random_weights == 0

@@ -18,6 +18,7 @@ __all__ = ["draw", "preprocessing"]
 
 _SOURCES = {"file": "A checkpoint file", "published": "Published weights", "random": "Random"}
 _FAMILIES = ("built in", "torchvision", "timm")
+_VALUES = ("new_resize", "new_crop", "new_method", "new_mode", "new_mean", "new_std")
 _METHODS = ("nearest", "bilinear", "bicubic", "box", "lanczos")
 
 
@@ -47,7 +48,7 @@ def _source() -> str:
     if chosen != shown:
         drafting.change(
             checkpoint="", weights="", random_weights=0 if chosen == "random" else None,
-            num_classes=None, preprocessing=None,
+            architecture="", num_classes=None, preprocessing=None,
         )  # fmt: skip
     st.session_state["_new_source"] = chosen
     return str(chosen)
@@ -87,6 +88,11 @@ def _architecture(source: str) -> None:
         )
         family = str(family or shown)
         st.session_state["_new_family"] = family
+        if family != shown and source == "file":  # the file says what it is until one is chosen
+            drafting.hold("new_family")
+        elif family != shown:
+            drafting.change(architecture="", weights="", preprocessing=None)
+            draft = drafting.current()
         try:
             with st.spinner("Looking up architectures …", show_time=False):
                 names = cache.once(("architectures", family), lambda: _names(family))
@@ -99,6 +105,8 @@ def _architecture(source: str) -> None:
             placeholder="Choose", label_visibility="collapsed",
             format_func=lambda name: name.rpartition(":")[2],
         )  # fmt: skip
+    if draft.architecture and value is None:
+        st.caption(f"Until another is chosen here: {draft.architecture}.")
     chosen = st.session_state["new_architecture"] or ""
     if chosen and chosen != draft.architecture:
         weights = {"weights": ""} if source == "published" else {}
@@ -168,6 +176,8 @@ def preprocessing() -> None:
     )  # fmt: skip
     if chosen != shown and chosen in labels:
         drafting.change(preprocessing=proposals[labels.index(chosen)].preprocessing)
+    if chosen != shown and chosen not in labels:
+        drafting.hold("new_preprocessing")
     with st.expander("Values", expanded=chosen == "my own values"):
         _values(drafting.current().preprocessing or proposals[0].preprocessing)
     if len(proposals) > 1:
@@ -196,11 +206,13 @@ def _values(p: Preprocessing) -> None:
         try:
             values[field] = [float(part) for part in (typed or "").split(",")]
         except ValueError:
+            drafting.hold(*_VALUES)
             st.error(f"{field} must be numbers with commas between them, got {typed!r}.")
             return
     try:
         chosen = parse_preprocessing({k: v for k, v in values.items() if v is not None}, "Values")
     except OODLensError as error:
+        drafting.hold(*_VALUES)
         st.error(f"{error} The last usable values are kept.", icon=":material/error:")
         return
     if chosen != p:

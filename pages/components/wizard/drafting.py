@@ -12,9 +12,22 @@ import streamlit as st
 from ood_core.wizard import Draft, Survey
 from pages.components import state
 
-__all__ = ["adopt", "change", "current", "flash", "found", "note", "seed", "short", "start", "stop"]
+__all__ = [
+    "adopt",
+    "change",
+    "current",
+    "flash",
+    "found",
+    "hold",
+    "note",
+    "seed",
+    "short",
+    "start",
+    "stop",
+]
 
-_DRAFT, _FOUND, _SEEN, _FLASH = "_draft", "_draft_found", "_draft_seen", "_draft_flash"
+_DRAFT, _FOUND, _SEEN, _HELD = "_draft", "_draft_found", "_draft_seen", "_draft_held"
+_FLASH = "_draft_flash"
 
 
 def current() -> Draft:
@@ -69,17 +82,25 @@ def flash() -> None:
 
 
 def seed(key: str, value: Any) -> str:
-    """Give the widget with this key the draft's value where that changed; returns the key.
+    """Give the widget with this key the draft's value; returns the key.
 
-    What the visitor entered since the last run stays. Call it before the widget is drawn.
+    What the visitor entered since the last run stays, and what `hold` named. Call it before the
+    widget is drawn.
     """
     seen = st.session_state.setdefault(_SEEN, {})
     before, shown = seen.get(key, (None, None))
+    held = st.session_state.setdefault(_HELD, set())
     new = key not in st.session_state or key not in seen
-    if new or (st.session_state[key] == shown and value != before):
+    if new or (st.session_state[key] == shown and not (key in held and value == before)):
         st.session_state[key] = value
+    held.discard(key)
     seen[key] = value, st.session_state[key]
     return key
+
+
+def hold(*keys: str) -> None:
+    """Keep in the next run what these widgets show, although the draft has not taken it over."""
+    st.session_state.setdefault(_HELD, set()).update(keys)
 
 
 def text(label: str, field: str, **options: Any) -> str:

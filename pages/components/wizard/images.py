@@ -40,22 +40,22 @@ def _one(role: str, label: str, known: list[str], help: str) -> None:
         )
     if value != chosen.source:
         drafting.change(**{role: wizard.SetDraft(value, role)})
-    if wizard.set_kind(value) in ("image_list", "manifest"):
-        _root(role)
-
-
-def _root(role: str) -> None:
-    """Folder that the paths of a list are relative to."""
     chosen = getattr(drafting.current(), role)
+    drafting.change(**{role: _rooted(chosen, f"{role} list", f"new_{role}_root")})
+
+
+def _rooted(chosen: Any, what: str, key: str) -> Any:
+    """The set with the folder that the paths of its list or table start from, where it is one."""
+    if wizard.set_kind(chosen.source) not in ("image_list", "manifest"):
+        return chosen
     root = st.text_input(
-        f"Folder that the paths in the {role} list start from",
-        key=drafting.seed(f"new_{role}_root", chosen.options.get("root", "")),
+        f"Folder that the paths in the {what} start from",
+        key=drafting.seed(key, chosen.options.get("root", "")),
         placeholder="Empty: the list's own folder, or OpenOOD's images_classic / images_largescale",
     )
     options = {k: v for k, v in chosen.options.items() if k != "root"}
     options |= {"root": root.strip()} if root and root.strip() else {}
-    if options != dict(chosen.options):
-        drafting.change(**{role: dataclasses.replace(chosen, options=options)})
+    return dataclasses.replace(chosen, options=options)
 
 
 def _ood(found: Any) -> None:
@@ -73,6 +73,10 @@ def _ood(found: Any) -> None:
     if chosen != shown:
         sets = [known.get(s) or wizard.SetDraft(s, wizard.set_name(s)) for s in chosen]
         drafting.change(ood=wizard.distinct_names(sets))
+    rooted = tuple(
+        _rooted(s, f"list of {s.name}", f"new_root_of_{s.source}") for s in drafting.current().ood
+    )
+    drafting.change(ood=rooted)
     draft = drafting.current()
     if draft.ood:
         _near(draft)
