@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ood_core.errors import DataError, ModelError, OODLensError
+from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
 from ood_core.wizard.draft import Draft
-from ood_core.wizard.parts import load_classifier, only_set
+from ood_core.wizard.fetching import missing_weights
+from ood_core.wizard.parts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
-    from ood_core.data import ImageSet
+    from ood_core.data import DataStatus, ImageSet
     from ood_core.experiments import Experiment
 
 __all__ = ["QUICK", "Check", "Fix", "check_draft", "gate_checks", "sample"]
@@ -43,7 +44,7 @@ class Check:
     ----------
     part : what it belongs to: "classifier", "preprocessing", the name of a set, or "gate".
     name : what is checked.
-    ok : True, False, or None where it cannot be checked.
+    ok : True, False, or None where it cannot be checked, or not before a download.
     text : what was found.
     remedy : what to do when it is not ok; "" where `text` says it.
     fixes : changes to the draft that would help.
@@ -112,10 +113,17 @@ def _refused(draft: Draft, error: OODLensError) -> Check:
     part, name = "classifier", "The classifier loads"
     if isinstance(error, ModelError) and "preprocessing" in str(error) and not draft.preprocessing:
         part, name = "preprocessing", "Preprocessing is known"
-    fetch: Literal["", "weights"] = ""
     if isinstance(error, WeightsMissingError) and draft.weights:
-        fetch = "weights"
-    return Check(part, name, False, str(error), fixes=tuple(_fixes(draft)), fetch=fetch)
+        found = missing_weights(only_classifier(draft))
+        if found is not None and found.download:
+            return Check(part, name, None, found.message, _later(found.megabytes), fetch="weights")
+    return Check(part, name, False, str(error), fixes=tuple(_fixes(draft)))
+
+
+def _later(megabytes: int) -> str:
+    """What is to be done about something that can be downloaded."""
+    size = f", about {megabytes:,} MB" if megabytes else ""
+    return f"Save first: it is downloaded on request after that{size}."
 
 
 def _fixes(draft: Draft) -> Iterator[Fix]:
@@ -149,8 +157,23 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     try:
         yield Check(name, what, True, contents(_opened(draft, name)))
     except (OODLensError, OSError) as error:
-        missing = isinstance(error, DataError) and "Nothing is downloaded unasked" in str(error)
-        yield Check(name, what, False, str(error), fetch="data" if missing else "")
+        status = _download(draft, name)
+        if status is None:
+            yield Check(name, what, False, str(error))
+            return
+        text = f"{chosen.source.removeprefix('torchvision:')} is not on this machine."
+        yield Check(name, what, None, text, _later(status.megabytes), fetch="data")
+
+
+def _download(draft: Draft, name: str) -> DataStatus | None:
+    """Status of a set that is not here and can be downloaded; None of any other."""
+    from ood_core.data import dataset_status
+
+    try:
+        status = dataset_status(only_set(draft, name).sets[name])
+    except OODLensError:
+        return None
+    return status if status.fetch == "download" else None
 
 
 def _opened(draft: Draft, name: str) -> ImageSet:
@@ -185,6 +208,8 @@ def described(p: Preprocessing) -> str:
 def sample(exp: Experiment, images: int = QUICK) -> Experiment:
     """The experiment on at most `images` of each set, and some of every class to fit on.
 
+    OOD sets that have to be downloaded first are left out.
+
     Sets that are small enough stay whole, so that their activations serve the full run too.
 
     Raises
@@ -192,8 +217,14 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
     DataError
         When a set cannot be opened.
     """
-    from ood_core.data import open_dataset
+    from ood_core.data import dataset_status, open_dataset
 
+    later = [
+        name
+        for name in exp.ood_sets
+        if exp.sets[name].kind == "torchvision" and not dataset_status(exp.sets[name]).ready
+    ]
+    exp = exp.with_ood_sets([name for name in exp.ood_sets if name not in later])
     sets = {}
     for name, spec in exp.sets.items():
         found = open_dataset(spec)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ood_core.experiments import Experiment
     from ood_core.progress import Progress
 
-__all__ = ["CLASSIFIER", "Fetch", "Missing", "fetch", "find_fetch", "missing"]
+__all__ = ["CLASSIFIER", "Fetch", "Missing", "fetch", "find_fetch", "missing", "missing_weights"]
 
 logger = logging.getLogger("ood_core.wizard")
 
@@ -47,7 +47,7 @@ def missing(exp: Experiment) -> tuple[Missing, ...]:
     """What has to be there before the experiment can be prepared, and is not."""
     from ood_core.data import experiment_status
 
-    found = [m for m in (_weights(exp),) if m is not None]
+    found = [m for m in (missing_weights(exp),) if m is not None]
     for name, status in experiment_status(exp).items():
         if not status.ready:
             title = "Checkpoint" if name == CLASSIFIER else f"Images of {name}"
@@ -58,7 +58,7 @@ def missing(exp: Experiment) -> tuple[Missing, ...]:
     return tuple(found)
 
 
-def _weights(exp: Experiment) -> Missing | None:
+def missing_weights(exp: Experiment) -> Missing | None:
     """Published weights that are not on this machine."""
     from ood_core.models import TRAINED_HERE, WeightsMissingError
     from ood_core.models.published import own_file, published_file, published_weights

@@ -114,3 +114,20 @@ def test_relative_paths_of_a_file_are_looked_up_beside_it_first(folders, tmp_pat
     assert draft.checkpoint == "gone.pth"
     (folders / "test.txt").write_text("test/cat/00.png 0\n")
     assert wizard.load_draft(theirs).test.source == str(folders / "test.txt")
+
+
+def test_what_can_be_downloaded_is_open_and_stops_neither_saving_nor_the_gates(exp):
+    lines = {line.part: line for line in wizard.check_draft(wizard.draft_of(exp))}
+    weights, svhn = lines["classifier"], lines["svhn"]
+    assert (weights.ok, weights.fetch) == (None, "weights")
+    assert "are not on this machine" in weights.text
+    assert "downloaded on request after that, about 45 MB" in weights.remedy
+    assert (svhn.ok, svhn.fetch, svhn.text) == (None, "data", "SVHN is not on this machine.")
+    assert "about 64 MB" in svhn.remedy
+    assert all(lines[name].ok for name in ("fit", "test", "d"))
+    assert wizard.sample(exp).ood_sets == ("d",)
+
+
+def test_files_of_someone_else_that_are_missing_are_errors():
+    draft = wizard.draft_of(load_experiment("cifar10-jpeg-densenet"))
+    assert {line.ok for line in wizard.check_draft(draft)} == {False}

@@ -269,3 +269,15 @@ def test_another_family_or_source_of_weights_begins_anew(page: AppTest) -> None:
     page.button_group(key="new_source").set_value("random").run()
     assert empty()
     assert draft(page).random_weights == 0
+
+
+def test_a_set_to_be_downloaded_does_not_stop_saving(own: AppTest) -> None:
+    own.session_state["_draft"] = dataclasses.replace(
+        draft(own), name="mine", ood=(SetDraft("torchvision:SVHN", "SVHN"),)
+    )
+    shown = wait(own, "SVHN is not on this machine.")
+    assert shown.count("<li class='open'>") == 1
+    own.button(key="new_save").click().run()
+    assert "Saved as" in own.success[0].value
+    assert load_experiment("mine").ood_sets == ("SVHN",)
+    assert [b.label for b in own.button if "Download" in b.label and "64 MB" in b.label]

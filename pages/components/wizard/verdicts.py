@@ -17,6 +17,8 @@ from pages.components.wizard import drafting
 
 __all__ = ["draw", "lines_html"]
 
+_NEEDED = ("classifier", "preprocessing", "fit", "test")
+"""Parts without which no image can be passed through the network."""
 _AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 
 
@@ -43,7 +45,7 @@ def draw() -> tuple[Any, ...]:
             drafting.adopt(draft, completed)
             st.rerun()
     _show(lines, draft)
-    if all(line.ok is not False for line in lines):
+    if all(line.ok or (line.fetch and line.part not in _NEEDED) for line in lines):
         _gates()
     return lines
 
