@@ -135,6 +135,9 @@ def test_a_file_of_someone_else_opens_with_what_is_missing(page: AppTest, full: 
     page.text_input(key="load_path").set_value(str(full / "none.toml")).run()
     page.button(key="load_open").click().run()
     assert "does not exist" in page.error[0].value
+    page.text_input(key="load_path").set_value(str(file)).run()
+    page.button(key="load_open").click().run()
+    assert not page.error
 
 
 @pytest.mark.parametrize(
@@ -281,3 +284,52 @@ def test_a_set_to_be_downloaded_does_not_stop_saving(own: AppTest) -> None:
     assert "Saved as" in own.success[0].value
     assert load_experiment("mine").ood_sets == ("SVHN",)
     assert [b.label for b in own.button if "Download" in b.label and "64 MB" in b.label]
+
+
+def test_a_message_stays_until_the_next_action(page: AppTest, full: Path) -> None:
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "resnet20: 3 classes")
+    for _ in range(2):
+        assert [s.value for s in page.success] == [
+            "Found 1 checkpoint, 1 pair of fit and test images and 1 other set."
+        ]
+        page.run()
+    page.text_input(key="new_name").set_value("mine").run()
+    assert not page.success
+    page.button(key="new_save").click().run()
+    assert "Saved as" in page.success[0].value
+    page.run()
+    assert not page.success, "outside of the wizard it is gone with the next run"
+
+
+def test_values_that_match_a_proposal_stay_open(own: AppTest) -> None:
+    def is_open() -> bool:
+        (found,) = [e for e in own.expander if e.label == "Values"]
+        return found.proto.expanded
+
+    label = own.selectbox(key="new_preprocessing").value
+    mean = own.text_input(key="new_mean").value
+    assert not is_open()
+    own.selectbox(key="new_preprocessing").set_value("my own values").run()
+    for typed in ("0.5, 0.5, 0.5", mean):
+        own.text_input(key="new_mean").set_value(typed).run()
+        own.run()
+        assert is_open()
+    assert own.selectbox(key="new_preprocessing").value == label
+
+
+def test_a_taken_name_is_replaced_only_when_that_is_ticked(own: AppTest, full: Path) -> None:
+    own.text_input(key="new_name").set_value("mine").run()
+    own.button(key="new_save").click().run()
+    kept = draft(own)
+    own.query_params["wizard"] = "on"
+    own.run()
+    own.session_state["_draft"] = dataclasses.replace(kept, title="Again")
+    wait(own, "resnet20: 3 classes")
+    assert own.button(key="new_save").disabled
+    said = "choose another name, or tick 'Replace my experiment mine'."
+    assert [c.value for c in own.caption if said in c.value]
+    own.checkbox(key="new_replace").check().run()
+    own.button(key="new_save").click().run()
+    assert load_experiment("mine").title == "Again"

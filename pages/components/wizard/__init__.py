@@ -17,8 +17,9 @@ __all__ = ["draw"]
 
 def draw(view: View) -> bool:
     """Draw the way in, or the wizard; True when the wizard fills the page."""
-    drafting.flash()
-    if state.choose("wizard", ["off", "on"], "off") == "off":
+    on = state.choose("wizard", ["off", "on"], "off") == "on"
+    drafting.flash(stay=on)
+    if not on:
         opening.buttons(view)
         return False
     opening.header()

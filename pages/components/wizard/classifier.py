@@ -178,7 +178,9 @@ def preprocessing() -> None:
         drafting.change(preprocessing=proposals[labels.index(chosen)].preprocessing)
     if chosen != shown and chosen not in labels:
         drafting.hold("new_preprocessing")
-    with st.expander("Values", expanded=chosen == "my own values"):
+        st.session_state["new_values"] = True
+    st.session_state.setdefault("new_values", chosen not in labels)
+    with st.expander("Values", key="new_values", on_change="rerun"):
         _values(drafting.current().preprocessing or proposals[0].preprocessing)
     if len(proposals) > 1:
         _measure(drafting.current())

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _DRAFT, _FOUND, _SEEN, _HELD = "_draft", "_draft_found", "_draft_seen", "_draft_held"
-_FLASH = "_draft_flash"
+_FLASH, _TOLD = "_draft_flash", "_draft_told"
 
 
 def current() -> Draft:
@@ -51,6 +51,7 @@ def start(draft: Draft) -> None:
     """Open the wizard on a draft."""
     st.session_state[_DRAFT] = draft
     st.session_state[_SEEN] = {}
+    st.session_state.pop(_TOLD, None)
     state.put("wizard", "on")
 
 
@@ -72,13 +73,22 @@ def note(text: str, kind: str = "error") -> None:
     st.session_state.setdefault(_FLASH, []).append((kind, text))
 
 
-def flash() -> None:
-    """Draw the messages of the last action."""
-    for kind, text in st.session_state.pop(_FLASH, ()):
+def flash(stay: bool) -> None:
+    """Draw the messages of the last action; with `stay` until a field is changed."""
+    new = st.session_state.pop(_FLASH, ())
+    old = st.session_state.get(_TOLD, ()) if stay and not _entered() else ()
+    told = st.session_state[_TOLD] = new or old
+    for kind, text in told:
         if kind == "error":
             st.error(text, icon=":material/error:")
         else:
             st.success(text, icon=":material/check_circle:")
+
+
+def _entered() -> bool:
+    """Whether the visitor entered something since the last run."""
+    seen = st.session_state.get(_SEEN, {})
+    return any(st.session_state.get(key, shown) != shown for key, (_, shown) in seen.items())
 
 
 def seed(key: str, value: Any) -> str:

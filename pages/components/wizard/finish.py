@@ -29,13 +29,13 @@ def draw(lines: tuple[Any, ...]) -> None:
     except OODLensError as error:
         exp, problem = None, str(error)
     exists = exp is not None and (experiments_dir() / f"{exp.name}.toml").exists()
-    replace = exists and st.checkbox(
-        f"Replace my experiment {draft.name!r}", key="new_replace", value=False
-    )
+    label = f"Replace my experiment {draft.name}"
+    replace = exists and st.checkbox(label, key="new_replace", value=False)
     with st.container(horizontal=True):
         st.button(
             "Save experiment", key="new_save", type="primary", icon=":material/save:",
-            disabled=exp is None or not lines or bool(bad), on_click=_save, args=(exp, replace),
+            disabled=exp is None or not lines or bool(bad) or (exists and not replace),
+            on_click=_save, args=(exp, replace),
         )  # fmt: skip
         if exp is not None:
             st.download_button("Download", to_toml(exp), f"{exp.name}.toml", key="new_download",
@@ -44,6 +44,8 @@ def draw(lines: tuple[Any, ...]) -> None:
         st.caption(problem[0].upper() + problem[1:])
     elif bad:
         st.caption("It can be saved once every check holds.")
+    elif exists and not replace:
+        st.caption(f"There is one called {draft.name!r}: choose another name, or tick {label!r}.")
     if exp is not None:
         with st.expander("The experiment file"):
             st.code(to_toml(exp), language="toml")
