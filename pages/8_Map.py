@@ -3,11 +3,12 @@
 import streamlit as st
 
 from ood_core import galleries, projection
-from ood_core.plots.map import MOST_POINTS, drawn_rows, feature_map
+from ood_core.plots.map import MOST_POINTS, drawn_rows, feature_map, outline
 from ood_core.thresholds import at_tpr
 from pages.components import background, cache, explain, figures, frame, gallery, state
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+REGIONS = "_map_regions"  # (activations, sets, projection) -> the region drawn last
 COLOURS = {"set": "image set", "class": "predicted class", "score": "score", "verdict": "verdict"}
 
 view = frame.open_page("Map", "Where do OOD images lie among the ID images, and which are they?")
@@ -71,15 +72,45 @@ def draw() -> None:
         class_names=dict(enumerate(view.class_names)),
         title=f"Penultimate features of {len(points):,} images, {METHODS[method]}",
     )
+    place = (view.fingerprint, sets, method)
+    region = st.session_state.get(REGIONS, {}).get(place)
+    key = f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
+    if region and not (region["chart"] == key and _regions_in(key)):
+        region["chart"] = ""  # none shows it by itself
+        outline(chart, region["x"], region["y"])
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        event = figures.show(
-            chart, f"map_{method}_{colour}", data=points, name="map",
-            on_select="rerun", selection_mode=("lasso", "box"),
+        figures.show(
+            chart, key, data=points, name="map",
+            on_select=lambda: _keep(place, key), selection_mode=("lasso", "box"),
         )  # fmt: skip
         _about(points, method)
     with right:
-        _selected(points, event)
+        _selected(points, region, place)
+
+
+def _regions_in(key: str) -> list:
+    """Regions that a chart holds and shows by itself."""
+    event = st.session_state.get(key)
+    return [*event.selection.lasso, *event.selection.box] if event else []
+
+
+def _keep(place: tuple, key: str) -> None:
+    """Remember the region just drawn, a lasso's corners or two of a box: a chart in another colour
+    is another chart, which knows nothing of it. A chart with an outline is drawn again without it
+    and then shows no region by itself."""
+    regions = st.session_state.setdefault(REGIONS, {})
+    plain = place not in regions or regions[place]["chart"] == key
+    for drawn in _regions_in(key):
+        chart = key if plain else ""
+        regions[place] = {"x": drawn["x"], "y": drawn["y"], "chart": chart}
+        gallery.first_page()
+
+
+def _clear(place: tuple) -> None:
+    """Forget the region, and draw a new chart that shows none."""
+    st.session_state.get(REGIONS, {}).pop(place, None)
+    st.session_state["_map_cleared"] = st.session_state.get("_map_cleared", 0) + 1
 
 
 def _about(points: object, method: str) -> None:
@@ -95,8 +126,7 @@ def _about(points: object, method: str) -> None:
     st.caption(" ".join(parts))
 
 
-def _selected(points: object, event: object) -> None:
-    region = next(iter((event.selection.lasso or []) + (event.selection.box or [])), None)
+def _selected(points: object, region: dict | None, place: tuple) -> None:
     if region is None:
         st.markdown("**Images in a region**")
         st.caption("Draw round a group of points with the lasso or the box to see its images.")
@@ -112,10 +142,15 @@ def _selected(points: object, event: object) -> None:
         else []
     )
     gallery.show(view, rows, "map_gallery", per_page=12)
-    figures.csv_button(
-        lambda: galleries.describe(rows, view.acts, view.acts.head, scores.summary()),
-        "region", key="map_region_csv",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        figures.csv_button(
+            lambda: galleries.describe(rows, view.acts, view.acts.head, scores.summary()),
+            "region", key="map_region_csv",
+        )  # fmt: skip
+        st.button(
+            "Clear region", key="map_clear", type="tertiary", icon=":material/clear:",
+            on_click=_clear, args=(place,),
+        )  # fmt: skip
 
 
 draw()

@@ -125,6 +125,25 @@ def test_map_draws_in_every_colour(open_page) -> None:
         assert "of the variance of the ID test images" in _words(app)
 
 
+def test_a_drawn_region_stays_when_the_colour_changes(open_page) -> None:
+    import ood_core
+
+    acts = ood_core.prepared(ood_core.load_experiment("digits"))
+    sets = tuple(n for n in acts if n != "fit")
+    app = _ok(open_page("map"))
+    assert "Draw round a group" in _words(app)
+    everything = {"x": [-1e6, 1e6], "y": [-1e6, 1e6], "chart": "map_pca_score_0"}
+    app.session_state["_map_regions"] = {(str(acts.fingerprint), sets, "pca"): everything}
+    count = f"{sum(len(acts[n]) for n in sets):,} images in the region"
+    for colour in ("verdict", "class", "set"):
+        app.session_state["map_colour"] = colour
+        assert count in _words(_ok(app.run()))
+        assert "M-1e+06,-1e+06L" in app.get("plotly_chart")[0].proto.spec, "its edge is drawn"
+    app.button(key="map_clear").click()
+    _ok(app.run())
+    assert "Draw round a group" in _words(app)
+
+
 def _png(pixels: np.ndarray) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
