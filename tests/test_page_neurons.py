@@ -29,7 +29,9 @@ def open_neurons(**query: str | list[str]) -> AppTest:
 
 
 def titles(at: AppTest) -> list[str]:
-    return [json.loads(c.proto.spec)["layout"]["title"]["text"] for c in at.get("plotly_chart")]
+    charts = [json.loads(c.proto.spec)["layout"]["title"]["text"] for c in at.get("plotly_chart")]
+    ours = [json.loads(c.proto.json) for c in at.get("bidi_component")]
+    return charts + [data["title"] for data in ours if "title" in data]
 
 
 def facts(at: AppTest) -> str:
@@ -100,6 +102,8 @@ def test_payloads_stay_small(acts: Any) -> None:
     at = open_neurons()
     for chart in at.get("plotly_chart"):
         assert len(chart.proto.spec) < 250_000
+    for component in at.get("bidi_component"):
+        assert len(component.proto.json) < 250_000
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ood_core.neurons.activity import (
     drill,
     mean_activations,
     neuron_column,
+    strongest_first,
     top_images,
 )
 from ood_core.neurons.choosing import drop_set, excited_by_ood, parse_neurons, top_neurons
@@ -49,6 +50,7 @@ __all__ = [
     "parse_neurons",
     "rates",
     "seriate",
+    "strongest_first",
     "summary_of_receipt",
     "top_images",
     "top_neurons",

@@ -12,7 +12,14 @@ from ood_core.activations import Activations
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
 
-__all__ = ["NeuronDrill", "drill", "mean_activations", "neuron_column", "top_images"]
+__all__ = [
+    "NeuronDrill",
+    "drill",
+    "mean_activations",
+    "neuron_column",
+    "strongest_first",
+    "top_images",
+]
 
 _CHUNK = 8192
 
@@ -32,6 +39,17 @@ def mean_activations(acts: Mapping[str, Activations], sets: Sequence[str]) -> pd
     means = {name: _mean(acts[name].features) for name in sets}
     d = len(next(iter(means.values()))) if means else 0
     return pd.DataFrame({"neuron": np.arange(d), **means})
+
+
+def strongest_first(means: pd.DataFrame, first: str, most: int = 3000) -> pd.DataFrame:
+    """Rows of `mean_activations` by the mean on the set `first`, the largest on top.
+
+    Of more than `most` neurons, rows at evenly spaced places are kept.
+    """
+    ordered = means.sort_values(first, ascending=False, kind="stable").reset_index(drop=True)
+    if len(ordered) <= most:
+        return ordered
+    return ordered.iloc[np.linspace(0, len(ordered) - 1, most).astype(int)]
 
 
 def neuron_column(acts: Activations, neuron: int) -> np.ndarray:

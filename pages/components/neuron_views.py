@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import cache, explain, figures, gallery, state
+from pages.components import cache, explain, figures, gallery, state, threshold
 from pages.components.neuron_lab import Settings, class_of, neuron_of, redraw_all
 from pages.components.view import View
 
@@ -44,8 +44,6 @@ def _hues(view: View) -> dict[str, str]:
 
 
 def _mean(view: View, lab: Any, chosen: Settings) -> None:
-    from ood_core.plots.neurons import mean_activation_figure
-
     table = _means(view, tuple(_hues(view)))
     hues = _hues(view)
     if len(view.ood_sets) > 1:
@@ -53,16 +51,44 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
         st.selectbox("Against", ["all", *view.ood_sets], key="neurons_against", width=220,
                      format_func=lambda n: "all chosen OOD sets" if n == "all" else n)  # fmt: skip
         hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
-    fig = cache.once(
-        ("mean_figure", view.fingerprint, tuple(hues), chosen[2]),
-        lambda: mean_activation_figure(table, hues, chosen[2]),
+    key = ("mean_steps", view.fingerprint, tuple(hues))
+    data = cache.once(key, lambda: _mean_steps(table, hues))
+    clip = chosen[2] if chosen[2] <= 2 * float(table[list(hues)].to_numpy().max()) else None
+    threshold.steps(
+        "mean_activations", data | {"level": clip, "level_text": f"clip δ = {chosen[2]:g}"}
     )
-    figures.show(fig, "mean_activations", data=table)
+    figures.csv_button(table, "mean_activations", key="mean_activations_csv")
     st.caption(
         "The LINe paper's picture: on OOD images some neurons answer as strongly as on ID images, "
         "or more. Clipping bounds them, and pruning leaves out those that do not speak for the "
         "predicted class."
     )
+
+
+def _mean_steps(table: Any, hues: dict[str, str]) -> dict[str, Any]:
+    from ood_core.neurons import strongest_first
+
+    first = next(iter(hues))
+    shown = strongest_first(table, first)
+    return {
+        "name": "mean_activations",
+        "height": 340,
+        "title": "Mean activation of each neuron: ID against OOD",
+        "x_title": "neurons, strongest on ID first (place in that order)",
+        "y_title": "mean activation",
+        "what": "neuron",
+        "labels": shown["neuron"].tolist(),
+        "places": len(table),
+        "sets": [
+            {
+                "name": f"{name} (ID)" if name == first else name,
+                "colour": hue,
+                "id": name == first,
+                "values": shown[name].round(5).tolist(),
+            }
+            for name, hue in hues.items()
+        ],
+    }
 
 
 def _means(view: View, sets: tuple[str, ...]) -> Any:

@@ -18,6 +18,7 @@ from ood_core.neurons import (
     mean_activations,
     neuron_column,
     rates,
+    strongest_first,
     top_images,
     top_neurons,
 )
@@ -37,6 +38,18 @@ ACTS = {"fit": _acts("fit", 80, 0.5), "test": _acts("test", 50, 0.5),
         "near": _acts("near", 30, 0.2, False), "far": _acts("far", 20, -0.3, False)}  # fmt: skip
 CONTRIB = contributions(ACTS["fit"], HEAD)
 MEANS = class_means(ACTS["fit"].features, ACTS["fit"].labels, C)
+
+
+def test_the_strongest_on_one_set_come_first() -> None:
+    means = mean_activations(ACTS, ["test", "far"])
+    ordered = strongest_first(means, "test")
+    assert ordered["test"].is_monotonic_decreasing
+    assert sorted(ordered["neuron"]) == list(range(len(means)))
+    by_number = means.set_index("neuron")["far"]
+    np.testing.assert_array_equal(ordered["far"], by_number[ordered["neuron"]])
+    few = strongest_first(means, "test", most=5)
+    assert few["neuron"].iloc[[0, -1]].tolist() == ordered["neuron"].iloc[[0, -1]].tolist()
+    assert len(few) == 5
 
 
 def test_mean_activations_equal_a_loop() -> None:

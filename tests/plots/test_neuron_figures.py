@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from ood_core.activations import Activations
 from ood_core.models import ClassifierHead
@@ -13,10 +12,9 @@ from ood_core.neurons import (
     contribution_table,
     drill,
     image_receipt,
-    mean_activations,
     summary_of_receipt,
 )
-from ood_core.plots import neuron_views, neurons
+from ood_core.plots import neuron_views
 
 C, D = 5, 24
 RNG = np.random.default_rng(4)
@@ -38,18 +36,6 @@ def _titled(figure: object) -> None:
     assert layout.title.text
     assert layout.xaxis.title.text
     assert layout.yaxis.title.text
-
-
-@pytest.mark.parametrize("most", [3000, 10])
-def test_mean_activations_are_ordered_by_the_id_mean(most: int) -> None:
-    table = mean_activations(ACTS, list(COLOURS))
-    figure = neurons.mean_activation_figure(table, COLOURS, 1.0, most)
-    _titled(figure)
-    by_name = {t.name: t for t in figure.data}
-    y = np.asarray(by_name["test"].y)
-    assert (np.diff(y) <= 0).all()
-    for name, trace in by_name.items():
-        np.testing.assert_allclose(trace.y, table[name][np.asarray(trace.customdata)], rtol=1e-6)
 
 
 def test_one_neuron() -> None:

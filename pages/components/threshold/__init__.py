@@ -13,13 +13,14 @@ from typing import Any
 
 from pages.components.inline import component, on_trigger
 
-__all__ = ["curves", "densities", "histogram", "table"]
+__all__ = ["curves", "densities", "histogram", "steps", "table"]
 
 _HERE = Path(__file__).parent
 _HISTOGRAM = component(_HERE, "histogram", "common")
 _CURVES = component(_HERE, "curves", "common")
 _TABLE = component(_HERE, "table", "common")
 _DENSITIES = component(_HERE, "densities", "common")
+_STEPS = component(_HERE, "steps", "common")
 
 
 def histogram(
@@ -85,3 +86,13 @@ def densities(key: str, data: dict[str, Any]) -> None:
     `cut_text`.
     """
     _DENSITIES(key=key, data=data)
+
+
+def steps(key: str, data: dict[str, Any]) -> None:
+    """Draw a value of each set at every place of an axis, as steps.
+
+    `data`: `name` of the SVG file, `height`, `title`, `x_title`, `y_title`, `labels` (what stands
+    at each place; `what` says what they are), `places` (how many there are, drawn or not), `sets`
+    (each `name`, `colour`, `id`, `values`), and `level` with `level_text`, or None.
+    """
+    _STEPS(key=key, data=data)

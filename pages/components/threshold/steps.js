@@ -1,0 +1,91 @@
+// One value of each set at every place on the axis, as steps, and a level to hold them against.
+const instances = new WeakMap()
+const M = { left: 52, right: 10, top: 26, bottom: 40 }
+
+class Steps {
+  constructor(root) {
+    this.root = root
+    this.plot = root.querySelector(".plot")
+    this.tip = root.querySelector(".tip")
+    this.observer = new ResizeObserver(() => {
+      if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
+    })
+    this.observer.observe(this.plot)
+  }
+
+  update(component) {
+    const text = JSON.stringify(component.data)
+    if (text === this.drawn) return
+    this.drawn = text
+    this.data = component.data
+    this.draw()
+  }
+
+  draw() {
+    const d = this.data
+    const W = (this.width = this.plot.clientWidth || 600)
+    const H = d.height
+    const n = d.labels.length
+    const bottom = H - M.bottom
+    const top = 1.06 * Math.max(...d.sets.flatMap((s) => s.values), d.level === null ? 0 : d.level, 1e-12)
+    const low = Math.min(0, ...d.sets.flatMap((s) => s.values))
+    const sx = (i) => M.left + (i / n) * (W - M.left - M.right)
+    const sy = (v) => bottom - ((v - low) / (top - low)) * (bottom - M.top)
+    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}${d.level === null ? "" : `; ${d.level_text}`}` })
+    const grid = node("g", { class: "grid" }, svg)
+    const axis = node("g", { class: "axis" }, svg)
+    for (const v of ticks(low, top, 5)) {
+      const y = Math.round(sy(v))
+      node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
+      node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, short(v))
+    }
+    for (const v of ticks(0, d.places, Math.max(3, W / 120))) {
+      const x = Math.round(sx((v / d.places) * n))
+      node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
+      node("text", { x, y: bottom + 15, "text-anchor": "middle" }, axis, short(v))
+    }
+    node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
+    node("text", { x: M.left, y: 12, class: "heading" }, svg, d.title)
+    node("text", { x: (M.left + W - M.right) / 2, y: H - 6, "text-anchor": "middle", class: "title" }, svg, d.x_title)
+    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, d.y_title)
+    for (const s of [...d.sets].reverse()) {
+      let path = ""
+      s.values.forEach((v, i) => (path += `${i ? "L" : "M"}${sx(i).toFixed(1)},${sy(v).toFixed(1)}L${sx(i + 1).toFixed(1)},${sy(v).toFixed(1)}`))
+      node("path", { d: path, class: s.id ? "outline main" : "outline", style: `stroke:${s.colour}` }, svg)
+    }
+    if (d.level !== null) {
+      node("line", { class: "level", x1: M.left, x2: W - M.right, y1: sy(d.level), y2: sy(d.level) }, svg)
+      node("text", { x: W - M.right, y: sy(d.level) - 4, "text-anchor": "end" }, svg, d.level_text)
+    }
+    svg.onmousemove = (event) => this.hover(event, svg, n, W)
+    svg.onmouseleave = () => (this.tip.hidden = true)
+    if (this.svg) this.svg.replaceWith(svg)
+    else this.plot.appendChild(svg)
+    this.svg = svg
+    this.root.querySelector(".legend").innerHTML = d.sets.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)}</span>`).join("")
+    const place = this.root.querySelector(".save")
+    if (place.firstChild) return
+    place.innerHTML = `<button type="button" title="The figure, print quality">SVG</button>`
+    place.firstChild.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, this.data.sets.map((s) => ({ colour: s.colour, text: s.name })), this.width, this.data.height))
+  }
+
+  hover(event, svg, n, W) {
+    const d = this.data
+    const box = svg.getBoundingClientRect()
+    const at = ((((event.clientX - box.left) / box.width) * W - M.left) / (W - M.left - M.right)) * n
+    const i = Math.min(Math.max(Math.floor(at), 0), n - 1)
+    this.tip.innerHTML = `<div style="opacity:.75">${escape_(d.what)} ${escape_(String(d.labels[i]))}</div>` + d.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${short(s.values[i])}</div>`).join("")
+    this.tip.hidden = false
+    const wrap = this.root.querySelector(".wrap").getBoundingClientRect()
+    const x = event.clientX - wrap.left
+    const w = this.tip.offsetWidth
+    this.tip.style.left = `${x + 14 + w > wrap.width ? Math.max(0, x - w - 14) : x + 14}px`
+    this.tip.style.top = `${event.clientY - wrap.top + 12}px`
+  }
+
+  close() {
+    this.observer.disconnect()
+  }
+}
+
+export default mounted(instances, Steps)
