@@ -27,6 +27,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.driver import choose, chromium, median, nudge, round_trip, serve, settle  # noqa: E402
 
+LINE = ("line_p_a", "line_p_w", "line_clip")
+"""Sliders of the Neurons page; on digits, where LINe itself takes no time."""
 SWITCH = {"digits": 2.0}
 """Most that a switch of detector or layer may take, in round trips of the bare page."""
 
@@ -91,6 +93,14 @@ def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> d
         layers = _options(page, "layer")[-2:]
         _warm(page, "layer", layers)
         found["layer"] = _median(page, lambda i: choose(page, "layer", layers[i % 2]), repeats)
+        if experiment == "digits":
+            page.goto(f"{server.url}/Neurons?experiment={experiment}")
+            page.wait_for_selector(".st-key-line_histogram svg")
+            settle(page)
+            time.sleep(1)
+            for key in LINE:  # each step is a setting that was never computed
+                steps = [round_trip(page, nudge(page, key, "ArrowLeft")) for _ in range(repeats)]
+                found[key] = median(steps)
         found["later, largest message"] = traffic.largest()
         page.close()
     return found
@@ -173,8 +183,8 @@ def _options(page: Any, key: str) -> list[str]:
 
 def report(bare: dict, ours: dict, raw: dict | None) -> str:
     lines = ["what a user waits for             this page   bare page   ratio   raw points"]
-    for name in ("threshold", "detector", "layer"):
-        yard = bare["threshold" if name == "threshold" else "detector"]
+    for name in (n for n in ("threshold", *LINE, "detector", "layer") if n in ours):
+        yard = bare["detector" if name in ("detector", "layer") else "threshold"]
         naive = f"{1000 * raw[name]:8.0f} ms" if raw and name in raw else ""
         lines.append(
             f"{name + ' released or switched':32s} {1000 * ours[name]:7.0f} ms"
@@ -198,7 +208,7 @@ def over_limits(experiment: str, bare: dict, ours: dict) -> list[str]:
     """What took longer or was larger than it may be, in words; empty when all holds."""
     switch = SWITCH.get(experiment, 2.5)
     limits = {
-        "threshold": 1.5 * bare["threshold"],
+        **dict.fromkeys(("threshold", *LINE), 1.5 * bare["threshold"]),
         "detector": switch * bare["detector"],
         "layer": switch * bare["detector"],
         "first chart": 5.0,
