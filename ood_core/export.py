@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportReport", "export"]
 
+MOST_IMAGES = 4096
+"""Images that the program takes at once, at most."""
 CHECKED = 64
 """ID test images on which the file is compared with the library before it is kept."""
 TOLERANCE = 1e-4
@@ -40,6 +42,7 @@ class ExportReport:
     checked : images on which the file was run.
     largest_difference : largest relative difference of its scores from the library's.
     same_verdicts : whether every verdict is the same.
+    input_shape : (channels, height, width) of one image that the program takes.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class ExportReport:
     checked: int
     largest_difference: float
     same_verdicts: bool
+    input_shape: tuple[int, int, int]
 
 
 def export(
@@ -61,9 +65,9 @@ def export(
 ) -> ExportReport:
     """Write classifier + detector + threshold as a `torch.export` program.
 
-    The program takes one argument, `images`: float32 (n, channels, height, width) in [0, 1], of
-    any n >= 1, already resized and cropped as `metadata["preprocessing"]` says; it normalises
-    them itself. It returns a dict: `logits` (n, c), `score` (n,), `is_id` (n,) bool. Load it with
+    The program takes one argument, `images`: float32 (n, channels, height, width) in [0, 1], n
+    from 1 to `MOST_IMAGES`, already resized and cropped as `metadata["preprocessing"]` says; it
+    normalises them itself. It returns a dict: `logits` (n, c), `score` (n,), `is_id` (n,) bool. Load it with
     `torch.export.load(path).module()`; the JSON extra file `ood_lens.json` holds the recipe.
 
     Parameters
@@ -103,6 +107,7 @@ def export(
         checked=len(images),
         largest_difference=difference,
         same_verdicts=same,
+        input_shape=loaded.input_shape,
     )
 
 
@@ -191,7 +196,7 @@ def _write(
 
     import torch
 
-    batch = torch.export.Dim("batch", min=1, max=4096)
+    batch = torch.export.Dim("batch", min=1, max=MOST_IMAGES)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notices of torch.export about its own internals
         made = torch.export.export(program, (images[:2],), dynamic_shapes={"images": {0: batch}})

@@ -37,17 +37,20 @@ second = dataclasses.replace(
 )
 both = (dataclasses.replace(view, layer="penultimate"), second)
 names = tuple(dict.fromkeys((*DETECTORS, view.detector)))
-columns = st.columns(2, gap="medium")
-for column, one, tag in zip(columns, both, ("a", "b"), strict=True):
+with st.container(key="bench_compare"):  # below each other in a narrow window
+    columns = st.columns(2, gap="medium")
+for column, one, tag in zip(columns, both, ("A", "B"), strict=True):
     scores = one.scores(view.detector)
     with column:
-        st.markdown(f"**{one.experiment.title}**")
+        st.markdown(f"**{tag}: {one.experiment.title}**")
         chart = histogram(
             scores.summary(), {n: scores.summary(n) for n in scores.ood},
             colours={n: one.colour(n) for n in scores.ood},
             score_name=f"{cache.detector_titles()[view.detector]} score",
         )  # fmt: skip
-        figures.show(chart, f"compare_{tag}", name=f"{one.experiment.name}-scores", height=360)
+        figures.show(
+            chart, f"compare_{tag.lower()}", name=f"{one.experiment.name}-scores", height=360
+        )
 table = side_by_side(*[[one.scores(n) for n in names] for one in both])
 table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
 table["detector"] = [cache.detector_titles()[n] for n in table["detector"]]
@@ -55,21 +58,24 @@ number = st.column_config.NumberColumn
 st.dataframe(
     table,
     hide_index=True,
+    placeholder="–",  # an OOD set that only one of them has
+    column_order=[c for c in table.columns if c != "apart"] + ["apart"],
     column_config={
-        "detector": "Detector",
-        "ood_set": "OOD set",
-        "auroc_a": number(f"AUROC, {view.experiment.name}", format="%.2f"),
-        "auroc_b": number(f"AUROC, {other.name}", format="%.2f"),
-        "auroc_difference": number("Difference", format="%+.2f"),
-        "apart": st.column_config.CheckboxColumn("Intervals apart"),
-        "fpr95_a": number(f"FPR95, {view.experiment.name}", format="%.2f"),
-        "fpr95_b": number(f"FPR95, {other.name}", format="%.2f"),
-        "fpr95_difference": number("Difference", format="%+.2f"),
+        "detector": st.column_config.Column("Detector", width=112),
+        "ood_set": st.column_config.Column("OOD set", width=74),
+        "auroc_a": number("AUROC A", format="%.2f", width=64),
+        "auroc_b": number("AUROC B", format="%.2f", width=64),
+        "auroc_difference": number("B − A", format="%+.2f", width=54),
+        "fpr95_a": number("FPR95 A", format="%.2f", width=64),
+        "fpr95_b": number("FPR95 B", format="%.2f", width=64),
+        "fpr95_difference": number("B − A", format="%+.2f", width=54),
+        "apart": st.column_config.CheckboxColumn("Intervals apart", width=54),
     },
 )
 figures.csv_button(table, "compare", key="compare_csv")
 st.caption(
-    "Percent, penultimate layer. FPR95 with ID positive. OOD sets are matched by name; "
-    "their images may differ. Scores of different networks have different scales, so compare "
+    f"A: {view.experiment.name}, B: {other.name}. Percent, penultimate layer; whether the 95 % "
+    "intervals of AUROC lie apart. FPR95 with ID positive. OOD sets are matched by name; their "
+    "images may differ. Scores of different networks have different scales, so compare "
     "shapes and figures, not positions."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PAGES = {
     "export": "pages/7_Export.py",
     "map": "pages/8_Map.py",
 }
+COMPARE = "pages/9_Compare.py"
 
 
 @pytest.fixture
@@ -117,6 +119,44 @@ def test_export_holds_recipe_and_report(open_page) -> None:
 def test_export_says_what_cannot_be_exported(open_page) -> None:
     app = _ok(open_page("export", detector="nan+knn"))
     assert "This detector cannot be exported" in _words(app)
+
+
+def test_export_names_one_file_and_says_what_it_takes(open_page) -> None:
+    import time
+
+    app = _ok(open_page("export"))
+    app.button(key="build_export").click()
+    for _ in range(60):
+        _ok(app.run())
+        if app.success:
+            break
+        time.sleep(0.5)
+    code = next(c.value for c in app.code if "torch.export.load" in c.value)
+    assert '"digits-nan.pt2"' in code
+    assert "float32 (n, 1, 16, 16) in [0, 1]" in code
+    assert "1 x 16 x 16" in _words(app)
+    labels = [b.proto.label for b in app.get("download_button")]
+    assert "Download digits-nan.pt2" in labels
+
+
+def test_compare_has_no_none_where_no_ood_set_is_shared(digits_home, monkeypatch) -> None:
+    from ood_core import load_experiment
+    from pages.components import cache
+
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    digits = load_experiment("digits")
+    parts = [
+        dataclasses.replace(digits, name=name, title=name, ood_sets=sets)
+        for name, sets in (("digits", digits.ood_sets[:3]), ("others", digits.ood_sets[3:]))
+    ]
+    monkeypatch.setattr(cache, "experiments", lambda: parts)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.switch_page(COMPARE)
+    _ok(app.run())
+    table = app.dataframe[0]
+    assert table.value["auroc_difference"].isna().all()
+    assert table.proto.placeholder == "–"
+    assert "A: digits, B: others" in _words(app)
 
 
 def test_map_draws_in_every_colour(open_page) -> None:

@@ -138,3 +138,6 @@ def test_figures_carry_every_neuron_and_detector(acts_set, new, score_sets) -> N
     verdicts = receipts.judge(score_sets, new)
     dots = percentile_dots(verdicts[verdicts["image"] == new.ids[0]], {"nan": "NAN"})
     assert sum(len(t.x) for t in dots.data) == 4
+    longest = max(len(name) for trace in dots.data for name in trace.y)
+    assert dots.layout.margin.l >= 7 * longest, "names fit left of the marks"
+    assert not any(t.cliponaxis for t in dots.data), "marks at 100 % are whole"

@@ -59,6 +59,8 @@ def percentile_dots(rows: pd.DataFrame, titles: dict[str, str]) -> go.Figure:
     `rows` are one image's rows of `receipts.judge`. Filled marks accept it, open ones reject it.
     """
     ordered = rows.sort_values("id_percentile")
+    names = [titles.get(d, d) for d in ordered["detector"]]
+    longest = max((len(name) for name in names), default=0)
     figure = go.Figure()
     for verdict, name, symbol, colour in (
         (True, "accepts as ID", "circle", ID_COLOUR),
@@ -72,6 +74,7 @@ def percentile_dots(rows: pd.DataFrame, titles: dict[str, str]) -> go.Figure:
             name=name,
             marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2}},
             customdata=part[["score", "threshold", "p_value"]],
+            cliponaxis=False,
             hovertemplate="%{y}<br>above %{x:.2f} % of ID<br>score %{customdata[0]:.5g}, threshold "
             "%{customdata[1]:.5g}<br>conformal p-value %{customdata[2]:.3g}<extra></extra>",
         )
@@ -79,11 +82,11 @@ def percentile_dots(rows: pd.DataFrame, titles: dict[str, str]) -> go.Figure:
         **base_layout(
             title={"text": "Share of ID images scoring no higher", "font": {"size": 14}},
             height=110 + 20 * max(4, len(rows)),
+            showlegend=True,
             legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
-            margin={"l": 12, "r": 12, "t": 40, "b": 70},
+            margin={"l": 16 + 7 * longest, "r": 16, "t": 40, "b": 70},
         )
     )
     figure.update_xaxes(title="ID percentile, %", range=[-3, 103])
-    names = [titles.get(d, d) for d in ordered["detector"]]
     figure.update_yaxes(categoryorder="array", categoryarray=names, automargin=True)
     return figure

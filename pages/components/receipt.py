@@ -68,7 +68,8 @@ def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: A
     name = acts.ids[place]
     own = verdicts[verdicts["image"] == name]
     titles = cache.detector_titles()
-    left, middle, right = st.columns([2, 3, 3], gap="medium")
+    with st.container(key="bench_receipt"):  # below each other in a narrow window
+        left, middle, right = st.columns([2, 3, 3], gap="medium")
     with left:
         _pictures(view, image, name)
         st.caption(receipts.agreement(verdicts, name))

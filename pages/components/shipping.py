@@ -85,13 +85,22 @@ def detector(view: View, at: str) -> None:
         f"images its scores differ from these pages by {made.largest_difference:.1g} at most.",
         icon=":material/verified:",
     )
+    file = f"{view.experiment.name}-{view.detector}.pt2"
     st.download_button(
-        "Download detector.pt2", data, f"{view.experiment.name}-{view.detector}.pt2",
+        f"Download {file}", data, file,
         key="export", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
+    from ood_core.export import MOST_IMAGES
+
+    c, h, w = made.input_shape
+    st.caption(
+        f"It takes images of {c} x {h} x {w} (channels x height x width), float32 in [0, 1], "
+        f"already resized and cropped as the experiment's preprocessing says; {MOST_IMAGES} at "
+        "once at most. It normalises them itself."
+    )
     st.code(
-        'import torch\n\ndetect = torch.export.load("detector.pt2").module()\n'
-        'verdict = detect(images)["is_id"]      # images: float32 (n, c, h, w) in [0, 1]',
+        f'import torch\n\ndetect = torch.export.load("{file}").module()\n'
+        f'verdict = detect(images)["is_id"]      # images: float32 (n, {c}, {h}, {w}) in [0, 1]',
         language="python",
     )
 
