@@ -123,7 +123,7 @@ def _refused(draft: Draft, error: OODLensError) -> Check:
 def _later(megabytes: int) -> str:
     """What is to be done about something that can be downloaded."""
     size = f", about {megabytes:,} MB" if megabytes else ""
-    return f"Save first: it is downloaded on request after that{size}."
+    return f"It can be downloaded once the experiment is saved{size}."
 
 
 def _fixes(draft: Draft) -> Iterator[Fix]:

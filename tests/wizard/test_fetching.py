@@ -121,7 +121,7 @@ def test_what_can_be_downloaded_is_open_and_stops_neither_saving_nor_the_gates(e
     weights, svhn = lines["classifier"], lines["svhn"]
     assert (weights.ok, weights.fetch) == (None, "weights")
     assert "are not on this machine" in weights.text
-    assert "downloaded on request after that, about 45 MB" in weights.remedy
+    assert "downloaded once the experiment is saved, about 45 MB" in weights.remedy
     assert (svhn.ok, svhn.fetch, svhn.text) == (None, "data", "SVHN is not on this machine.")
     assert "about 64 MB" in svhn.remedy
     assert all(lines[name].ok for name in ("fit", "test", "d"))
