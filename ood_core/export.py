@@ -67,8 +67,9 @@ def export(
 
     The program takes one argument, `images`: float32 (n, channels, height, width) in [0, 1], n
     from 1 to `MOST_IMAGES`, already resized and cropped as `metadata["preprocessing"]` says; it
-    normalises them itself. It returns a dict: `logits` (n, c), `score` (n,), `is_id` (n,) bool. Load it with
-    `torch.export.load(path).module()`; the JSON extra file `ood_lens.json` holds the recipe.
+    normalises them itself. It returns a dict: `logits` (n, c), `score` (n,), `is_id` (n,) bool.
+    Load it with `torch.export.load(path).module()`; the JSON extra file `ood_lens.json` holds the
+    recipe.
 
     Parameters
     ----------

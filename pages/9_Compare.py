@@ -42,7 +42,6 @@ with st.container(key="bench_compare"):  # below each other in a narrow window
 for column, one, tag in zip(columns, both, ("A", "B"), strict=True):
     scores = one.scores(view.detector)
     with column:
-        st.markdown(f"**{tag}: {one.experiment.title}**")
         chart = histogram(
             scores.summary(), {n: scores.summary(n) for n in scores.ood},
             colours={n: one.colour(n) for n in scores.ood},
@@ -61,15 +60,15 @@ st.dataframe(
     placeholder="–",  # an OOD set that only one of them has
     column_order=[c for c in table.columns if c != "apart"] + ["apart"],
     column_config={
-        "detector": st.column_config.Column("Detector", width=112),
-        "ood_set": st.column_config.Column("OOD set", width=74),
-        "auroc_a": number("AUROC A", format="%.2f", width=64),
-        "auroc_b": number("AUROC B", format="%.2f", width=64),
-        "auroc_difference": number("B − A", format="%+.2f", width=54),
-        "fpr95_a": number("FPR95 A", format="%.2f", width=64),
-        "fpr95_b": number("FPR95 B", format="%.2f", width=64),
-        "fpr95_difference": number("B − A", format="%+.2f", width=54),
-        "apart": st.column_config.CheckboxColumn("Intervals apart", width=54),
+        "detector": st.column_config.Column("Detector", width=100),
+        "ood_set": st.column_config.Column("OOD set", width=70),
+        "auroc_a": number("AUROC A", format="%.2f", width=62),
+        "auroc_b": number("AUROC B", format="%.2f", width=62),
+        "auroc_difference": number("B − A", format="%+.2f", width=50),
+        "fpr95_a": number("FPR95 A", format="%.2f", width=62),
+        "fpr95_b": number("FPR95 B", format="%.2f", width=62),
+        "fpr95_difference": number("B − A", format="%+.2f", width=50),
+        "apart": st.column_config.CheckboxColumn("Apart", width=50),
     },
 )
 figures.csv_button(table, "compare", key="compare_csv")

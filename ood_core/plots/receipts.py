@@ -80,7 +80,7 @@ def percentile_dots(rows: pd.DataFrame, titles: dict[str, str]) -> go.Figure:
         )
     figure.update_layout(
         **base_layout(
-            title={"text": "Share of ID images scoring no higher", "font": {"size": 14}},
+            title={"text": "ID images scoring no higher", "font": {"size": 14}},
             height=110 + 20 * max(4, len(rows)),
             showlegend=True,
             legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
