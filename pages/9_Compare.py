@@ -47,8 +47,14 @@ for column, one, tag in zip(columns, both, ("A", "B"), strict=True):
             colours={n: one.colour(n) for n in scores.ood},
             score_name=f"{cache.detector_titles()[view.detector]} score",
         )  # fmt: skip
+        alt = f"{one.experiment.title}: {chart.layout.title.text}"
+        chart.update_layout(title_text=f"{tag}: {one.experiment.title}")
         figures.show(
-            chart, f"compare_{tag.lower()}", name=f"{one.experiment.name}-scores", height=360
+            chart,
+            f"compare_{tag.lower()}",
+            name=f"{one.experiment.name}-scores",
+            height=360,
+            alt=alt,
         )
 table = side_by_side(*[[one.scores(n) for n in names] for one in both])
 table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
@@ -62,8 +68,8 @@ st.dataframe(
     column_config={
         "detector": st.column_config.Column("Detector", width=100),
         "ood_set": st.column_config.Column("OOD set", width=70),
-        "auroc_a": number("AUROC A", format="%.2f", width=62),
-        "auroc_b": number("AUROC B", format="%.2f", width=62),
+        "auroc_a": number("AUROC A", format="%.2f", width=64),
+        "auroc_b": number("AUROC B", format="%.2f", width=64),
         "auroc_difference": number("B − A", format="%+.2f", width=50),
         "fpr95_a": number("FPR95 A", format="%.2f", width=62),
         "fpr95_b": number("FPR95 B", format="%.2f", width=62),
