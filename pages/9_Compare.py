@@ -48,7 +48,8 @@ for column, one, tag in zip(columns, both, ("A", "B"), strict=True):
             score_name=f"{cache.detector_titles()[view.detector]} score",
         )  # fmt: skip
         alt = f"{one.experiment.title}: {chart.layout.title.text}"
-        chart.update_layout(title_text=f"{tag}: {one.experiment.title}")
+        axis = chart.layout.xaxis.title.text.replace("in-distribution", "ID")  # half as wide
+        chart.update_layout(title_text=f"{tag}: {one.experiment.title}", xaxis_title_text=axis)
         figures.show(
             chart,
             f"compare_{tag.lower()}",

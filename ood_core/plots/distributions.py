@@ -150,7 +150,7 @@ def _layout(
         title={"text": f"{score_name}: {id_name} against {against}", "font": {"size": 14}},
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
         margin={"l": 56, "r": 12, "t": 40, "b": 84},
-        xaxis={"title": f"{score_name} (higher = more ID){note}", "range": span},
+        xaxis={"title": f"{score_name} (higher = more in-distribution){note}", "range": span},
         yaxis=y_axis,
         hovermode="closest",
         height=380,
