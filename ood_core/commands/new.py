@@ -82,10 +82,17 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     exp = wizard.new_experiment(draft, Path.cwd())
     _samples(exp, args, terminal)
     path = save_experiment(exp, args.out, overwrite=args.force)
+    terminal.note(f"written: {path}.")
+    lacking = wizard.missing(exp)
+    for item in lacking:
+        terminal.note(f"{item.title}: {item.message}")
+    if lacking:
+        terminal.note(f"next: python -m ood_core download {args.out or exp.name}")
+        return True
     count = wizard.QUICK if args.check is None else args.check
     if count:
         _report(wizard.gate_checks(_passed(exp, count, args, terminal)), args, terminal)
-    terminal.note(f"written: {path}. Next: python -m ood_core benchmark {args.out or exp.name}")
+    terminal.note(f"next: python -m ood_core benchmark {args.out or exp.name}")
     return True
 
 
@@ -219,11 +226,11 @@ def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
 
 
 def _ood(text: str, near: list[str]) -> SetDraft:
-    from ood_core.wizard import SetDraft
+    from ood_core.wizard import SetDraft, set_name
 
     name, equals, source = text.partition("=")
     if not equals:
-        source, name = text, Path(text).stem
+        source, name = text, set_name(text)
     return SetDraft(_here(source), name, name in near)
 
 

@@ -40,7 +40,9 @@ def save_experiment(
         )
     target = Path(path or experiments_dir() / f"{experiment.name}.toml").expanduser()
     if target.exists() and not overwrite:
-        raise ConfigError(f"{str(target)!r} exists; choose another name or allow overwriting.")
+        raise ConfigError(
+            f"{str(target)!r} exists; choose another name, or replace it (--force, overwrite=True)."
+        )
     if not target.parent.is_dir():
         raise ConfigError(f"the folder {str(target.parent)!r} does not exist.")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")

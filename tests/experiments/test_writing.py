@@ -154,7 +154,7 @@ def test_saving_refuses_to_overwrite_to_shadow_and_to_invent_folders(
     with pytest.raises(ConfigError, match="name = 'digits' is a built-in experiment's"):
         save_experiment(digits)
     path = save_experiment(digits, project / "a.toml")
-    with pytest.raises(ConfigError, match=r"a\.toml' exists; choose another name or allow"):
+    with pytest.raises(ConfigError, match=r"a\.toml' exists; choose another name, or replace"):
         save_experiment(digits, path)
     assert save_experiment(digits, path, overwrite=True) == path
     with pytest.raises(ConfigError, match=r"the folder '.*gone' does not exist"):

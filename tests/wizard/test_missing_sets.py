@@ -95,3 +95,15 @@ def test_pages_work_without_it_and_the_overview_says_how_to_get_it(ready: Path) 
     at.switch_page("pages/1_Scores.py").run()
     assert not at.exception
     assert not at.error
+
+
+def test_new_writes_what_is_to_be_downloaded_and_says_how(
+    folders: Path, checkpoint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint(name="mine/best.pth")
+    assert cli.main(["new", "mine", "--from", str(folders), "--ood", "torchvision:SVHN"]) == 0
+    said = capsys.readouterr()
+    assert "unknown Images of SVHN can be used" in said.out
+    assert "mine.toml." in said.err
+    assert "next: python -m ood_core download mine" in said.err
+    assert ood_core.load_experiment("mine").ood_sets == ("SVHN",)
