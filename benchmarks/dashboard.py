@@ -99,6 +99,7 @@ def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> d
             settle(page)
             time.sleep(1)
             for key in LINE:  # each step is a setting that was never computed
+                round_trip(page, nudge(page, key, "ArrowLeft"))
                 steps = [round_trip(page, nudge(page, key, "ArrowLeft")) for _ in range(repeats)]
                 found[key] = median(steps)
         found["later, largest message"] = traffic.largest()

@@ -20,6 +20,7 @@ __all__ = [
     "class_of",
     "draw",
     "lab_of",
+    "level_of",
     "neuron_of",
     "redraw_all",
     "settings",
@@ -71,9 +72,14 @@ def redraw_all() -> None:
         st.rerun([LAB, VIEWS])
 
 
-def _moved(clip: bool) -> None:
-    """Redraw what a slider moves: mean activations show the clip and nothing else of LINe."""
-    if clip or state.kept("neurons_view", "mean") != "mean":
+def level_of(chosen: Settings) -> dict[str, Any]:
+    """The clip as a level to hold mean activations against."""
+    return {"level": chosen[2], "level_text": f"clip δ = {chosen[2]:g}"}
+
+
+def _moved() -> None:
+    """Redraw what a slider moves; mean activations show the clip alone and follow by themselves."""
+    if state.kept("neurons_view", "mean") != "mean":
         redraw_all()
 
 
@@ -83,10 +89,10 @@ def draw(view: View, lab: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, what, text in _REMOVE:
             st.slider(what, 0.0, 100.0, step=1.0, key=name, format="%.0f", help=text,
-                      on_change=_moved, args=(False,))  # fmt: skip
+                      on_change=_moved)  # fmt: skip
         st.slider("Clip activations at (δ)", 0.1, lab.clip_high, step=0.1, key="line_clip",
                   format="%.1f", help="Activations above are cut to this value.",
-                  on_change=_moved, args=(True,))  # fmt: skip
+                  on_change=_moved)  # fmt: skip
         explain.score("line")
     state.notes()
     rates = st.empty()
@@ -133,7 +139,9 @@ def _show(view: View, result: Any, rates: Any, beside: Any, key: str) -> None:
     rates.html(_headline(result))
     scored = ("panels", view.fingerprint, view.ood_sets, result.n_scored)
     energy = cache.once(scored, lambda: _panel(view, result, "energy"))  # no slider moves it
-    data = {"name": "line-and-energy", "height": 200, "panels": [_panel(view, result), energy]}
+    panels = [_panel(view, result), energy]
+    data = {"name": "line-and-energy", "height": 200, "panels": panels}
+    data["tells"] = level_of(settings())
     with beside.container(gap="xxsmall"):
         threshold.densities(f"{key}_histogram", data)
         st.html(_table(view, result))

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.components import cache, explain, figures, gallery, state, threshold
-from pages.components.neuron_lab import Settings, class_of, neuron_of, redraw_all
+from pages.components.neuron_lab import Settings, class_of, level_of, neuron_of, redraw_all
 from pages.components.view import View
 
 __all__ = ["choose", "draw"]
@@ -53,10 +53,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
         hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
     key = ("mean_steps", view.fingerprint, tuple(hues))
     data = cache.once(key, lambda: _mean_steps(table, hues))
-    clip = chosen[2] if chosen[2] <= 2 * float(table[list(hues)].to_numpy().max()) else None
-    threshold.steps(
-        "mean_activations", data | {"level": clip, "level_text": f"clip δ = {chosen[2]:g}"}
-    )
+    threshold.steps("mean_activations", data | level_of(chosen))
     figures.csv_button(table, "mean_activations", key="mean_activations_csv")
     st.caption(
         "The LINe paper's picture: on OOD images some neurons answer as strongly as on ID images, "

@@ -71,3 +71,18 @@ def test_a_slider_moves_rates_and_masks_but_not_energy(open_page) -> None:
     assert after[0] != before[0]
     assert after[1] == before[1]
     assert page.locator(".st-key-contributions image").get_attribute("href") != picture
+
+
+def test_the_clip_slider_moves_the_line_on_the_mean_activations(open_page) -> None:
+    page = open_page("Neurons")
+    page.get_by_text("clip δ = 1", exact=True).wait_for()
+    settle(page)
+    thumb = page.locator(".st-key-line_clip input[type=range]").first
+    thumb.focus()
+    for _ in range(3):
+        thumb.press("ArrowLeft")
+    page.wait_for_url(re.compile(r"line_clip=0\.7"))
+    page.get_by_text("clip δ = 0.7", exact=True).wait_for()
+    page.get_by_text("Against", exact=True).wait_for()
+    page.reload()
+    page.get_by_text("clip δ = 0.7", exact=True).wait_for()

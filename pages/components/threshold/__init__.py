@@ -83,7 +83,7 @@ def densities(key: str, data: dict[str, Any]) -> None:
 
     `data`: `name` of the CSV file, `height` of a panel, and `panels`, each with `name`, `title`,
     `x_title`, `edges` (bins + 1), `sets` (each `name`, `colour`, `n`, `bins`), `cut_at` and
-    `cut_text`.
+    `cut_text`. `tells`, if given, is the `level` and `level_text` that `steps` follows.
     """
     _DENSITIES(key=key, data=data)
 
@@ -93,6 +93,7 @@ def steps(key: str, data: dict[str, Any]) -> None:
 
     `data`: `name` of the SVG file, `height`, `title`, `x_title`, `y_title`, `labels` (what stands
     at each place; `what` says what they are), `places` (how many there are, drawn or not), `sets`
-    (each `name`, `colour`, `id`, `values`), and `level` with `level_text`, or None.
+    (each `name`, `colour`, `id`, `values`), and `level` with `level_text`, which follow those that
+    `densities` tells.
     """
     _STEPS(key=key, data=data)

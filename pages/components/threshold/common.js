@@ -4,6 +4,8 @@ const SVG = "http://www.w3.org/2000/svg"
 // which passes it on (SETTLED). Both carry channel, value and counts, in the order of the sets.
 const MOVED = "ood-lens-moved"
 const SETTLED = "ood-lens-settled"
+// A level that another part of the page has moved: `level` and its text.
+const LEVEL = "ood-lens-level"
 const latest = (window.__oodLens = window.__oodLens || {})
 
 const tell = (event, detail) => window.dispatchEvent(new CustomEvent(event, { detail }))

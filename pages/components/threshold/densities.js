@@ -18,6 +18,7 @@ class Densities {
   update(component) {
     this.data = component.data
     this.draw()
+    if (this.data.tells) tell(LEVEL, this.data.tells)
   }
 
   draw() {

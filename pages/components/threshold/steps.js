@@ -11,6 +11,13 @@ class Steps {
       if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
     })
     this.observer.observe(this.plot)
+    this.listener = (e) => {
+      if (!this.data || e.detail.level === this.data.level) return
+      this.data = { ...this.data, ...e.detail }
+      this.drawn = ""
+      this.draw()
+    }
+    window.addEventListener(LEVEL, this.listener)
   }
 
   update(component) {
@@ -27,11 +34,13 @@ class Steps {
     const H = d.height
     const n = d.labels.length
     const bottom = H - M.bottom
-    const top = 1.06 * Math.max(...d.sets.flatMap((s) => s.values), d.level === null ? 0 : d.level, 1e-12)
+    const highest = Math.max(...d.sets.flatMap((s) => s.values), 1e-12)
+    const level = d.level <= 2 * highest ? d.level : null // far above it would squeeze the rest
+    const top = 1.06 * Math.max(highest, level || 0)
     const low = Math.min(0, ...d.sets.flatMap((s) => s.values))
     const sx = (i) => M.left + (i / n) * (W - M.left - M.right)
     const sy = (v) => bottom - ((v - low) / (top - low)) * (bottom - M.top)
-    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}${d.level === null ? "" : `; ${d.level_text}`}` })
+    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}; ${d.level_text}` })
     const grid = node("g", { class: "grid" }, svg)
     const axis = node("g", { class: "axis" }, svg)
     for (const v of ticks(low, top, 5)) {
@@ -53,9 +62,9 @@ class Steps {
       s.values.forEach((v, i) => (path += `${i ? "L" : "M"}${sx(i).toFixed(1)},${sy(v).toFixed(1)}L${sx(i + 1).toFixed(1)},${sy(v).toFixed(1)}`))
       node("path", { d: path, class: s.id ? "outline main" : "outline", style: `stroke:${s.colour}` }, svg)
     }
-    if (d.level !== null) {
-      node("line", { class: "level", x1: M.left, x2: W - M.right, y1: sy(d.level), y2: sy(d.level) }, svg)
-      node("text", { x: W - M.right, y: sy(d.level) - 4, "text-anchor": "end" }, svg, d.level_text)
+    if (level !== null) {
+      node("line", { class: "level", x1: M.left, x2: W - M.right, y1: sy(level), y2: sy(level) }, svg)
+      node("text", { x: W - M.right, y: sy(level) - 4, "text-anchor": "end" }, svg, d.level_text)
     }
     svg.onmousemove = (event) => this.hover(event, svg, n, W)
     svg.onmouseleave = () => (this.tip.hidden = true)
@@ -84,6 +93,7 @@ class Steps {
   }
 
   close() {
+    window.removeEventListener(LEVEL, this.listener)
     this.observer.disconnect()
   }
 }
