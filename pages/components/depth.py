@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from html import escape
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from pages.components import cache, explain, figures, state
+from pages.components.redraw import redraw
 from pages.components.told import told
 from pages.components.view import View
 
@@ -27,8 +26,7 @@ def colours(view: View) -> dict[str, str]:
 
 def _redraw_all() -> None:
     """Redraw the whole page below the choices that all of it follows; from a callback."""
-    with contextlib.suppress(StreamlitAPIException):  # while the whole page is drawn anyway
-        st.rerun(["layer_curves", "layer_apart", "layer_units"])
+    redraw("layer_curves", "layer_apart", "layer_units")
 
 
 @st.fragment(key="layer_curves")

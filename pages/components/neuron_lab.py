@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from html import escape
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from pages.components import cache, explain, figures, prepare, state, threshold
 from pages.components.neuron_map import map_data, neuron_map
+from pages.components.redraw import redraw
 from pages.components.view import View
 
 __all__ = [
@@ -68,8 +67,7 @@ def settings() -> Settings:
 
 def redraw_all() -> None:
     """Redraw the sliders' part and the views below it; from a callback."""
-    with contextlib.suppress(StreamlitAPIException):  # while the whole page is drawn anyway
-        st.rerun([LAB, VIEWS])
+    redraw(LAB, VIEWS)
 
 
 def level_of(chosen: Settings) -> dict[str, Any]:
@@ -162,7 +160,7 @@ def _panel(view: View, result: Any, score: str = "line") -> dict[str, Any]:
         "edges": bins.edges.tolist(),
         "sets": [
             {
-                "name": f"{name} (ID)" if name == id_name else name,
+                "name": view.label(name),
                 "colour": view.colour(name),
                 "n": int(counts.sum()),
                 "bins": counts.tolist(),

@@ -52,7 +52,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
                      format_func=lambda n: "all chosen OOD sets" if n == "all" else n)  # fmt: skip
         hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
     key = ("mean_steps", view.fingerprint, tuple(hues))
-    data = cache.once(key, lambda: _mean_steps(table, hues))
+    data = cache.once(key, lambda: _mean_steps(view, table, hues))
     threshold.steps("mean_activations", data | level_of(chosen))
     figures.csv_button(table, "mean_activations", key="mean_activations_csv")
     st.caption(
@@ -62,7 +62,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
     )
 
 
-def _mean_steps(table: Any, hues: dict[str, str]) -> dict[str, Any]:
+def _mean_steps(view: View, table: Any, hues: dict[str, str]) -> dict[str, Any]:
     from ood_core.neurons import strongest_first
 
     first = next(iter(hues))
@@ -78,7 +78,7 @@ def _mean_steps(table: Any, hues: dict[str, str]) -> dict[str, Any]:
         "places": len(table),
         "sets": [
             {
-                "name": f"{name} (ID)" if name == first else name,
+                "name": view.label(name),
                 "colour": hue,
                 "id": name == first,
                 "values": shown[name].round(5).tolist(),

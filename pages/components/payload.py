@@ -75,7 +75,7 @@ def _sets(view: View, scores: Any, bins: Any) -> dict[str, Any]:
     counts = cumulative_counts(sets, bins)
     described = [
         {
-            "name": f"{name} (ID)" if name == scores.id_name else name,
+            "name": view.label(name),
             "colour": view.colour(name),
             "n": len(summary),
             "id": name == scores.id_name,

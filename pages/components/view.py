@@ -57,6 +57,10 @@ class View:
         sets = self.experiment.ood_sets
         return ood_colour(sets.index(name)) if name in sets else ID_COLOUR
 
+    def label(self, name: str) -> str:
+        """Name of a data set in legends and tables; the ID test set says that it is ID."""
+        return f"{name} (ID)" if name == self.experiment.test_set else name
+
     def scores(
         self,
         detector: str | None = None,

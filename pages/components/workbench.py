@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from pages.components import cache, explain, gallery, operating, payload, state, threshold
+from pages.components.redraw import redraw
 from pages.components.view import View
 
 __all__ = ["draw", "live_table", "threshold_histogram"]
@@ -167,16 +166,19 @@ def _select(between: list[float]) -> None:
 
 def _redraw() -> None:
     """Redraw what follows the threshold; from a callback."""
-    # While the page is being drawn as a whole there is no such fragment, and no need for one.
-    with contextlib.suppress(StreamlitAPIException):
-        st.rerun(FOLLOW)
+    redraw(FOLLOW)
 
 
 def _row(
     view: View, name: str, n: int, is_id: bool, fixed: list[tuple[str, str]]
 ) -> dict[str, Any]:
-    label = f"{name} (ID)" if is_id else name
-    return {"name": label, "colour": view.colour(name), "n": n, "id": is_id, "fixed": fixed}
+    return {
+        "name": view.label(name),
+        "colour": view.colour(name),
+        "n": n,
+        "id": is_id,
+        "fixed": fixed,
+    }
 
 
 def _percent(value: float) -> str:

@@ -23,10 +23,7 @@ class NeuronMap {
     this.plot = root.querySelector(".plot")
     this.tip = root.querySelector(".tip")
     this.spoken = root.querySelector(".spoken")
-    this.observer = new ResizeObserver(() => {
-      if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
-    })
-    this.observer.observe(this.plot)
+    this.observer = watchWidth(this, this.plot)
   }
 
   update(component) {

@@ -115,6 +115,33 @@ function choiceHtml(name, label, choices, chosen) {
   return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
 }
 
+// Colour, name and, where known, number of images of each set.
+function legendHtml(sets) {
+  const n = (s) => (s.n === undefined ? "" : ` <span style="opacity:.65">${count(s.n)}</span>`)
+  return sets.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)}${n(s)}</span>`).join("")
+}
+
+// Show the tip beside the pointer, on the side where there is room.
+function showTip(tip, root, event, html) {
+  tip.innerHTML = html
+  tip.hidden = false
+  const box = root.querySelector(".wrap").getBoundingClientRect()
+  const x = event.clientX - box.left
+  const w = tip.offsetWidth
+  tip.style.left = `${x + 14 + w > box.width ? Math.max(0, x - w - 14) : x + 14}px`
+  tip.style.top = `${event.clientY - box.top + 12}px`
+}
+
+// Draw a component again when the element that it draws into has another width.
+function watchWidth(component, element) {
+  const observer = new ResizeObserver(() => {
+    const w = element.clientWidth
+    if (component.data && w && Math.abs(w - component.width) > 1) component.draw()
+  })
+  observer.observe(element)
+  return observer
+}
+
 // One instance per mounted component; Streamlit calls the default export again on every change.
 function mounted(instances, Kind) {
   return (component) => {

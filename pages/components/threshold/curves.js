@@ -20,10 +20,7 @@ class Curves {
       }
     }
     window.addEventListener(MOVED, this.listener)
-    this.observer = new ResizeObserver(() => {
-      if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
-    })
-    this.observer.observe(this.plot)
+    this.observer = watchWidth(this, this.plot)
   }
 
   update(component) {

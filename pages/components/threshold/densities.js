@@ -9,10 +9,7 @@ class Densities {
     this.box = root.querySelector(".panels")
     this.tip = root.querySelector(".tip")
     this.drawn = []
-    this.observer = new ResizeObserver(() => {
-      if (this.data && Math.abs(this.box.clientWidth - this.width) > 1) this.draw()
-    })
-    this.observer.observe(this.box)
+    this.observer = watchWidth(this, this.box)
   }
 
   update(component) {
@@ -39,7 +36,7 @@ class Densities {
     const legend = JSON.stringify(sets)
     if (legend === this.legend) return
     this.legend = legend
-    this.root.querySelector(".legend").innerHTML = sets.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)} <span style="opacity:.65">${count(s.n)}</span></span>`).join("")
+    this.root.querySelector(".legend").innerHTML = legendHtml(sets)
     this.saving(sets)
   }
 
@@ -93,13 +90,7 @@ class Densities {
     let i = nearest(e, v)
     if (v < e[i]) i -= 1
     i = Math.min(Math.max(i, 0), e.length - 2)
-    this.tip.innerHTML = `<div style="opacity:.75">${short(e[i])} to ${short(e[i + 1])}</div>` + p.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`).join("")
-    this.tip.hidden = false
-    const wrap = this.root.querySelector(".wrap").getBoundingClientRect()
-    const x = event.clientX - wrap.left
-    const w = this.tip.offsetWidth
-    this.tip.style.left = `${x + 14 + w > wrap.width ? Math.max(0, x - w - 14) : x + 14}px`
-    this.tip.style.top = `${event.clientY - wrap.top + 12}px`
+    showTip(this.tip, this.root, event, `<div style="opacity:.75">${short(e[i])} to ${short(e[i + 1])}</div>` + p.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`).join(""))
   }
 
   saving(sets) {

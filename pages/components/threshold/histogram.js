@@ -16,8 +16,7 @@ class Histogram {
     this.tip = root.querySelector(".tip")
     this.width = 0
     this.frame = 0
-    this.observer = new ResizeObserver(() => this.resize())
-    this.observer.observe(this.plot)
+    this.observer = watchWidth(this, this.plot)
     this.listener = (e) => {
       if (!this.data || e.detail.id !== this.data.id || this.busy()) return
       this.value = e.detail.value
@@ -42,7 +41,6 @@ class Histogram {
       this.seq = d.seq
       this.range = d.range
       this.style = { unit: d.unit, scale: d.scale, sets: d.sets_shown }
-      this.width = this.plot.clientWidth || 600
       this.controls()
       this.draw()
     } else this.place()
@@ -50,14 +48,6 @@ class Histogram {
 
   busy() {
     return this.dragging || this.timer
-  }
-
-  resize() {
-    const w = this.plot.clientWidth
-    if (this.data && w && Math.abs(w - this.width) > 1) {
-      this.width = w
-      this.draw()
-    }
   }
 
   // What is drawn: one series per set, or ID against all OOD sets together.
@@ -100,7 +90,7 @@ class Histogram {
 
   draw() {
     const d = this.data
-    const W = this.width
+    const W = (this.width = this.plot.clientWidth || 600)
     const H = d.height
     this.x0 = d.edges[0]
     this.x1 = d.edges[d.edges.length - 1]
@@ -141,7 +131,7 @@ class Histogram {
     if (old) old.replaceWith(svg)
     else this.plot.appendChild(svg)
     this.svg = svg
-    this.legend.innerHTML = shown.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)} <span style="opacity:.65">${count(s.n)}</span></span>`).join("")
+    this.legend.innerHTML = legendHtml(shown)
     this.note.textContent = d.note
     this.saving()
     this.shown = shown
@@ -400,13 +390,7 @@ class Histogram {
     if (v < e[i]) i -= 1
     i = Math.min(Math.max(i, 0), e.length - 2)
     const rows = this.shown.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`)
-    this.tip.innerHTML = `<div style="opacity:.75">score ${this.label(i)}</div>` + rows.join("")
-    this.tip.hidden = false
-    const box = this.root.querySelector(".wrap").getBoundingClientRect()
-    const x = event.clientX - box.left
-    const w = this.tip.offsetWidth
-    this.tip.style.left = `${x + 14 + w > box.width ? x - w - 14 : x + 14}px`
-    this.tip.style.top = `${event.clientY - box.top + 12}px`
+    showTip(this.tip, this.root, event, `<div style="opacity:.75">score ${this.label(i)}</div>` + rows.join(""))
   }
 
   close() {

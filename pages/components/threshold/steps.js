@@ -7,10 +7,7 @@ class Steps {
     this.root = root
     this.plot = root.querySelector(".plot")
     this.tip = root.querySelector(".tip")
-    this.observer = new ResizeObserver(() => {
-      if (this.data && Math.abs(this.plot.clientWidth - this.width) > 1) this.draw()
-    })
-    this.observer.observe(this.plot)
+    this.observer = watchWidth(this, this.plot)
     this.listener = (e) => {
       if (!this.data || e.detail.level === this.data.level) return
       this.data = { ...this.data, ...e.detail }
@@ -71,7 +68,7 @@ class Steps {
     if (this.svg) this.svg.replaceWith(svg)
     else this.plot.appendChild(svg)
     this.svg = svg
-    this.root.querySelector(".legend").innerHTML = d.sets.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)}</span>`).join("")
+    this.root.querySelector(".legend").innerHTML = legendHtml(d.sets)
     const place = this.root.querySelector(".save")
     if (place.firstChild) return
     place.innerHTML = `<button type="button" title="The figure, print quality">SVG</button>`
@@ -83,13 +80,7 @@ class Steps {
     const box = svg.getBoundingClientRect()
     const at = ((((event.clientX - box.left) / box.width) * W - M.left) / (W - M.left - M.right)) * n
     const i = Math.min(Math.max(Math.floor(at), 0), n - 1)
-    this.tip.innerHTML = `<div style="opacity:.75">${escape_(d.what)} ${escape_(String(d.labels[i]))}</div>` + d.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${short(s.values[i])}</div>`).join("")
-    this.tip.hidden = false
-    const wrap = this.root.querySelector(".wrap").getBoundingClientRect()
-    const x = event.clientX - wrap.left
-    const w = this.tip.offsetWidth
-    this.tip.style.left = `${x + 14 + w > wrap.width ? Math.max(0, x - w - 14) : x + 14}px`
-    this.tip.style.top = `${event.clientY - wrap.top + 12}px`
+    showTip(this.tip, this.root, event, `<div style="opacity:.75">${escape_(d.what)} ${escape_(String(d.labels[i]))}</div>` + d.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${short(s.values[i])}</div>`).join(""))
   }
 
   close() {
