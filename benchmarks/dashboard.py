@@ -29,6 +29,8 @@ from benchmarks.driver import choose, chromium, median, nudge, round_trip, serve
 
 LINE = ("line_p_a", "line_p_w", "line_clip")
 """Sliders of the Neurons page; on digits, where LINe itself takes no time."""
+STARTS = 3
+"""Servers started to measure the first chart."""
 SWITCH = {"digits": 2.0}
 """Most that a switch of detector or layer may take, in round trips of the bare page."""
 
@@ -71,15 +73,27 @@ def measure_bare(browser: Any, folder: Path, repeats: int) -> dict[str, float]:
     return {"threshold": median(slider), "detector": median(switch)}
 
 
+def measure_starts(browser: Any, folder: Path, experiment: str) -> dict[str, float]:
+    """From the address to the histogram, each time with a server that has served nobody."""
+    seconds = []
+    for _ in range(STARTS):
+        with serve(ROOT / "app.py", folder / "start.log") as server:
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            start = time.perf_counter()
+            page.goto(f"{server.url}/Scores?experiment={experiment}")
+            page.wait_for_selector(".handle", timeout=120_000)
+            seconds.append(time.perf_counter() - start)
+            page.close()
+    return {"first chart": median(seconds), "first chart, slowest": max(seconds)}
+
+
 def measure_ours(browser: Any, folder: Path, experiment: str, repeats: int) -> dict[str, float]:
     found: dict[str, float] = {}
     with serve(ROOT / "app.py", folder / "ours.log") as server:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         traffic = Traffic(page)
-        start = time.perf_counter()
         page.goto(f"{server.url}/Scores?experiment={experiment}")
         page.wait_for_selector(".handle", timeout=120_000)
-        found["first chart"] = time.perf_counter() - start
         settle(page)
         time.sleep(1)
         found["first load, largest message"] = traffic.largest()
@@ -192,7 +206,10 @@ def report(bare: dict, ours: dict, raw: dict | None) -> str:
             f" {1000 * yard:8.0f} ms"
             f" {ours[name] / yard:7.2f} {naive}"
         )
-    lines.append(f"{'first chart, warm store':32s} {ours['first chart']:7.2f} s")
+    lines.append(
+        f"{'first chart, warm store':32s} {ours['first chart']:7.2f} s median of {STARTS} fresh "
+        f"servers, {ours['first chart, slowest']:.2f} s at most"
+    )
     for name in ("first load, largest message", "later, largest message"):
         naive = f"{raw[name] / 1000:27.0f} KB" if raw and name in raw else ""
         lines.append(f"{name:32s} {ours[name] / 1000:7.0f} KB {naive}")
@@ -212,7 +229,7 @@ def over_limits(experiment: str, bare: dict, ours: dict) -> list[str]:
         **dict.fromkeys(("threshold", *LINE), 1.5 * bare["threshold"]),
         "detector": switch * bare["detector"],
         "layer": switch * bare["detector"],
-        "first chart": 5.0,
+        "first chart, slowest": 5.0,
         "first load, largest message": 250_000,
         "later, largest message": 250_000,
         "frame, 95 %": 32.0,
@@ -234,7 +251,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         folder = Path(name)
         bare = measure_bare(browser, folder, options.repeats)
-        ours = measure_ours(browser, folder, options.experiment, options.repeats)
+        ours = measure_starts(browser, folder, options.experiment)
+        ours |= measure_ours(browser, folder, options.experiment, options.repeats)
         ours |= measure_drag(browser, folder, options.experiment, 40)
         raw = None
         if not options.no_raw:

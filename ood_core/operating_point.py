@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,17 +26,32 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Accepted:
-    """How many of n images are accepted; `low` and `high` enclose the rate (exact, 95 %)."""
+    """How many of n images are accepted.
+
+    The interval is computed when it is first asked for: a page shows counts before it.
+    """
 
     count: int
     n: int
-    low: float
-    high: float
 
     @property
     def rate(self) -> float:
         """Share accepted, 0-1."""
         return self.count / self.n
+
+    @property
+    def low(self) -> float:
+        """Lower end of the exact 95 % interval of the rate."""
+        return self._interval[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of it."""
+        return self._interval[1]
+
+    @cached_property
+    def _interval(self) -> tuple[float, float]:
+        return binomial_interval(self.count, self.n)
 
     @property
     def rejected(self) -> int:
@@ -45,8 +61,7 @@ class Accepted:
     @classmethod
     def of(cls, scores: ScoreSummary, threshold: float) -> Accepted:
         """Count the images of one set with score >= threshold."""
-        count = scores.accepted(threshold)
-        return cls(count, len(scores), *binomial_interval(count, len(scores)))
+        return cls(scores.accepted(threshold), len(scores))
 
 
 @dataclass(frozen=True)

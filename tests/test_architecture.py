@@ -107,6 +107,19 @@ def test_importing_the_core_is_cheap() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_pages_import_what_they_need_when_they_need_it() -> None:
+    """The first chart must not wait for pandas or scipy, which its page needs later."""
+    code = (
+        "import sys, pages.components.frame, pages.components.workbench;"
+        "late = {'torch', 'pandas', 'scipy', 'sklearn'} & set(sys.modules);"
+        "sys.exit(f'imported {sorted(late)}' if late else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_library_module_prints() -> None:
     for path in CORE_FILES:
         if path.name in {"cli.py", "__main__.py"}:

@@ -30,7 +30,7 @@ def open_neurons(**query: str | list[str]) -> AppTest:
 
 def titles(at: AppTest) -> list[str]:
     charts = [json.loads(c.proto.spec)["layout"]["title"]["text"] for c in at.get("plotly_chart")]
-    ours = [json.loads(c.proto.json) for c in at.get("bidi_component")]
+    ours = [json.loads(c.proto.json)[0] for c in at.get("bidi_component")]
     return charts + [data["title"] for data in ours if "title" in data]
 
 
@@ -75,7 +75,7 @@ def test_sliders_move_the_rates_as_a_fresh_detector_would(acts: Any) -> None:
 def histograms(at: AppTest) -> dict[str, Any]:
     """What the small histograms were given."""
     (found,) = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith("line_histogram")]
-    return dict(json.loads(found.json))
+    return dict(json.loads(found.json)[0])
 
 
 def test_histograms_count_every_image_and_show_the_cut(acts: Any) -> None:

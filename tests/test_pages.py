@@ -43,7 +43,7 @@ def sent(at: AppTest, key: str) -> dict[str, Any]:
     """Data that the component with this key was given."""
     found = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith(key)]
     assert len(found) == 1, f"{len(found)} components with key {key!r}"
-    return dict(json.loads(found[0].json))
+    return dict(json.loads(found[0].json)[0])
 
 
 @pytest.fixture

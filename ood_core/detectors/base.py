@@ -144,7 +144,7 @@ class Detector(ABC):
         self._check_signs(acts)
         with one_blas_thread():
             self._fit(acts, head)
-        self.n_features_ = int(acts.features.shape[1])
+        self.n_features_ = int(acts.layer().n_channels)
         return self
 
     def score_samples(self, acts: Activations) -> np.ndarray:
@@ -160,10 +160,10 @@ class Detector(ABC):
             When the number of features or classes differs from the fit set's, or a score is NaN.
         """
         self._check_fitted()
-        if acts.features.shape[1] != self.n_features_:
+        if acts.layer().n_channels != self.n_features_:
             raise DataError(
                 f"detector {self.name!r} was fitted on {self.n_features_} features, "
-                f"got {acts.features.shape[1]}: use activations of the same layer and model."
+                f"got {acts.layer().n_channels}: use activations of the same layer and model."
             )
         self._check_shapes(acts, self.head_)
         if len(acts) == 0:
@@ -273,7 +273,7 @@ class Detector(ABC):
     def _check_shapes(self, acts: Activations, head: ClassifierHead | None) -> None:
         if head is None:
             return
-        d = acts.features.shape[1]
+        d = acts.layer().n_channels
         if head.n_features != d:
             raise DataError(
                 f"detector {self.name!r}: the head takes {head.n_features} features and "

@@ -115,14 +115,16 @@ def _listing(path: str) -> tuple[_Names, _Names]:
     images, folders, links = [], [], False
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            name = entry.name
+            if name[0] == ".":
                 continue
-            links = links or entry.is_symlink()
+            link = entry.is_symlink()
+            links = links or link
             if entry.is_dir():
-                if not (entry.is_symlink() and _leads_back(entry.path)):
-                    folders.append(entry.name)
-            elif is_image_name(entry.name):
-                images.append(entry.name)
+                if not (link and _leads_back(entry.path)):
+                    folders.append(name)
+            elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                images.append(name)
     found = tuple(images), tuple(folders)
     if not links and time.time_ns() - changed > 2_000_000_000:
         if sum(len(entry[1]) for entry in list(_LISTED.values())) + len(images) > _MOST_LISTED:

@@ -61,7 +61,7 @@ def prepared(experiment: Any) -> Any | None:
         return None
 
 
-@st.cache_resource(max_entries=16, ttl="5m", refresh_mode="background", show_spinner=False)
+@st.cache_resource(max_entries=16, ttl=300, refresh_mode="background", show_spinner=False)
 def _prepared(key: str, _experiment: Any) -> Any:
     from ood_core.activations import prepared as lookup
     from ood_core.errors import OODLensError
@@ -89,7 +89,7 @@ def status(experiment: Any) -> dict[str, Any]:
     return _status(repr(experiment), experiment)
 
 
-@st.cache_resource(max_entries=32, ttl="1m", refresh_mode="background", show_spinner=False)
+@st.cache_resource(max_entries=32, ttl=60, refresh_mode="background", show_spinner=False)
 def _status(key: str, _experiment: Any) -> dict[str, Any]:
     from ood_core.data import experiment_status
 
@@ -110,7 +110,7 @@ def image_set(key: str, _spec: Any) -> Any:
     return open_dataset(_spec)
 
 
-@st.cache_resource(max_entries=1, ttl="10s", show_spinner=False)
+@st.cache_resource(max_entries=1, ttl=10, show_spinner=False)
 def experiments() -> list[Any]:
     """All experiments, broken ones included; a new file shows within ten seconds."""
     from ood_core.experiments import list_experiments

@@ -68,7 +68,7 @@ function tabs(root, d, send) {
   })
 }
 
-export default function ({ parentElement: root, data: d, setTriggerValue: send }) {
+export default function ({ parentElement: root, data: [d], setTriggerValue: send }) {
   tabs(root, d, send)
   const empty = root.querySelector(".empty")
   empty.textContent = d.items.length ? "" : d.empty

@@ -14,7 +14,8 @@ __all__ = ["component", "on_trigger"]
 def component(folder: Path, name: str, *shared: str) -> Any:
     """Component made of `name`.html, .css and .js in `folder`.
 
-    The .css and .js files of each name in `shared` are put in front.
+    The .css and .js files of each name in `shared` are put in front. The script finds the `data`
+    that the component is drawn with in `component.data[0]`.
     """
 
     def text(suffix: str) -> str:
@@ -22,7 +23,13 @@ def component(folder: Path, name: str, *shared: str) -> Any:
         return "".join(file.read_text(encoding="utf-8") for file in files)
 
     html = (folder / f"{name}.html").read_text(encoding="utf-8")
-    return st.components.v2.component(f"ood_lens_{name}", html=html, css=text("css"), js=text("js"))
+    made = st.components.v2.component(f"ood_lens_{name}", html=html, css=text("css"), js=text("js"))
+
+    def mount(*, data: dict[str, Any], **rest: Any) -> Any:
+        # Streamlit looks for data frames in each value of a dict, and imports pandas to do so.
+        return made(data=[data], **rest)
+
+    return mount
 
 
 def on_trigger(key: str, name: str, action: Callable[[Any], None]) -> Callable[[], None]:

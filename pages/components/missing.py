@@ -64,7 +64,7 @@ def _watch(experiment: Any, name: str, number: int) -> None:
     st.button("Stop", key=f"download_stop_{number}", icon=":material/stop:", on_click=fetch.stop)
 
 
-@st.cache_resource(max_entries=16, ttl="30s", show_spinner=False)
+@st.cache_resource(max_entries=16, ttl=30, show_spinner=False)
 def _lacking(key: str, _experiment: Any) -> tuple[Any, ...]:
     return tuple(wizard.missing(_experiment))
 

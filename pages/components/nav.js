@@ -1,5 +1,5 @@
 // The page list as real links: a click changes the page in this session, a new tab opens the view.
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   const nav = parentElement.querySelector("nav")
   while (nav.children.length > data.pages.length) nav.lastChild.remove()
   data.pages.forEach((page, i) => {

@@ -20,7 +20,7 @@ from ood_core.activations.shards import (
     write_bytes,
     write_shard,
 )
-from ood_core.activations.stored import CACHE, ArrayCache
+from ood_core.activations.stored import CACHE
 from ood_core.errors import ConfigError, DataError
 from ood_core.experiments import Experiment
 
@@ -217,54 +217,6 @@ def test_bound_must_be_positive(given: str, monkeypatch: pytest.MonkeyPatch) -> 
         store.max_bytes()
 
 
-def test_chunks_read_only_their_shards(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ood_core.activations import stored
-
-    acts = extract(tiny)["fit"]
-    expected, labels = acts.features.copy(), acts.labels.copy()
-    CACHE.clear()
-    read: list[str] = []
-    original = stored.read_array
-
-    def noting(path: Path, name: str) -> np.ndarray:
-        read.append(f"{path.name} {name}")
-        return original(path, name)
-
-    monkeypatch.setattr(stored, "read_array", noting)
-    pieces = acts.chunks(8)
-    first = next(pieces)
-    np.testing.assert_array_equal(first.features, expected[:8])
-    assert {entry.split()[0] for entry in read} == {"00000.safetensors"}
-    assert not any("active" in entry for entry in read)
-    rest = list(pieces)
-    assert [len(piece) for piece in rest] == [8, 4]
-    np.testing.assert_array_equal(rest[1].features, expected[16:])
-    np.testing.assert_array_equal(rest[1].labels, labels[16:])
-    assert rest[1].ids == acts.ids[16:]
-    assert CACHE.nbytes < expected.nbytes
-
-
-def test_arrays_are_read_only_and_read_once(tiny: Experiment) -> None:
-    acts = extract(tiny)["fit"]
-    assert acts.features is acts.features
-    for layer in acts.layers.values():
-        for field in ("pooled", "active_fraction", "l1", "l2", "l0", "negatives", "active_counts"):
-            with pytest.raises(ValueError, match="read-only"):
-                getattr(layer, field)[0] = 1
-    with pytest.raises(ValueError, match="read-only"):
-        acts.logits[0, 0] = 1
-
-
-def test_cache_forgets_the_oldest_beyond_its_bytes() -> None:
-    cache = ArrayCache(100)
-    for name in "abc":
-        cache.get(("entry", name), lambda: np.zeros(40, np.uint8))
-    assert cache.nbytes == 80
-    huge = cache.get(("entry", "huge"), lambda: np.zeros(500, np.uint8))
-    assert cache.nbytes == 500
-    assert cache.get(("entry", "huge"), lambda: np.zeros(1)) is huge
-
-
 def test_shards_are_whole_or_absent(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -311,27 +263,3 @@ def test_a_failed_write_leaves_the_old_file(
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
-
-
-def test_the_warm_path_imports_nothing_heavy(tiny: Experiment, tmp_path: Path) -> None:
-    extract(tiny)
-    pickled = tmp_path / "exp.pickle"
-    pickled.write_bytes(pickle.dumps(tiny))
-    code = f"""
-import pickle, sys
-from pathlib import Path
-import ood_core
-from ood_core.activations import store
-store.SHARD_IMAGES = 8
-acts = ood_core.prepared(pickle.loads(Path({str(pickled)!r}).read_bytes()))
-assert acts is not None
-acts["fit"].features, acts["fit"].logits, acts["test"].layer("block1").active_fraction, acts.head
-list(acts["fit"].chunks(3)), acts["fit"].ids, acts["fit"].labels, acts.layers, acts.skipped
-heavy = {{"torch", "torchvision", "timm", "sklearn", "scipy", "pandas"}} & set(sys.modules)
-sys.exit(f"imported {{sorted(heavy)}}" if heavy else 0)
-"""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr

@@ -148,7 +148,7 @@ function mounted(instances, Kind) {
     const root = component.parentElement
     let instance = instances.get(root)
     if (!instance) instances.set(root, (instance = new Kind(root)))
-    instance.update(component)
+    instance.update({ ...component, data: component.data[0] })
     return () => {
       instance.close()
       instances.delete(root)
