@@ -42,6 +42,8 @@ class StoppedError(Exception):
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Sentence that lists what is allowed, the closest name first when one is close.
 
+    Of more than 100 names it lists the ten that are most like the given one.
+
     >>> did_you_mean("nam", ["nan", "knn"])
     "Did you mean 'nan'? Available: knn, nan."
     """
@@ -50,4 +52,7 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     names = sorted(allowed)
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Available: {', '.join(names) or '(none)'}."
+    if len(names) <= 100:
+        return f"{hint}Available: {', '.join(names) or '(none)'}."
+    nearest = difflib.get_close_matches(given, names, n=10, cutoff=0.0)
+    return f"{hint}{len(names):,} are available, among them {', '.join(nearest)}."

@@ -1,4 +1,4 @@
-"""Two-dimensional views of penultimate features, and which points a drawn region holds."""
+"""Two-dimensional views of penultimate features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from ood_core.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["METHODS", "gather", "in_region", "inside", "pca", "predictions", "project", "subsample"]
+__all__ = ["METHODS", "gather", "pca", "predictions", "project", "subsample"]
 
 METHODS = ("pca", "tsne", "umap")
 
@@ -131,38 +131,6 @@ def subsample(n: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, max(1, most)).round().astype(np.int64))
 
 
-def inside(
-    x: np.ndarray, y: np.ndarray, polygon_x: Sequence[float], polygon_y: Sequence[float]
-) -> np.ndarray:
-    """Which points lie inside a polygon (even-odd rule): what a lasso holds, drawn or not.
-
-    Parameters
-    ----------
-    x, y : (n,) coordinates.
-    polygon_x, polygon_y : corners in order; the last joins the first.
-
-    Returns
-    -------
-    (n,) bool.
-
-    Raises
-    ------
-    DataError
-        When the polygon has fewer than three corners or unequal lists.
-    """
-    if len(polygon_x) != len(polygon_y) or len(polygon_x) < 3:
-        raise DataError("a region needs at least three corners, with one x and one y each.")
-    px, py = np.asarray(polygon_x, np.float64), np.asarray(polygon_y, np.float64)
-    held = np.zeros(len(x), bool)
-    for x1, y1, x2, y2 in zip(px, py, np.roll(px, -1), np.roll(py, -1), strict=True):
-        crosses = (y1 > y) != (y2 > y)
-        if crosses.any():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                at = (x2 - x1) * (y - y1) / (y2 - y1) + x1
-            held ^= crosses & (x < at)
-    return held
-
-
 def gather(frame: pd.DataFrame, values: Mapping[str, np.ndarray]) -> pd.Series:
     """Value of each point of a map from one array per set.
 
@@ -185,10 +153,3 @@ def gather(frame: pd.DataFrame, values: Mapping[str, np.ndarray]) -> pd.Series:
 def predictions(acts: Mapping[str, Any], names: Sequence[str]) -> dict[str, np.ndarray]:
     """Predicted class number of every image of the named sets: argmax of its logits."""
     return {n: np.asarray(acts[n].logits).argmax(1) for n in names}
-
-
-def in_region(frame: pd.DataFrame, x: Sequence[float], y: Sequence[float]) -> pd.DataFrame:
-    """Rows of a map inside a lasso (its corners) or a box (two opposite corners)."""
-    if len(x) == 2:
-        x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
-    return frame[inside(frame["x"].to_numpy(), frame["y"].to_numpy(), x, y)]

@@ -15,6 +15,18 @@ from filelock import FileLock
 from ood_core.activations import PENULTIMATE, Activations
 from ood_core.models import ClassifierHead
 
+_BESIDE = Path(__file__).parents[2] / "shared" / "data"
+_NAMED = os.environ.get("OOD_LENS_DATA")
+_CHECKPOINTS = [f for f in (Path(_NAMED or _BESIDE), _BESIDE) if (f / "checkpoints").is_dir()]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real images and checkpoints; a test that asks for it skips without."""
+    if not _CHECKPOINTS:
+        pytest.skip("needs the real images: OOD_LENS_DATA, or shared/data beside the checkout")
+    return _CHECKPOINTS[0]
+
 
 class FakeSet(dict):
     """What `extract` returns, as far as scoring looks at it."""

@@ -165,23 +165,36 @@ def test_map_draws_in_every_colour(open_page) -> None:
         assert "of the variance of the ID test images" in _words(app)
 
 
-def test_a_drawn_region_stays_when_the_colour_changes(open_page) -> None:
+EVERYWHERE = "-1e6,-1e6 1e6,-1e6 1e6,1e6 -1e6,1e6"
+
+
+def test_a_region_of_the_map_is_in_the_address(open_page) -> None:
     import ood_core
 
     acts = ood_core.prepared(ood_core.load_experiment("digits"))
-    sets = tuple(n for n in acts if n != "fit")
     app = _ok(open_page("map"))
     assert "Draw round a group" in _words(app)
-    everything = {"x": [-1e6, 1e6], "y": [-1e6, 1e6], "chart": "map_pca_score_0"}
-    app.session_state["_map_regions"] = {(str(acts.fingerprint), sets, "pca"): everything}
-    count = f"{sum(len(acts[n]) for n in sets):,} images in the region"
+    app = _ok(open_page("map", region=EVERYWHERE))
+    count = f"{sum(len(acts[n]) for n in acts if n != 'fit'):,} images in the region"
     for colour in ("verdict", "class", "set"):
         app.session_state["map_colour"] = colour
         assert count in _words(_ok(app.run()))
         assert "M-1e+06,-1e+06L" in app.get("plotly_chart")[0].proto.spec, "its edge is drawn"
+        assert app.query_params["region"] == EVERYWHERE
+    app.session_state["ood_sets"] = ["photos"]
+    _ok(app.run())
+    assert f"{len(acts['test']) + len(acts['photos']):,} images in the region" in _words(app)
     app.button(key="map_clear").click()
     _ok(app.run())
     assert "Draw round a group" in _words(app)
+    assert "region" not in app.query_params
+
+
+def test_an_address_with_a_region_that_is_none_is_told(open_page) -> None:
+    app = _ok(open_page("map", region="1,2 3"))
+    (warning,) = app.warning
+    assert "at least three corners x,y with spaces between them, got '1,2 3'" in warning.value
+    assert "region" not in app.query_params
 
 
 def _png(pixels: np.ndarray) -> bytes:

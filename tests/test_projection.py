@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ood_core.errors import ConfigError, DataError
-from ood_core.projection import gather, in_region, inside, pca, predictions, project, subsample
+from ood_core.projection import gather, pca, predictions, project, subsample
 
 
 @pytest.fixture
@@ -73,31 +73,6 @@ def test_subsample_is_even_sorted_and_bounded(n: int, most: int) -> None:
     assert rows.max() < n
 
 
-def test_inside_equals_a_slow_ray_cast() -> None:
-    r = np.random.default_rng(1)
-    x, y = r.uniform(-1, 1, (2, 300))
-    angles = np.sort(r.uniform(0, 2 * np.pi, 9))
-    radius = r.uniform(0.2, 1, 9)
-    px, py = radius * np.cos(angles), radius * np.sin(angles)
-
-    def slow(a: float, b: float) -> bool:
-        hit = False
-        for i in range(9):
-            x1, y1, x2, y2 = px[i - 1], py[i - 1], px[i], py[i]
-            if (y1 > b) != (y2 > b) and a < (x2 - x1) * (b - y1) / (y2 - y1) + x1:
-                hit = not hit
-        return hit
-
-    expected = np.array([slow(a, b) for a, b in zip(x, y, strict=True)])
-    assert 20 < expected.sum() < 280
-    np.testing.assert_array_equal(inside(x, y, px.tolist(), py.tolist()), expected)
-
-
-def test_inside_refuses_a_line() -> None:
-    with pytest.raises(DataError, match="at least three corners"):
-        inside(np.zeros(1), np.zeros(1), [0, 1], [0, 1])
-
-
 def test_gather_follows_set_and_index(features: dict[str, np.ndarray]) -> None:
     frame = project(features).sample(frac=1, random_state=0)
     values = {"test": np.arange(60.0), "ood": 1000 + np.arange(40.0)}
@@ -111,11 +86,3 @@ def test_predictions_are_the_largest_logits() -> None:
     logits = np.random.default_rng(2).normal(size=(9, 4))
     acts = {"test": Activations.from_arrays(np.ones((9, 3)), logits=logits)}
     np.testing.assert_array_equal(predictions(acts, ["test"])["test"], logits.argmax(1))
-
-
-def test_a_box_is_its_four_corners(features: dict[str, np.ndarray]) -> None:
-    frame = project(features)
-    held = in_region(frame, [-1.0, 2.0], [3.0, -1.0])
-    slow = frame[frame["x"].between(-1, 2) & frame["y"].between(-1, 3)]
-    assert len(held) > 3
-    np.testing.assert_array_equal(held.index, slow.index)

@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 from ood_core.errors import DataError
 from ood_core.plots.theme import GREY, ID_COLOUR, OOD_COLOURS, SEQUENTIAL, base_layout, ood_colour
 from ood_core.projection import subsample
+from ood_core.regions import Region
 
 __all__ = ["MOST_POINTS", "drawn_rows", "feature_map", "outline"]
 
 MOST_POINTS = 11_000
 """Points drawn at most: position and colour of these keep the figure below 250 KB. What a lasso
-holds is decided for every point by `projection.inside`, drawn or not."""
+holds is decided for every point by `Region.rows`, drawn or not."""
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "star", "hexagon", "x")
 
 
@@ -104,11 +105,9 @@ def _points(rows: pd.DataFrame, name: str, marker: dict, **more: object) -> go.S
     )
 
 
-def outline(figure: go.Figure, x: Sequence[float], y: Sequence[float]) -> None:
-    """Draw a region's edge: a lasso's corners, or two opposite corners of a box."""
-    if len(x) == 2:
-        x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
-    path = "L".join(f"{a:.6g},{b:.6g}" for a, b in zip(x, y, strict=True))
+def outline(figure: go.Figure, region: Region) -> None:
+    """Draw a region's edge."""
+    path = "L".join(f"{a:.6g},{b:.6g}" for a, b in zip(region.x, region.y, strict=True))
     figure.add_shape(type="path", path=f"M{path}Z", line={"color": GREY, "width": 2, "dash": "dot"})
 
 

@@ -20,25 +20,15 @@ CLOSE_AUROC = 0.05  # points
 PARAMETERS = {"feature_norm": {"p": 1}, "line": {"p_w": 90, "clip": 1.0}, "knn": {"k": 50}}
 
 
-def _data() -> Path | None:
-    named = os.environ.get("OOD_LENS_DATA")
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folders = [Path(named)] if named else []
-    return next((f for f in (*folders, beside) if (f / "checkpoints").is_dir()), None)
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("parity")
 
 
 @pytest.fixture
-def acts(home: Path, monkeypatch: pytest.MonkeyPatch) -> ActivationSet:
-    data = _data()
-    if data is None:
-        pytest.skip("needs the real images: set OOD_LENS_DATA")
+def acts(real_data: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> ActivationSet:
     monkeypatch.undo()  # the small shards of the other tests
-    monkeypatch.setenv("OOD_LENS_DATA", str(data))
+    monkeypatch.setenv("OOD_LENS_DATA", str(real_data))
     monkeypatch.setenv("OOD_LENS_HOME", os.environ.get("OOD_LENS_TEST_HOME", str(home)))
     return extract(load_experiment("cifar10-jpeg-densenet"), layers=["penultimate"])
 

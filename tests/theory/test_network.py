@@ -169,13 +169,11 @@ def test_jobs_run_once_stop_and_report(digits, monkeypatch):
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_densenet_last_block(tmp_path, monkeypatch):
+def test_densenet_last_block(real_data, tmp_path, monkeypatch):
     """The real DenseNet at the input of its head and at its last block, a few images."""
     from ood_core.experiments import load_experiment
-    from ood_core.paths import find_data
 
-    if find_data("checkpoints/densenet_bc100_12_cifar10.pth.tar") is None:
-        pytest.skip("shared images and checkpoints are not here")
+    monkeypatch.setenv("OOD_LENS_DATA", str(real_data))
     monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
     exp = dataclasses.replace(load_experiment("cifar10-jpeg-densenet"))
     exp = dataclasses.replace(

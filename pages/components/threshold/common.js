@@ -115,6 +115,28 @@ function choiceHtml(name, label, choices, chosen) {
   return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
 }
 
+// Grid, marks and titles around the plot: `xs` and `ys` are [pixel, text] of each mark.
+function axes(svg, { W, H, M, xs, ys, x_title, y_title, heading }) {
+  const bottom = H - M.bottom
+  const grid = node("g", { class: "grid" }, svg)
+  const axis = node("g", { class: "axis" }, svg)
+  for (const [at, text] of ys) {
+    const y = Math.round(at)
+    node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
+    node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, text)
+  }
+  for (const [at, text] of xs) {
+    const x = Math.round(at)
+    const wide = x + 3.2 * String(text).length > W // would be cut at the edge
+    node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
+    node("text", { x, y: bottom + 16, "text-anchor": wide ? "end" : "middle" }, axis, text)
+  }
+  node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
+  if (heading) node("text", { x: M.left, y: 12, class: "heading" }, svg, heading)
+  node("text", { x: (M.left + W - M.right) / 2, y: H - 5, "text-anchor": "middle", class: "title" }, svg, x_title)
+  node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, y_title)
+}
+
 // Colour, name and, where known, number of images of each set.
 function legendHtml(sets) {
   const n = (s) => (s.n === undefined ? "" : ` <span style="opacity:.65">${count(s.n)}</span>`)

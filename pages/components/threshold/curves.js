@@ -55,20 +55,15 @@ class Curves {
     const areas = d.areas[this.kind]
     const alt = `${words.title}: ${ood.map((s, i) => `${s.name} ${areas[i]}`).join(", ")}`
     const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": alt })
-    const grid = node("g", { class: "grid" }, svg)
-    const axis = node("g", { class: "axis" }, svg)
-    for (const v of [0, 20, 40, 60, 80, 100]) {
-      const x = Math.round(this.sx(v))
-      const y = Math.round(this.sy(v))
-      node("line", { x1: this.sx(0), x2: this.sx(100), y1: y, y2: y }, grid)
-      node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, v)
-      node("line", { x1: x, x2: x, y1: this.sy(0), y2: this.sy(0) + 4 }, axis)
-      node("text", { x, y: this.sy(0) + 16, "text-anchor": v === 100 ? "end" : "middle" }, axis, v)
-    }
-    node("line", { x1: this.sx(0), x2: this.sx(100), y1: this.sy(0), y2: this.sy(0) }, axis)
-    node("text", { x: M.left, y: 12, class: "heading" }, svg, words.title)
-    node("text", { x: this.sx(50), y: H - 5, "text-anchor": "middle", class: "title" }, svg, words.x)
-    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${this.sy(50)}) rotate(-90)` }, svg, words.y)
+    const marks = [0, 20, 40, 60, 80, 100]
+    axes(svg, {
+      W, H, M,
+      xs: marks.map((v) => [this.sx(v), v]),
+      ys: marks.map((v) => [this.sy(v), v]),
+      x_title: words.x,
+      y_title: words.y,
+      heading: words.title,
+    })
     if (this.kind === "roc") node("path", { class: "chance", d: `M${this.sx(0)},${this.sy(0)}L${this.sx(100)},${this.sy(100)}` }, svg)
     d.curves[this.kind].forEach((c, i) => {
       const path = c.x.map((x, k) => `${this.sx(x).toFixed(1)},${this.sy(c.y[k]).toFixed(1)}`).join("L")

@@ -50,22 +50,14 @@ class Densities {
     const sx = (v) => M.left + ((v - x0) / (x1 - x0)) * (W - M.left - M.right)
     const sy = (v) => bottom - (v / top) * (bottom - M.top)
     const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${p.title}: ${p.sets.map((s) => s.name).join(", ")}; ${p.cut_text}` })
-    const grid = node("g", { class: "grid" }, svg)
-    const axis = node("g", { class: "axis" }, svg)
-    for (const v of ticks(0, top, 3)) {
-      const y = Math.round(sy(v))
-      node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
-      node("text", { x: M.left - 5, y: y + 4, "text-anchor": "end" }, axis, short(v))
-    }
-    for (const v of ticks(x0, x1, Math.max(3, W / 90))) {
-      const x = Math.round(sx(v))
-      node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
-      node("text", { x, y: bottom + 15, "text-anchor": "middle" }, axis, short(v))
-    }
-    node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
-    node("text", { x: M.left, y: 12, class: "heading" }, svg, p.title)
-    node("text", { x: (M.left + W - M.right) / 2, y: H - 5, "text-anchor": "middle", class: "title" }, svg, p.x_title)
-    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(10 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, "density")
+    axes(svg, {
+      W, H, M,
+      xs: ticks(x0, x1, Math.max(3, W / 90)).map((v) => [sx(v), short(v)]),
+      ys: ticks(0, top, 3).map((v) => [sy(v), short(v)]),
+      x_title: p.x_title,
+      y_title: "density",
+      heading: p.title,
+    })
     p.sets.forEach((s, k) => {
       const h = heights[k]
       let path = `M${sx(x0)},${bottom}`

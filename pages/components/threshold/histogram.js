@@ -142,28 +142,17 @@ class Histogram {
   }
 
   axes(svg, W, H, sx, sy, floor, ceiling, log) {
-    const d = this.data
-    const bottom = H - M.bottom
-    const grid = node("g", { class: "grid" }, svg)
-    const axis = node("g", { class: "axis" }, svg)
-    const ys = log ? [] : ticks(0, ceiling, 4)
     const steps = Math.log10(ceiling / floor) < 2 ? [1, 2, 5] : [1]
+    const ys = log ? [] : ticks(0, ceiling, 4)
     if (log) for (let v = floor; v <= ceiling; v *= 10) ys.push(...steps.map((m) => m * v).filter((u) => u <= ceiling))
-    for (const v of ys) {
-      const y = Math.round(sy(v))
-      if (y < M.top - 1) continue
-      node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
-      node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, this.style.unit === "counts" ? (v >= 1 ? count(v) : "") : short(v))
-    }
-    for (const v of ticks(this.x0, this.x1, Math.max(3, W / 110))) {
-      const x = Math.round(sx(v))
-      node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
-      node("text", { x, y: bottom + 16, "text-anchor": "middle" }, axis, short(v))
-    }
-    node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
-    node("text", { x: (M.left + W - M.right) / 2, y: H - 5, "text-anchor": "middle", class: "title" }, svg, d.x_title)
-    const yTitle = this.style.unit === "density" ? "share of the set per unit of score" : "images per bin"
-    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, yTitle)
+    const counts = this.style.unit === "counts"
+    axes(svg, {
+      W, H, M,
+      xs: ticks(this.x0, this.x1, Math.max(3, W / 110)).map((v) => [sx(v), short(v)]),
+      ys: ys.map((v) => [sy(v), counts ? (v >= 1 ? count(v) : "") : short(v)]).filter(([y]) => y >= M.top - 1),
+      x_title: this.data.x_title,
+      y_title: counts ? "images per bin" : "share of the set per unit of score",
+    })
   }
 
   makeHandle(svg, bottom) {

@@ -38,22 +38,14 @@ class Steps {
     const sx = (i) => M.left + (i / n) * (W - M.left - M.right)
     const sy = (v) => bottom - ((v - low) / (top - low)) * (bottom - M.top)
     const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}; ${d.level_text}` })
-    const grid = node("g", { class: "grid" }, svg)
-    const axis = node("g", { class: "axis" }, svg)
-    for (const v of ticks(low, top, 5)) {
-      const y = Math.round(sy(v))
-      node("line", { x1: M.left, x2: W - M.right, y1: y, y2: y }, grid)
-      node("text", { x: M.left - 6, y: y + 4, "text-anchor": "end" }, axis, short(v))
-    }
-    for (const v of ticks(0, d.places, Math.max(3, W / 120))) {
-      const x = Math.round(sx((v / d.places) * n))
-      node("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4 }, axis)
-      node("text", { x, y: bottom + 15, "text-anchor": "middle" }, axis, short(v))
-    }
-    node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
-    node("text", { x: M.left, y: 12, class: "heading" }, svg, d.title)
-    node("text", { x: (M.left + W - M.right) / 2, y: H - 6, "text-anchor": "middle", class: "title" }, svg, d.x_title)
-    node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, d.y_title)
+    axes(svg, {
+      W, H, M,
+      xs: ticks(0, d.places, Math.max(3, W / 120)).map((v) => [sx((v / d.places) * n), short(v)]),
+      ys: ticks(low, top, 5).map((v) => [sy(v), short(v)]),
+      x_title: d.x_title,
+      y_title: d.y_title,
+      heading: d.title,
+    })
     for (const s of [...d.sets].reverse()) {
       let path = ""
       s.values.forEach((v, i) => (path += `${i ? "L" : "M"}${sx(i).toFixed(1)},${sy(v).toFixed(1)}L${sx(i + 1).toFixed(1)},${sy(v).toFixed(1)}`))

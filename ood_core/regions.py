@@ -1,0 +1,151 @@
+"""Regions drawn on a map: which points they hold, and as text that an address can carry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ood_core.errors import ConfigError, DataError
+
+__all__ = ["Region", "inside"]
+
+TOLERANCE = 1e-3
+"""How far a simplified edge may leave the drawn one, as a share of the region's larger side."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A polygon in the plane of a map.
+
+    Parameters
+    ----------
+    x, y : corners in order; the last joins the first.
+
+    Raises
+    ------
+    DataError
+        With fewer than three corners or unequal lists.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _check_corners(self.x, self.y)
+
+    @classmethod
+    def drawn(cls, x: Sequence[float], y: Sequence[float]) -> Region:
+        """Region of a lasso's corners, or of two opposite corners of a box.
+
+        A lasso has a corner for each move of the hand; those that its edge does not need are
+        left out and the others rounded, within `TOLERANCE`.
+        """
+        if len(x) == len(y) == 2:
+            x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
+        _check_corners(x, y)
+        corners = np.column_stack([np.asarray(x, np.float64), np.asarray(y, np.float64)])
+        side = float(np.ptp(corners, axis=0).max())
+        if not side > 0:
+            raise DataError("a region must enclose an area; all its corners are one point.")
+        digits = 4 - math.ceil(math.log10(side))
+        kept = corners[_needed(corners, TOLERANCE * side)].round(digits)
+        return cls(tuple(kept[:, 0].tolist()), tuple(kept[:, 1].tolist()))
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Inverse of `str`.
+
+        Raises
+        ------
+        ConfigError
+            When the text is not at least three corners "x,y" with spaces between them.
+        """
+        try:
+            corners = [tuple(float(v) for v in corner.split(",")) for corner in text.split()]
+            if not np.isfinite(corners).all() or np.shape(corners)[1:] != (2,):
+                raise ValueError
+            return cls(*zip(*corners, strict=True))
+        except (ValueError, TypeError):
+            raise ConfigError(
+                "a region is at least three corners x,y with spaces between them, "
+                f"got {text[:60]!r}."
+            ) from None
+
+    def __str__(self) -> str:
+        return " ".join(f"{x!r},{y!r}" for x, y in zip(self.x, self.y, strict=True))
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows of a map (columns `x` and `y`) that lie in the region."""
+        return frame[inside(frame["x"].to_numpy(), frame["y"].to_numpy(), self.x, self.y)]
+
+
+def inside(
+    x: np.ndarray, y: np.ndarray, polygon_x: Sequence[float], polygon_y: Sequence[float]
+) -> np.ndarray:
+    """Which points lie inside a polygon (even-odd rule): what a lasso holds, drawn or not.
+
+    Parameters
+    ----------
+    x, y : (n,) coordinates.
+    polygon_x, polygon_y : corners in order; the last joins the first.
+
+    Returns
+    -------
+    (n,) bool.
+
+    Raises
+    ------
+    DataError
+        When the polygon has fewer than three corners or unequal lists.
+    """
+    _check_corners(polygon_x, polygon_y)
+    px, py = np.asarray(polygon_x, np.float64), np.asarray(polygon_y, np.float64)
+    held = np.zeros(len(x), bool)
+    for x1, y1, x2, y2 in zip(px, py, np.roll(px, -1), np.roll(py, -1), strict=True):
+        crosses = (y1 > y) != (y2 > y)
+        if crosses.any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                at = (x2 - x1) * (y - y1) / (y2 - y1) + x1
+            held ^= crosses & (x < at)
+    return held
+
+
+def _check_corners(x: Sequence[float], y: Sequence[float]) -> None:
+    if len(x) != len(y) or len(x) < 3:
+        raise DataError("a region needs at least three corners, with one x and one y each.")
+
+
+def _needed(corners: np.ndarray, tolerance: float) -> list[int]:
+    """Numbers of the corners that the edge needs (Douglas and Peucker, 1973).
+
+    The closed line is cut at its first corner and at the one farthest from it.
+    """
+    far = int(np.hypot(*(corners - corners[0]).T).argmax())
+    closed = np.vstack([corners, corners[:1]])
+    kept, parts = {0, far}, [(0, far), (far, len(corners))]
+    while parts:
+        first, last = parts.pop()
+        between = closed[first + 1 : last]
+        if not len(between):
+            continue
+        distance = _distance(between, closed[first], closed[last])
+        worst = int(distance.argmax())
+        if distance[worst] > tolerance:
+            middle = first + 1 + worst
+            kept.add(middle)
+            parts += [(first, middle), (middle, last)]
+    kept |= set(range(len(corners))) if len(kept) < 3 else set()
+    return sorted(kept)
+
+
+def _distance(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Distance of each point (n, 2) from the segment between two others."""
+    along = end - start
+    length = float(along @ along)
+    share = ((points - start) @ along / length).clip(0, 1) if length else np.zeros(len(points))
+    away: np.ndarray = np.hypot(*(points - start - share[:, None] * along).T)
+    return away
