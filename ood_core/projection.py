@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ood_core.errors import ConfigError, DataError, did_you_mean
+from ood_core.threads import one_blas_thread
 
 __all__ = ["METHODS", "gather", "pca", "predictions", "project", "subsample"]
 
@@ -110,7 +111,8 @@ def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     perplexity = float(min(30, max(2, (len(x) - 1) // 3)))
-    return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(x)
+    with one_blas_thread():  # scikit-learn's own threads must not start those of matrix products
+        return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(x)
 
 
 def _umap(x: np.ndarray, seed: int) -> np.ndarray:

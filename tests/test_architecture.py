@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ood_core"
 
 ORDER = (
-    ("errors", "paths", "progress", "ranking", "intervals", "curves"),
+    ("errors", "paths", "progress", "threads", "ranking", "intervals", "curves"),
     ("experiments",),
     ("data",),
     ("models",),

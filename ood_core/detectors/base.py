@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ood_core.activations.record import Activations
-from ood_core.detectors._threads import one_blas_thread
 from ood_core.detectors.constraints import Constraint
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
+from ood_core.threads import one_blas_thread
 
 __all__ = ["DECLARED", "FAMILIES", "NEEDS", "Detector", "logger"]
 

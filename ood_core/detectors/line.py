@@ -10,12 +10,12 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slices
-from ood_core.detectors._threads import one_blas_thread, share_out
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
+from ood_core.threads import one_blas_thread, share_out
 
 __all__ = ["GroupedRows", "Line", "group_rows", "line_scores"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ood_core.detectors._threads import share_out
+from ood_core.threads import share_out
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 9])
@@ -31,7 +31,7 @@ LAST_USER = """
 import threading
 import numpy
 from threadpoolctl import threadpool_info
-from ood_core.detectors._threads import one_blas_thread
+from ood_core.threads import one_blas_thread
 
 def blas_threads():
     return {i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"}
