@@ -57,7 +57,7 @@ assert blas_threads() == before, (blas_threads(), before)
 
 def test_the_limit_lasts_until_the_last_user_leaves():
     """In a process of its own: threadpoolctl obeys whichever thread of a process asked first."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[1]
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     done = subprocess.run(
         [sys.executable, "-c", LAST_USER], cwd=root, env=environment, capture_output=True,
