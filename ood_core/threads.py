@@ -1,4 +1,4 @@
-"""Work shared by threads, with the matrix library held to one thread in each."""
+"""Work shared by threads, and the libraries' own threads held back while it runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-__all__ = ["THREADS", "one_blas_thread", "share_out"]
+__all__ = ["THREADS", "one_blas_thread", "one_torch_thread", "share_out"]
 
 THREADS = max(1, min(4, os.cpu_count() or 1))
 """Threads that share long work; each needs its own scratch memory."""
@@ -50,6 +50,19 @@ def one_blas_thread() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 _keeper().submit(_limit.restore_original_limits).result()
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Sums of torch in one fixed order, whatever the number of cores: training repeats exactly."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

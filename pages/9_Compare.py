@@ -59,7 +59,7 @@ for column, one, tag in zip(columns, both, ("A", "B"), strict=True):
         )
 table = side_by_side(*[[one.scores(n) for n in names] for one in both])
 table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
-table["detector"] = [cache.detector_titles()[n] for n in table["detector"]]
+table["detector"] = [cache.short_title(n) for n in table["detector"]]
 number = st.column_config.NumberColumn
 st.dataframe(
     table,

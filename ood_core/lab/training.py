@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 
 import torch
@@ -13,6 +12,7 @@ from ood_core.lab.images import LabImages
 from ood_core.lab.network import LabNetwork, augmented
 from ood_core.lab.observing import Observation, look
 from ood_core.lab.plan import DEPTH, EPOCHS, HIDDEN, Run
+from ood_core.threads import one_torch_thread
 
 __all__ = ["train_run"]
 
@@ -45,7 +45,7 @@ def train_run(
     after_epoch : called with the number of epochs finished; may raise to stop.
     snapshots : epochs after which to look; the run's own for None.
     """
-    with _one_thread():
+    with one_torch_thread():
         return _train(run, images, after_epoch, epochs, snapshots or run.snapshots)
 
 
@@ -89,13 +89,3 @@ def _batches(n: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """Batches of image numbers, pass after pass, each in a new order."""
     while True:
         yield from torch.randperm(n, generator=generator).split(BATCH)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError
 from ood_core.paths import weights_dir
 from ood_core.progress import Meter
+from ood_core.threads import one_torch_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import torch
     from torch import nn
@@ -131,7 +129,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     steps = len(x) // BATCH_SIZE
     meter = Meter("Training the classifier", EPOCHS, progress, should_stop)
-    with _one_thread():
+    with one_torch_thread():
         network = _initial(int(y.max()) + 1, generator)
         optimizer = torch.optim.SGD(
             network.parameters(),
@@ -200,16 +198,3 @@ def _save(network: nn.Module, path: Path) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one fixed order, whatever the number of cores."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,6 +20,7 @@ __all__ = [
     "once",
     "prepared",
     "refresh",
+    "short_title",
     "status",
 ]
 
@@ -124,3 +125,11 @@ def detector_titles() -> dict[str, str]:
     from ood_core.detectors import all_detectors
 
     return {name: str(kind.title) for name, kind in all_detectors().items()}
+
+
+def short_title(name: str) -> str:
+    """What to call a detector where there is little room."""
+    from ood_core.detectors import detector_class
+
+    kind = detector_class(name)
+    return str(kind.short or kind.title)

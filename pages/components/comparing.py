@@ -41,7 +41,7 @@ def draw(view: View) -> None:
     found = cache.once(key, lambda: disagreement(first, other, accepted / 100))
     with st.container(key="compare_bench"):
         left, right = st.columns([3, 2], gap="medium")
-    pair = (_short(view.detector), _short(second))
+    pair = (cache.short_title(view.detector), cache.short_title(second))
     with left:
         figure = score_scatter(found, pair, first.id_name, view.experiment.ood_sets)
         figures.show(figure, "compare_scatter", data=found.rows, name="compare")
@@ -56,13 +56,6 @@ def draw(view: View) -> None:
         csv = found.counts.reset_index()
         figures.csv_button(csv, "agreement", key="agreement_csv")
     _galleries(view, found, pair)
-
-
-def _short(detector: str) -> str:
-    from ood_core.detectors import detector_class
-
-    kind = detector_class(detector)
-    return str(kind.short or kind.title)
 
 
 def _names(pair: tuple[str, str]) -> list[str]:
