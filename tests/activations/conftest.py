@@ -11,9 +11,12 @@ import torch
 from PIL import Image
 
 from ood_core.activations import store
+from ood_core.activations.capture import captured
 from ood_core.activations.resident import forget_models
 from ood_core.activations.stored import CACHE
+from ood_core.data import Transform, open_dataset
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing
+from ood_core.models import load_model, to_positions
 
 SIZES = {"fit": 20, "test": 9, "noise": 6}
 
@@ -66,3 +69,28 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Runner, "_run", counting)
     return seen
+
+
+@pytest.fixture
+def slow_oracle() -> Callable[[Experiment, str], dict[str, np.ndarray]]:
+    """Every layer's maps of a set, kept whole."""
+
+    def kept_whole(exp: Experiment, name: str) -> dict[str, np.ndarray]:
+        """Every layer's maps of a set, kept whole: (n, channels, positions) float64, and logits."""
+        loaded = load_model(exp)
+        transform = Transform(loaded.preprocessing)
+        source = open_dataset(exp.sets[name])
+        maps: dict[str, list[np.ndarray]] = {}
+        for number in range(len(source)):
+            with (
+                captured(loaded, loaded.layers, lambda tensor, _: tensor.clone()) as raw,
+                torch.inference_mode(),
+            ):
+                logits = loaded.module(torch.from_numpy(transform(source.load(number))[None]))
+                for layer in loaded.layers:
+                    units = to_positions(raw[layer.name], layer).double().numpy()
+                    maps.setdefault(layer.name, []).append(units)
+                maps.setdefault("logits", []).append(logits.numpy())
+        return {layer: np.concatenate(found) for layer, found in maps.items()}
+
+    return kept_whole

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,36 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
-from ood_core.activations import activation_map, embed, extract, prepared, store
-from ood_core.activations.capture import captured
-from ood_core.activations.engine import EngineOptions, Runner
+from ood_core.activations import extract, prepared
+from ood_core.activations.engine import Runner
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
 from ood_core.experiments import Experiment
-from ood_core.models import load_model, to_positions
 from ood_core.progress import Progress
 
-
-def slow_oracle(exp: Experiment, name: str) -> dict[str, np.ndarray]:
-    """Every layer's maps of a set, kept whole: (n, channels, positions) float64, and logits."""
-    loaded = load_model(exp)
-    transform = Transform(loaded.preprocessing)
-    source = open_dataset(exp.sets[name])
-    maps: dict[str, list[np.ndarray]] = {}
-    for number in range(len(source)):
-        with (
-            captured(loaded, loaded.layers, lambda tensor, _: tensor.clone()) as raw,
-            torch.inference_mode(),
-        ):
-            logits = loaded.module(torch.from_numpy(transform(source.load(number))[None]))
-            for layer in loaded.layers:
-                units = to_positions(raw[layer.name], layer).double().numpy()
-                maps.setdefault(layer.name, []).append(units)
-            maps.setdefault("logits", []).append(logits.numpy())
-    return {layer: np.concatenate(found) for layer, found in maps.items()}
+Oracle = Callable[[Experiment, str], dict[str, np.ndarray]]
 
 
-def test_every_statistic_equals_that_of_the_kept_maps(tiny: Experiment) -> None:
+def test_every_statistic_equals_that_of_the_kept_maps(
+    tiny: Experiment, slow_oracle: Oracle
+) -> None:
     acts = extract(tiny, batch_size=5)
     for name in acts:
         maps = slow_oracle(tiny, name)
@@ -219,87 +201,8 @@ def test_a_store_too_small_is_refused_before_work(
         extract(tiny)
 
 
-class TestOutOfMemory:
-    def _limited(self, monkeypatch: pytest.MonkeyPatch, limit: int, error: Exception) -> list[int]:
-        original, seen = Runner._run, []
-
-        def run(self: Runner, images: torch.Tensor) -> torch.Tensor:
-            seen.append(len(images))
-            if len(images) > limit:
-                raise error
-            return original(self, images)
-
-        monkeypatch.setattr(Runner, "_run", run)
-        return seen
-
-    @pytest.mark.parametrize(
-        "error",
-        [
-            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
-            RuntimeError(
-                "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
-            ),
-            MemoryError(),
-        ],
-    )
-    def test_batches_are_halved_until_they_fit(
-        self, tiny: Experiment, monkeypatch: pytest.MonkeyPatch, error: Exception
-    ) -> None:
-        expected = extract(tiny, batch_size=8)["fit"].features.copy()
-        monkeypatch.setenv("OOD_LENS_HOME", os.environ["OOD_LENS_HOME"] + "2")
-        seen = self._limited(monkeypatch, 2, error)
-        acts = extract(tiny, batch_size=8)
-        assert seen[:3] == [8, 4, 2]
-        assert max(seen[3:]) == 2
-        np.testing.assert_allclose(acts["fit"].features, expected, rtol=1e-5, atol=1e-6)
-
-    def test_one_image_too_large_is_an_error(
-        self, tiny: Experiment, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self._limited(monkeypatch, 0, MemoryError("no room"))
-        with pytest.raises(ModelError, match="one image alone does not fit into the memory of cpu"):
-            extract(tiny)
-
-    def test_other_errors_pass(self, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._limited(monkeypatch, 0, RuntimeError("shapes do not fit"))
-        with pytest.raises(RuntimeError, match="shapes do not fit"):
-            extract(tiny)
-
-
-def test_hooks_go_when_the_forward_pass_raises(
-    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = load_model(tiny)
-    runner = Runner(loaded, EngineOptions("cpu"))
-    images = torch.zeros(2, 1, 16, 16)
-
-    def broken(_: torch.Tensor) -> torch.Tensor:
-        raise RuntimeError("halfway")
-
-    monkeypatch.setattr(loaded.head_module, "forward", broken)
-    with pytest.raises(RuntimeError, match="halfway"):
-        runner.statistics(images, loaded.layers)
-    monkeypatch.undo()
-    runner.statistics(images, loaded.layers)
-    for module in loaded.module.modules():
-        assert not module._forward_hooks
-        assert not module._forward_pre_hooks
-
-
-def test_a_pass_in_another_thread_is_not_recorded(tiny: Experiment) -> None:
-    loaded = load_model(tiny)
-    rng = torch.Generator().manual_seed(0)
-    mine, other = (torch.randn(n, 1, 16, 16, generator=rng) for n in (2, 3))
-    with captured(loaded, loaded.layers, lambda tensor, _: len(tensor)) as found:
-        loaded.module(mine)
-        thread = threading.Thread(target=lambda: loaded.module(other))
-        thread.start()
-        thread.join()
-    assert set(found.values()) == {2}
-
-
 def test_images_without_a_finite_output_are_skipped(
-    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+    tiny: Experiment, slow_oracle: Oracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = extract(tiny)["fit"]
     features, counts = expected.features.copy(), expected.layer("block1").active_counts
@@ -326,101 +229,6 @@ def test_images_without_a_finite_output_are_skipped(
     )
 
 
-def test_compiled_parts_give_the_same_and_go_again(
-    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled: list[str] = []
-
-    def fake(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        compiled.append(type(function.__self__).__name__)
-        return lambda *arguments: function(*arguments)
-
-    loaded = load_model(tiny)
-    images = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    (plain,) = Runner(loaded, EngineOptions("cpu")).statistics(images, loaded.layers)
-    monkeypatch.setattr(torch, "compile", fake)
-    runner = Runner(loaded, EngineOptions("cpu", compile=True))
-    for _ in range(2):
-        (found,) = runner.statistics(images, loaded.layers)
-        assert torch.equal(found["logits"], plain["logits"])
-    assert compiled == ["Sequential"] * 3
-    assert not any("forward" in vars(module) for module in loaded.module.modules())
-
-
-@pytest.mark.parametrize("option", ["amp", "channels_last"])
-def test_engine_options_give_nearly_the_same(tiny: Experiment, option: str) -> None:
-    plain = extract(tiny)["test"]
-    expected = plain.features.copy()
-    loaded = load_model(tiny)
-    runner = Runner(loaded, EngineOptions("cpu", **{option: True}))
-    transform = Transform(loaded.preprocessing)
-    source = open_dataset(tiny.sets["test"])
-    images = np.stack([transform(source.load(i)) for i in range(len(source))])
-    (found,) = runner.statistics(torch.from_numpy(images), loaded.layers)
-    tolerance = 0.05 if option == "amp" else 1e-5
-    np.testing.assert_allclose(
-        found["penultimate"]["pooled"].numpy(), expected, atol=tolerance * expected.max()
-    )
-
-
-def test_embed_equals_extract(tiny: Experiment) -> None:
-    acts = extract(tiny)["test"]
-    source = open_dataset(tiny.sets["test"])
-    images = [source.load(i) for i in range(len(source))]
-    uploads = embed(tiny, images, source.ids)
-    assert uploads.ids == acts.ids
-    assert list(uploads.layers) == list(acts.layers)
-    np.testing.assert_allclose(uploads.logits, acts.logits, rtol=1e-4, atol=1e-5)
-    for name in uploads.layers:
-        np.testing.assert_allclose(uploads.layer(name).l1, acts.layer(name).l1, rtol=1e-5)
-        np.testing.assert_array_equal(
-            uploads.layer(name).active_counts, acts.layer(name).active_counts
-        )
-    assert len(store.store_usage()) == 3 * (1 + len(acts.layers))
-
-
-def test_embed_refuses_bad_input(tiny: Experiment) -> None:
-    with pytest.raises(DataError, match="at least one image"):
-        embed(tiny, [])
-    with pytest.raises(DataError, match="2 names for 1 images"):
-        embed(tiny, [Image.new("L", (16, 16))], ["a", "b"])
-
-
-@pytest.mark.parametrize(("layer", "shape"), [("block2", (32, 8, 8)), ("penultimate", (256, 1, 1))])
-def test_activation_map_is_the_layer_as_it_is(
-    tiny: Experiment, layer: str, shape: tuple[int, ...]
-) -> None:
-    source = open_dataset(tiny.sets["test"])
-    found = activation_map(tiny, source.load(4), layer)
-    assert found.shape == shape
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(
-        found.reshape(shape[0], -1), slow_oracle(tiny, "test")[layer][4], rtol=1e-4, atol=1e-5
-    )
-
-
-def test_activation_map_names_the_layers_there_are(tiny: Experiment) -> None:
-    with pytest.raises(ModelError, match=r"unknown layer 'blok2'. Did you mean 'block2'"):
-        activation_map(tiny, Image.new("L", (16, 16)), "blok2")
-
-
-def test_activation_map_of_tokens_is_a_grid_without_the_class_token(
-    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from ood_core.activations import single
-    from ood_core.models import LayerInfo
-
-    info = LayerInfo("encoder", (1 + 16, 6), "tokens", True, 1)
-    tokens = torch.arange(17 * 6, dtype=torch.float32).reshape(1, 17, 6)
-    monkeypatch.setattr(Runner, "raw", lambda *_: tokens)
-    loaded = dataclasses.replace(load_model(tiny), layers=(info,))
-    monkeypatch.setattr(single, "resident_model", lambda _: loaded)
-    found = activation_map(tiny, Image.new("L", (16, 16)), "encoder")
-    assert found.shape == (6, 4, 4)
-    np.testing.assert_array_equal(found[:, 0, 0], tokens[0, 1])
-    np.testing.assert_array_equal(found[:, 3, 3], tokens[0, 16])
-
-
 def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "3")
     root = Path(tiny.sets["fit"].source)
@@ -428,23 +236,3 @@ def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "three")
     (root / "three").rename(root / "3")
     assert prepared(tiny).head.names == ("0", "1", "2", "3")
-
-
-@pytest.mark.parametrize(
-    ("channels", "positions", "device", "expected"),
-    [
-        (16, 256, "cpu", 64),  # small maps: the most
-        (300, 1024, "cpu", 16),  # 24 MiB hold 20 images
-        (2048, 112 * 112, "cpu", 8),  # large maps: the least
-        (2048, 112 * 112, "mps", 8),  # 1 GiB holds 10 images
-        (16, 256, "mps", 256),
-    ],
-)
-def test_first_batch_fits_the_maps(
-    channels: int, positions: int, device: str, expected: int
-) -> None:
-    from ood_core.activations.engine import _first_batch_size
-    from ood_core.models import LayerInfo
-
-    layer = LayerInfo("block", (channels, positions), "map", False, 0)
-    assert _first_batch_size([layer], device) == expected
