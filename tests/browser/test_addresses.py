@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -25,6 +26,30 @@ def test_a_page_of_a_gallery_opens_elsewhere(open_page) -> None:
     page.wait_for_url(re.compile("gallery=most_id"))
     settle(page)
     assert page.locator(".where").first.inner_text().startswith("1 to 24")
+
+
+def test_a_lasso_opens_elsewhere_and_back_undoes_it(open_page) -> None:
+    page = open_page("Map")
+    page.wait_for_selector(".js-plotly-plot .nsewdrag")
+    settle(page)
+    page.wait_for_timeout(600)
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x + 100, y)
+    page.mouse.down()
+    for k in range(40):
+        turn = 2 * math.pi * k / 40
+        page.mouse.move(x + 100 * math.cos(turn), y + 80 * math.sin(turn))
+    page.mouse.up()
+    page.wait_for_url(re.compile("region="))
+    count = page.get_by_text("images in the region").first.inner_text()
+    assert int(count.split()[0].replace(",", "")) > 100
+    settle(page)
+    other = open_page(page.url.split("/", 3)[3])
+    other.get_by_text(count, exact=True).first.wait_for()
+    page.wait_for_timeout(600)
+    page.go_back()
+    page.get_by_text("Draw round a group").first.wait_for()
 
 
 def test_back_undoes_a_choice(open_page) -> None:
