@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.score_set import params_text
 
 if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
     from ood_core.score_set import ScoreSet
 
-__all__ = ["Recipe", "is_recipe", "load_recipe", "of_view"]
+__all__ = ["Recipe", "is_recipe", "load_recipe", "of_view", "score_command"]
 
 VERSION = 1
 _KEYS = ("recipe", "experiment", "detector", "layer", "ood_sets", "at", "params", "results")
@@ -92,6 +96,25 @@ def of_view(
         at=at,
         results=results,
     )
+
+
+def score_command(scores: ScoreSet, experiment: Experiment, at: str) -> str:
+    """Command that judges images as this score set does, up to the images.
+
+    Only what differs from the experiment's own parameters is named.
+    """
+    from ood_core.detectors import make_detector
+
+    own = make_detector(scores.detector, **experiment.detectors.get(scores.detector, {}))
+    usual = own.get_params()
+    given = {k: v for k, v in scores.params.items() if v != usual.get(k)}
+    words = ["python", "-m", "ood_core", "score", experiment.name]
+    words += ["--detector", scores.detector, "--at", at]
+    if own.layerwise and scores.layer != PENULTIMATE:
+        words += ["--layer", scores.layer]
+    if given:
+        words += ["--params", params_text(given)]
+    return shlex.join(words)
 
 
 def is_recipe(path: str | Path) -> bool:

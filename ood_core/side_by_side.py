@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ood_core.score_set import ScoreSet
+from ood_core.score_set import ScoreSet, params_text
 
-__all__ = ["side_by_side"]
+__all__ = ["different_params", "side_by_side"]
 
 
 def side_by_side(first: Sequence[ScoreSet], second: Sequence[ScoreSet]) -> pd.DataFrame:
@@ -50,3 +50,12 @@ def _row(a: ScoreSet, b: ScoreSet, name: str) -> dict[str, object]:
     if ea and eb:
         row["apart"] = ea.auroc_high < eb.auroc_low or eb.auroc_high < ea.auroc_low
     return row
+
+
+def different_params(a: ScoreSet, b: ScoreSet) -> tuple[str, str] | None:
+    """Parameters of a detector that differ between two score sets, as text; None when none do."""
+    names = [n for n in a.params if n in b.params and a.params[n] != b.params[n]]
+    if not names:
+        return None
+    ours, theirs = (params_text({n: s.params[n] for n in names}) for s in (a, b))
+    return ours.replace(";", ", "), theirs.replace(";", ", ")

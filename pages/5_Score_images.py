@@ -82,4 +82,4 @@ st.subheader(f"Receipt: {chosen}")
 place = list(acts.ids).index(chosen)
 receipt.draw(view, acts, place, images[chosen], verdicts, scores)
 
-receipt.downloads(view, table, verdicts, tpr)
+receipt.downloads(view, scores, table, verdicts, tpr)

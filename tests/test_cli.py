@@ -19,6 +19,7 @@ from PIL import Image
 from ood_core import cli
 from ood_core.activations import Activations
 from ood_core.commands import all_commands
+from ood_core.detectors import make_detector
 from ood_core.errors import DataError
 from ood_core.progress import Progress
 
@@ -124,6 +125,19 @@ def test_score_says_when_a_layer_changes_nothing(known, capsys, tmp_path):
     assert status == 0
     assert "energy reads the penultimate features: --layer changes nothing." in err
     assert "changes nothing" not in run(capsys, *argv[:3], "nan", *argv[4:])[2]
+
+
+def test_score_takes_parameters(known, capsys, tmp_path):
+    (one,) = images(tmp_path, 1)
+    argv = ["score", "fake", "--detector", "feature_norm", "--json", one]
+    plain, two = (json.loads(run(capsys, *argv, *more)[1]) for more in ((), ("--params", "p=2")))
+    expected = make_detector("feature_norm", p=2).fit(known["fit"]).score_samples(known["far"])[0]
+    assert two["score"] == pytest.approx(expected, rel=1e-12)
+    assert plain["score"] != two["score"]
+    status, _, err = run(capsys, *argv, "--params", "q=2")
+    assert status == 2
+    assert "has no parameter 'q'" in err
+    assert "must read name=value" in run(capsys, *argv, "--params", "p")[2]
 
 
 def test_score_same_file_twice_gives_two_lines(known, capsys, tmp_path):

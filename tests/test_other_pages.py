@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -159,13 +161,63 @@ def test_compare_has_no_none_where_no_ood_set_is_shared(digits_home, monkeypatch
     assert "A: digits, B: others" in _words(app)
 
 
+EVERYWHERE = "-1e6,-1e6 1e6,-1e6 1e6,1e6 -1e6,1e6"
+
+
+def test_compare_gives_each_experiment_its_own_parameters(digits_home, monkeypatch) -> None:
+    from ood_core import load_experiment, prepared
+    from ood_core.scoring import score
+    from pages.components import cache
+
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    digits = load_experiment("digits")
+    other = dataclasses.replace(
+        digits, name="others", title="others", ood_sets=digits.ood_sets[:3],
+        detectors={"line": {"p_a": 50.0}},
+    )  # fmt: skip
+    monkeypatch.setattr(cache, "experiments", lambda: [digits, other])
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.query_params["line_p_a"] = "70.0"
+    app.query_params["ood_sets"] = digits.ood_sets[0]
+    app.switch_page(COMPARE)
+    _ok(app.run())
+    acts = prepared(digits)
+    expected = [
+        100 * score(acts, "line", {"p_a": p_a}).evaluate(digits.ood_sets[0]).auroc
+        for p_a in (70.0, 50.0)
+    ]
+    for detector in ("nan", "line"):
+        app.selectbox(key="detector").set_value(detector)
+        table = _ok(app.run()).dataframe[0].value
+        assert set(table["ood_set"]) == {digits.ood_sets[0]}, "the others were left out"
+        row = table[table["detector"] == cache.short_title("line")].iloc[0]
+        assert [row["auroc_a"], row["auroc_b"]] == pytest.approx(expected, abs=1e-9)
+        assert "LINe: A with p_a=70.0, B with p_a=50.0." in _words(app)
+        assert app.query_params["line_p_a"] == "70.0"
+
+
 def test_map_draws_in_every_colour(open_page) -> None:
     for colour in ("set", "class", "score", "verdict"):
         app = _ok(open_page("map", map_colour=colour))
         assert "of the variance of the ID test images" in _words(app)
 
 
-EVERYWHERE = "-1e6,-1e6 1e6,-1e6 1e6,1e6 -1e6,1e6"
+def test_other_maps_than_pca_have_their_gallery(open_page, monkeypatch) -> None:
+    from ood_core import projection
+
+    monkeypatch.setattr(projection, "_tsne", lambda x, seed: x[:, :2].astype(float))
+    app = open_page("map", map_method="tsne", region=EVERYWHERE)
+    for _ in range(100):
+        if app.get("plotly_chart"):
+            break
+        time.sleep(0.1)
+        app.run()
+    words = _words(_ok(app))
+    assert "images in the region" in words
+    assert "an even share of each set" in words
+    assert "variance" not in words
+    layout = json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]
+    assert layout["xaxis"]["title"]["text"] == "t-SNE 1"
 
 
 def test_a_region_of_the_map_is_in_the_address(open_page) -> None:

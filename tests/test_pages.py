@@ -212,9 +212,7 @@ MODES: dict[str, tuple[dict[str, str], Callable[[Any], Any]]] = {
     ),
     "conformal": (
         {"alpha": "10.0"},
-        lambda s: thresholds.conformal(
-            s.halves().calibration, alpha=0.1, count_on=s.sample()
-        ),
+        lambda s: thresholds.conformal(s.sample(), alpha=0.1),
     ),
     "free": ({"threshold": "0.7"}, lambda s: thresholds.at_threshold(s.sample(), threshold=0.7)),
 }  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from ood_core import scoring
 from ood_core.errors import ConfigError
-from ood_core.recipes import Recipe, is_recipe, load_recipe, of_view
+from ood_core.recipes import Recipe, is_recipe, load_recipe, of_view, score_command
 
 
 def test_round_trip(acts_set, tmp_path: Path) -> None:
@@ -18,6 +18,24 @@ def test_round_trip(acts_set, tmp_path: Path) -> None:
     assert load_recipe(file) == recipe == load_recipe(recipe.to_toml())
     assert recipe.params["k"] == 3
     assert recipe.results["near"] == (scores.evaluate("near").auroc, scores.evaluate("near").fpr95)
+
+
+def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
+    experiment = acts_set.experiment
+    plain = scoring.score(acts_set, "nan")
+    begin = "python -m ood_core score"
+    assert score_command(plain, experiment, "tpr=0.95") == (
+        f"{begin} fake --detector nan --at tpr=0.95"
+    )
+    experiment.name, experiment.detectors = "my net", {"feature_norm": {"p": 2}}
+    early = scoring.score(acts_set, "feature_norm", {"p": 4}, "early")
+    assert score_command(early, experiment, "tpr=0.9") == (
+        f"{begin} 'my net' --detector feature_norm --at tpr=0.9 --layer early --params p=4"
+    )
+    own = scoring.score(acts_set, "feature_norm", layer="early")
+    assert score_command(own, experiment, "tpr=0.9").endswith("--layer early")
+    line = scoring.score(acts_set, "line", {"p_a": 10.0, "clip": 0.5})
+    assert "--params 'p_a=10.0;clip=0.5'" in score_command(line, experiment, "tpr=0.9")
 
 
 def test_the_same_scores_have_no_differences_and_others_have(acts_set) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ood_core import scoring
-from ood_core.side_by_side import side_by_side
+from ood_core.side_by_side import different_params, side_by_side
 
 
 def test_rows_are_both_experiments_figures(acts_set) -> None:
@@ -29,3 +29,9 @@ def test_intervals_that_do_not_overlap_are_apart(acts_set) -> None:
     apart = bad.evaluate("far").auroc_high < good.evaluate("far").auroc_low
     assert bool(row["apart"]) == apart
     assert row["auroc_difference"] == pytest.approx(row["auroc_b"] - row["auroc_a"])
+
+
+def test_other_parameters_are_told(acts_set) -> None:
+    a, b = scoring.score(acts_set, "knn", {"k": 3}), scoring.score(acts_set, "knn", {"k": 5})
+    assert different_params(a, b) == ("k=3", "k=5")
+    assert different_params(a, a) is None

@@ -11,7 +11,7 @@ from ood_core.console import Terminal
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
 
-__all__ = ["add_experiment", "add_json", "add_pass", "names", "prepared_set"]
+__all__ = ["add_experiment", "add_json", "add_params", "add_pass", "names", "prepared_set"]
 
 
 def add_experiment(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,14 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Machine-readable results."""
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def add_params(parser: argparse.ArgumentParser) -> None:
+    """Parameters of a detector that differ from the experiment's."""
+    parser.add_argument(
+        "--params", default="", metavar="NAME=VALUE;…",
+        help="parameters of the detector, for example 'p_a=90;clip=0.8'",
+    )  # fmt: skip
 
 
 def add_pass(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_core.commands._common import add_experiment, add_json, add_pass, prepared_set
+from ood_core.commands._common import (
+    add_experiment,
+    add_json,
+    add_params,
+    add_pass,
+    prepared_set,
+)
 from ood_core.console import Terminal
 from ood_core.errors import ConfigError
 
@@ -31,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "cost=10,prevalence=0.1; rates in 0-1",
     )  # fmt: skip
     parser.add_argument("--layer", help="layer, for a layer-wise detector")
+    add_params(parser)
     add_pass(parser)
     add_json(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="files or folders")
@@ -40,14 +47,16 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Score every image given; False when one could not be read."""
     from ood_core import scoring, thresholds
     from ood_core.experiments import load_experiment
+    from ood_core.score_set import params_from
 
     exp = load_experiment(args.experiment)
     thresholds.check_at(args.at)
+    params = params_from(args.params)
     files = list(_files(args.images))
     with_ood = args.at.startswith(("fpr", "cost"))
     ood_sets = exp.ood_sets if with_ood else ()
     acts = prepared_set(args, terminal, ood_sets=ood_sets)
-    scores = scoring.score(acts, args.detector, layer=args.layer, ood_sets=ood_sets)
+    scores = scoring.score(acts, args.detector, params, args.layer, ood_sets)
     point = thresholds.at(args.at, scores.sample())
     for warning in scores.warnings:
         terminal.note(f"{args.detector}: {warning}")

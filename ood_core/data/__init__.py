@@ -13,7 +13,7 @@ from ood_core.data.status import (
     experiment_status,
 )
 from ood_core.data.transform import Transform
-from ood_core.data.uploads import Upload, read_folder, read_uploads
+from ood_core.data.uploads import Upload, folder_identity, read_folder, read_uploads
 
 __all__ = [
     "DIGITS_SOURCES",
@@ -28,6 +28,7 @@ __all__ = [
     "decode_image",
     "download",
     "experiment_status",
+    "folder_identity",
     "open_dataset",
     "read_folder",
     "read_uploads",

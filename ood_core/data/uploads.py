@@ -11,10 +11,11 @@ from PIL import Image
 
 from ood_core.data.archive import image_members, open_zip, read_member
 from ood_core.data.decode import decode_image
+from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
 
-__all__ = ["MAX_UPLOADED", "Upload", "read_folder", "read_uploads"]
+__all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_uploads"]
 
 MAX_UPLOADED = 1000
 """Most images taken from one zip: each is held in memory. Larger sets belong in a folder."""
@@ -52,6 +53,29 @@ def read_folder(folder: str) -> list[Upload]:
     DataError
         When there is no such folder, or it holds no images.
     """
+    root, files = _images_below(folder)
+    found = [_from_file(p, str(p.relative_to(root))) for p in files[:MAX_UPLOADED]]
+    if len(files) > MAX_UPLOADED:
+        rest = len(files) - MAX_UPLOADED
+        text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
+        found.append(Upload(folder, error=text))
+    return found
+
+
+def folder_identity(folder: str) -> str:
+    """Hash of the path, size and time of last change of each image that `read_folder` reads.
+
+    Raises
+    ------
+    DataError
+        As `read_folder`.
+    """
+    root, files = _images_below(folder)
+    ids = [p.relative_to(root).as_posix() for p in files[:MAX_UPLOADED]]
+    return FileSet("uploads", root, ids).identity
+
+
+def _images_below(folder: str) -> tuple[Path, list[Path]]:
     from ood_core.experiments.sources import is_image_name
 
     root = Path(folder).expanduser()
@@ -60,12 +84,7 @@ def read_folder(folder: str) -> list[Upload]:
     files = sorted(p for p in root.rglob("*") if p.is_file() and is_image_name(p.name))
     if not files:
         raise DataError(f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …).")
-    found = [_from_file(p, str(p.relative_to(root))) for p in files[:MAX_UPLOADED]]
-    if len(files) > MAX_UPLOADED:
-        rest = len(files) - MAX_UPLOADED
-        text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
-        found.append(Upload(folder, error=text))
-    return found
+    return root, files
 
 
 def _from_file(path: Path, name: str) -> Upload:

@@ -21,7 +21,7 @@ __all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
 LARGEST_SIDE = 4096
 """Most pixels that images may be resized or cropped to: a typing error must not fill the memory."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,99}")
 
 
 def parse_experiment(
@@ -72,7 +72,7 @@ def _name(top: Table, default: str | None) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"{top.where}: name = {name!r} must begin with a letter or digit and hold only "
-            "letters, digits, spaces and . _ + -"
+            "letters, digits, spaces and . _ + -, 100 at most."
         )
     return name
 

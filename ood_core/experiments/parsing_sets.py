@@ -35,7 +35,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 RESERVED = ("all", "detector", "far-OOD", "layer", "mean", "near-OOD", "params", "seconds")
 """Names that no OOD set can have: results have columns and choices that are called so."""
 
-_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]*")
+_SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,99}")
 
 
 def set_spec(id_table: Table, name: str, beside: Path | None, strict: bool) -> DataSpec:
@@ -54,7 +54,8 @@ def ood_spec(values: Any, where: str, beside: Path | None, strict: bool) -> tupl
     name = table.required_text("name")
     if not _SET_NAME.fullmatch(name):
         raise table.error(
-            "name", "letters, digits, spaces and . _ + - only, beginning with a letter or digit"
+            "name",
+            "letters, digits, spaces and . _ + -, at most 100, beginning with a letter or digit",
         )
     if name in RESERVED:
         raise ConfigError(

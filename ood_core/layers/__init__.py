@@ -14,6 +14,7 @@ from ood_core.layers.units import (
     activation_entropy,
     active_units,
     entropy_by_layer,
+    entropy_table,
     neuron_entropy,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "active_units",
     "best_layers",
     "entropy_by_layer",
+    "entropy_table",
     "layer_metrics",
     "mean_over_sets",
     "nan_apart",

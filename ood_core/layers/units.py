@@ -18,6 +18,7 @@ __all__ = [
     "activation_entropy",
     "active_units",
     "entropy_by_layer",
+    "entropy_table",
     "neuron_entropy",
 ]
 
@@ -117,6 +118,17 @@ def neuron_entropy(record: LayerRecord, pool: str = "gap") -> np.ndarray | None:
     if record.active_counts is None:
         return None
     return activation_entropy(np.asarray(record.active_counts) / n)
+
+
+def entropy_table(entropies: Mapping[str, np.ndarray | None]) -> pd.DataFrame:
+    """One row per unit: its number and its entropy in nats on each set for which it is known.
+
+    Parameters
+    ----------
+    entropies : set name -> from `neuron_entropy`.
+    """
+    known = {name: values for name, values in entropies.items() if values is not None}
+    return pd.DataFrame(known).rename_axis("unit").reset_index()
 
 
 def entropy_by_layer(

@@ -101,6 +101,7 @@ def summary_of_receipt(receipt: ImageReceipt, names: Sequence[str]) -> str:
     n = receipt.neurons
     active = n["activation"] > 0
     kept = active & n["kept"]
+    clipped = int((kept & n["clipped"]).sum())
     weights = n["weights_kept"].sum() / (len(n) * len(names))
     other = (
         f", predicted as **{names[receipt.routed]}** once clipped"
@@ -109,7 +110,7 @@ def summary_of_receipt(receipt: ImageReceipt, names: Sequence[str]) -> str:
     )
     return (
         f"Predicted as **{names[receipt.predicted]}**{other}. Of {int(active.sum()):,} active "
-        f"neurons **{int(kept.sum()):,}** survive pruning and **{int(n['clipped'].sum()):,}** are "
+        f"neurons **{int(kept.sum()):,}** survive pruning, **{clipped:,}** of them "
         f"clipped; {100 * weights:.1f} % of the head's weights stay. Energy "
         f"{receipt.energy:.3f} becomes LINe score **{receipt.line:.3f}**."
     )

@@ -40,7 +40,7 @@ def feature_map(
     colour: str = "set",
     values: pd.Series | None = None,
     class_names: Mapping[int, str] | None = None,
-    titles: tuple[str, str] = ("component 1 (feature units)", "component 2 (feature units)"),
+    titles: tuple[str, str] = ("component 1", "component 2"),
     title: str = "",
 ) -> go.Figure:
     """Scatter of the projected images.

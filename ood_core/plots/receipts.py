@@ -44,6 +44,7 @@ def neuron_bars(rows: pd.DataFrame, class_name: str) -> go.Figure:
             title={"text": f"Neurons for class {class_name}, before LINe", "font": {"size": 14}},
             height=90 + 19 * max(4, len(rows)),
             bargap=0.25,
+            showlegend=True,  # one kind alone has a pattern that asks what it means
             legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
             margin={"l": 48, "r": 12, "t": 40, "b": 70},
         )

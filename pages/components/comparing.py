@@ -66,7 +66,7 @@ def _galleries(view: View, found: Any, pair: tuple[str, str]) -> None:
     names = dict(zip(GROUPS, _names(pair), strict=True))
     state.choose("compare_group", list(GROUPS), "a_only")
     st.segmented_control(
-        "Images", list(GROUPS), key="compare_group", required=True,
+        "Images", list(GROUPS), key="compare_group", required=True, on_change=gallery.first_page,
         format_func=lambda g: f"{names[g]} ({int(found.counts[g].sum()):,})",
     )  # fmt: skip
     rows = found.group(st.session_state["compare_group"])

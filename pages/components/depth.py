@@ -54,7 +54,8 @@ def curves(view: View) -> None:
         figures.show(fig, "depth_curves", data=table, name="layers", **click)
     with right:
         fig = plots.depth_heatmap(table, heat, metric, view.layer)
-        figures.show(fig, "depth_heatmap", **click | {"on_select": _go("depth_heatmap")})
+        click |= {"on_select": _go("depth_heatmap")}
+        figures.show(fig, "depth_heatmap", data=table, name="layers_map", **click)
     state.publish()
 
 
@@ -168,7 +169,8 @@ def units(view: View) -> None:
                 for name in sets
             },
         )
-        figures.show(layer_units.entropy_histogram(each, colours(view), view.layer), "entropies")
+        fig = layer_units.entropy_histogram(each, colours(view), view.layer)
+        figures.show(fig, "entropies", data=lambda: layers.entropy_table(each))
     else:
         table = cache.once(
             ("entropy_by_layer", *key[:2]), lambda: layers.entropy_by_layer(view.acts, sets)

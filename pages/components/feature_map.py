@@ -18,6 +18,7 @@ __all__ = ["draw"]
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 COLOURS = {"set": "image set", "class": "predicted class", "score": "score", "verdict": "verdict"}
+AXES = ("component 1 (feature units)", "component 2 (feature units)")
 REGION = "region"
 _REGIONS = "_map_regions"  # place -> text of the region drawn last
 _ITSELF = "_map_itself"  # (chart, region) where a chart shows the region that was drawn in it
@@ -45,7 +46,8 @@ def draw(view: View) -> None:
     points = _coordinates(view, sets, method)
     if points is None:
         return
-    left, right = st.columns([3, 2], gap="medium")
+    with st.container(key="map_bench"):  # below each other in a narrow window
+        left, right = st.columns([3, 2], gap="medium")
     with left:
         _chart(view, points, method, colour, region)
         _about(points, method)
@@ -73,7 +75,8 @@ def _chart(view: View, points: Any, method: str, colour: str, region: Region | N
         colour=colour,
         values=_values(view, points, colour),
         class_names=dict(enumerate(view.class_names)),
-        title=f"Penultimate features of {len(points):,} images, {METHODS[method]}",
+        titles=AXES if method == "pca" else (f"{METHODS[method]} 1", f"{METHODS[method]} 2"),
+        title=f"Features of {len(points):,} images, {METHODS[method]}",
     )
     key = f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
     itself = st.session_state.get(_ITSELF) == (key, str(region)) and bool(_drawn_in(key))
@@ -103,8 +106,7 @@ def _region(place: tuple[Any, ...]) -> Region | None:
     """Region in the address; each plane has its own, and shows it again when it is back."""
     regions = st.session_state.setdefault(_REGIONS, {})
     before = st.session_state.get("_region_of", place)
-    pasted = state.known(REGION) and not state.kept(REGION)
-    if before != place and not pasted:
+    if before != place and not state.pasted(REGION):
         state.forget(REGION)
         if place in regions:
             state.remember(REGION, regions[place])
@@ -150,10 +152,9 @@ def _clear() -> None:
 
 
 def _about(points: Any, method: str) -> None:
-    share = points.attrs.get("explained")
-    parts = [f"The two directions hold {share:.0%} of the variance of the ID test images."] * (
-        share is not None
-    )
+    share, parts = points.attrs.get("explained"), []
+    if share is not None:
+        parts.append(f"The two directions hold {share:.0%} of the variance of the ID test images.")
     if len(points) > MOST_POINTS:
         parts.append(
             f"{len(drawn_rows(points)):,} points drawn, evenly; a drawn region selects among all."

@@ -144,25 +144,36 @@ def _examples(view: View, taken: dict[str, Any]) -> None:
 
 
 def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
-    from ood_core.data import Upload, read_folder, read_uploads
+    from ood_core.data import Upload, read_uploads
 
     raw = [pair for kind in ("files", "paste", "camera") for pair in taken.get(kind, ())]
-    digest = hashlib.sha256(repr((taken.get("folder"), taken.get("examples"))).encode())
+    below, identity = _below(taken.get("folder"))
+    digest = hashlib.sha256(repr((identity, taken.get("examples"))).encode())
     for name, data in raw:
         digest.update(name.encode() + hashlib.sha256(data).digest())
     key = digest.hexdigest()[:16]
     uploads = list(cache.once(("uploads", key), lambda: read_uploads(raw))) if raw else []
-    if taken.get("folder"):
-        try:
-            uploads += read_folder(taken["folder"])
-        except OODLensError as error:
-            st.error(str(error), icon=":material/folder_off:")
+    uploads += below
     for name, index in taken.get("examples", ()):
         if name in view.experiment.sets:
             spec = view.experiment.sets[name]
             image = cache.image_set(repr(spec), spec).load(index)
             uploads.append(Upload(f"{name}-{index}", image))
     return _distinct(uploads), key
+
+
+def _below(folder: str | None) -> tuple[list[Any], str]:
+    """Images below a folder, read again when one of them changes, and what identifies them."""
+    from ood_core.data import folder_identity, read_folder
+
+    if not folder:
+        return [], ""
+    try:
+        identity = folder_identity(folder)
+        return cache.once(("folder", identity), lambda: read_folder(folder)), identity
+    except OODLensError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return [], ""
 
 
 def _distinct(uploads: list[Any]) -> list[Any]:

@@ -239,6 +239,7 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
         explain.words(
             _READING, equation=r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
         )
+    state.notes()
     if c * d > CELLS:
         _window(d, (start, stop))
 

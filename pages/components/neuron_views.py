@@ -51,6 +51,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
         st.selectbox("Against", ["all", *view.ood_sets], key="neurons_against", width=220,
                      format_func=lambda n: "all chosen OOD sets" if n == "all" else n)  # fmt: skip
         hues = hues if one == "all" else {n: hues[n] for n in (view.experiment.test_set, one)}
+    state.notes()
     key = ("mean_steps", view.fingerprint, tuple(hues))
     data = cache.once(key, lambda: _mean_steps(view, table, hues))
     threshold.steps("mean_activations", data | level_of(chosen))
@@ -230,12 +231,12 @@ def _image(view: View, lab: Any, chosen: Settings) -> None:
     sets = list(_hues(view))
     name = state.choose("neurons_set", sets, sets[-1])
     last = len(view.acts[name]) - 1
-    index = min(int(state.number("neurons_image", 0, 10**9, 0)), last)
-    st.session_state["neurons_image"] = index
+    index = int(state.number("neurons_image", 0, last, 0))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.selectbox("Image set", sets, key="neurons_set", width=200)
         st.number_input("Image number", 0, last, key="neurons_image", width=150)
         explain.words(_IMAGE)
+    state.notes()
     receipt = image_receipt(lab.detector(*chosen), lab.head, view.acts[name].features[index])
     picture, told = st.columns([1, 7], gap="small", vertical_alignment="center")
     with picture:

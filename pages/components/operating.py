@@ -48,6 +48,8 @@ def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]
     Sets up `threshold`, `threshold_mode` and the mode's inputs for `controls`. A threshold set by
     hand keeps its ID acceptance when the scores change, because its value means nothing then.
     """
+    if state.pasted("threshold") and not state.pasted("threshold_mode"):
+        state.put("threshold_mode", "free")  # an address with a threshold means that one
     mode = state.choose("threshold_mode", list(MODES), "tpr")
     sample = scores.sample()
     values = [state.number(*_without_label(field)) for field in _INPUTS[mode]]
@@ -59,8 +61,6 @@ def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]
         halves = scores.halves()
         check = rule(halves.calibration, count_on=halves.evaluation)
         point = rule(sample)
-        if mode == "conformal":
-            point = thresholds.conformal(halves.calibration, alpha=values[0] / 100, count_on=sample)
         state.forget("threshold")
         st.session_state["threshold"] = min(max(point.threshold, low), high)
     st.session_state["_held"] = (scores.key, point.tpr)
@@ -96,17 +96,14 @@ def controls(low: float, high: float) -> None:
 
 
 def at_text(point: Any) -> str:
-    """The threshold rule in one line, as `score --at` and recipes take it.
-
-    A conformal threshold was chosen on half of the ID test set, so its value is what repeats it.
-    """
+    """The threshold rule in one line, as `score --at` and recipes take it."""
     mode = st.session_state["threshold_mode"]
-    if mode in ("free", "conformal"):
+    if mode == "free":
         return f"threshold={point.threshold!r}"
     values = [float(st.session_state[field[0]]) for field in _INPUTS[mode]]
     if mode == "cost":
-        return f"cost={values[0]:g},prevalence={values[1] / 100:g}"
-    return f"{mode}={values[0] / 100:g}"
+        return f"cost={values[0]:.10g},prevalence={values[1] / 100:.10g}"
+    return f"{'alpha' if mode == 'conformal' else mode}={values[0] / 100:.10g}"
 
 
 def keep_moved(value: float) -> None:

@@ -35,6 +35,10 @@ def score_everything(view: View) -> tuple[list[Any], dict[str, str]]:
     return found, reasons
 
 
+_WITH_INTERVAL = 150
+"""Pixels of a column with intervals: a table that had them hidden keeps its narrow columns."""
+
+
 @st.fragment
 def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
     """Metric choice, table, downloads, published figures."""
@@ -55,7 +59,7 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
         _styled(view, table, metric, intervals == "shown"),
         hide_index=True,
         height=min(36 * (len(table) + 1) + 3, 640),
-        column_config=_columns(table),
+        column_config=_columns(table, intervals == "shown"),
         key=f"leaderboard_{metric}_{intervals}",  # a new table measures its columns anew
     )
     st.caption(
@@ -79,9 +83,9 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     means = [c for c in ("mean", "near-OOD", "far-OOD") if c in table]
     shown = table[["detector", *means, *sets, "seconds"]].copy()
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
+    marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
     for column in [*means, *sets]:
         shown[column] = table[column] = _apart(table[column])
-    marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
     symbol = {"best": "● ", "tie": "○ ", "": ""}
 
     def text(column: str) -> Any:
@@ -118,8 +122,9 @@ def _heat(column: Any, higher: bool) -> list[str]:
     return [f"background-color: rgba(0, 114, 178, {0.05 + 0.42 * s:.2f})" for s in share]
 
 
-def _columns(table: Any) -> dict[str, Any]:
-    config = {
+def _columns(table: Any, intervals: bool) -> dict[str, Any]:
+    wide = {c: _WITH_INTERVAL for c in table if intervals and f"{c} (low)" in table}
+    config = {c: st.column_config.NumberColumn(width=w) for c, w in wide.items()} | {
         "detector": st.column_config.TextColumn("Detector", pinned=True, width=190),
         "mean": st.column_config.NumberColumn("Mean"),
         "near-OOD": st.column_config.NumberColumn("Near-OOD"),

@@ -11,10 +11,13 @@ import streamlit as st
 
 from ood_core import receipts
 from ood_core.errors import OODLensError
+from ood_core.recipes import score_command
 from pages.components import cache, figures, gallery
 from pages.components.view import View
 
 __all__ = ["downloads", "draw", "results"]
+
+_CHOSEN, _AT_FIRST = "_receipt_of", "_receipt_at_first"
 
 
 def picture_uri(image: Any, size: int = 64) -> str:
@@ -58,9 +61,20 @@ def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
         selection_mode="single-row",
         key="results",
         row_height=52,
+        selection_default=_selected(list(table["image"])),
     )
     rows = event.selection.rows
-    return str(table["image"].iloc[rows[0] if rows and rows[0] < len(table) else 0])
+    chosen = rows[0] if rows and rows[0] < len(table) else 0
+    st.session_state[_CHOSEN] = name = str(table["image"].iloc[chosen])
+    return name
+
+
+def _selected(names: list[str]) -> dict[str, Any]:
+    """The row that was chosen before the page was left."""
+    if "results" not in st.session_state:
+        chosen = st.session_state.get(_CHOSEN)
+        st.session_state[_AT_FIRST] = [names.index(chosen)] if chosen in names else []
+    return {"selection": {"rows": [r for r in st.session_state[_AT_FIRST] if r < len(names)]}}
 
 
 def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: Any) -> None:
@@ -115,12 +129,12 @@ def _neurons(view: View, features: Any) -> None:
         data=found.neurons,
         name="neurons",
     )
-    masked = int((~found.neurons["kept"]).sum())
-    clipped = int(found.neurons["clipped"].sum())
+    kept = int(found.neurons["kept"].sum())
+    clipped = int((found.neurons["kept"] & found.neurons["clipped"]).sum())
     st.caption(
-        f"LINe masks {masked} of {len(found.neurons)} neurons for class "
-        f"{view.class_names[found.routed]} and clips {clipped}. Energy {found.energy:.4g}, "
-        f"LINe {found.line:.4g}."
+        f"LINe masks {len(found.neurons) - kept} of {len(found.neurons)} neurons for class "
+        f"{view.class_names[found.routed]} and clips {clipped} of the other {kept}. "
+        f"Energy {found.energy:.4g}, LINe {found.line:.4g}."
     )
 
 
@@ -132,7 +146,7 @@ def _png(image: Any) -> bytes:
     return out.getvalue()
 
 
-def downloads(view: View, table: Any, verdicts: Any, tpr: float) -> None:
+def downloads(view: View, scores: Any, table: Any, verdicts: Any, tpr: float) -> None:
     """Everything shown as CSV and JSON, and the command that gives the same."""
     with st.container(horizontal=True):
         figures.csv_button(table, "verdicts", key="verdicts_csv")
@@ -147,8 +161,5 @@ def downloads(view: View, table: Any, verdicts: Any, tpr: float) -> None:
             help="Every detector's score, threshold, percentile and p-value for each image.",
         )
     st.caption("The same from the command line:")
-    st.code(
-        f"python -m ood_core score {view.experiment.name} --detector {view.detector} "
-        f"--at tpr={tpr:g} --json IMAGE…",
-        language="bash",
-    )
+    command = score_command(scores, view.experiment, f"tpr={tpr:.10g}")
+    st.code(f"{command} --json IMAGE…", language="bash", wrap_lines=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,14 @@ def recipe(view: View, scores: Any, at: str) -> None:
         "Experiment, detector, parameters, layer, OOD sets, threshold rule and the figures shown. "
         "It runs without the dashboard and says whether every figure is the same."
     )
+    file = f"{view.experiment.name}-{view.detector}.toml"
     st.code(text, language="toml", height=220, wrap_lines=True)
     st.download_button(
-        "Download recipe", text, f"{view.experiment.name}-{view.detector}.toml",
+        "Download recipe", text, file,
         key="recipe", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
     st.code(
-        f"python -m ood_core benchmark {view.experiment.name}-{view.detector}.toml",
+        shlex.join(["python", "-m", "ood_core", "benchmark", file]),
         "bash",
         wrap_lines=True,
     )

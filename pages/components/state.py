@@ -24,6 +24,7 @@ __all__ = [
     "note",
     "notes",
     "number",
+    "pasted",
     "publish",
     "remember",
     "text",
@@ -109,7 +110,11 @@ def number(name: str, low: float, high: float, default: float) -> float:
         except ValueError:
             _note(f"The address gives {name} = {text!r}, which is not a number. Using {default:g}.")
         if value is not None and not low <= value <= high:
-            _note(f"The address gives {name} = {text}; allowed is {low:g} to {high:g}.")
+            used = min(max(value, low), high) if math.isfinite(value) else default
+            _note(
+                f"The address gives {name} = {text}; allowed is {low:g} to {high:g}. "
+                f"Using {used:g}."
+            )
     if not isinstance(value, int | float) or not math.isfinite(value):
         value = default
     value = min(max(value, low), high)
@@ -169,6 +174,11 @@ def note(message: str) -> None:
 def known(name: str) -> bool:
     """Whether the visitor, or the URL, ever gave `name` a value."""
     return name in st.session_state.get(_KEPT, {})
+
+
+def pasted(name: str) -> bool:
+    """Whether the address gave `name` a value that nothing has read yet."""
+    return isinstance(st.session_state.get(_KEPT, {}).get(name), _Raw)
 
 
 def remember(name: str, value: Any) -> None:
@@ -244,7 +254,7 @@ def _from_url(name: str, texts: list[str], options: Sequence[str], default: list
 
         shown = ", ".join(repr(t[:60]) for t in bad)
         _note(
-            f"The address asks for {name} {shown}, which this experiment does not have. "
+            f"The address asks for {name} {shown}, which does not exist here. "
             f"{did_you_mean(bad[0], options)} Using {', '.join(default)}."
         )
     return [t for t in texts if t in options] or default

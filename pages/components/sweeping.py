@@ -79,13 +79,14 @@ def _figure(
         return
     picked = sweeps.setting(table, names, [str(points[0]["x"]), str(points[0].get("y"))])
     text = ", ".join(f"{k} = {v:g}" for k, v in (picked | _numbers(fixed)).items())
-    st.button(
+    if st.button(
         f"Use {cache.detector_titles()[detector]} with {text}",
         key="adopt",
         icon=":material/check:",
         on_click=adopt,
         args=(detector, picked | fixed),
-    )
+    ):
+        st.rerun()  # the sidebar and the other parts of the page must follow
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from ood_core.data import read_uploads, thumbnail_bytes
+from ood_core.data import folder_identity, read_uploads, thumbnail_bytes
 from ood_core.data import uploads as uploads_module
+from ood_core.errors import DataError
 
 
 def png(colour: str) -> bytes:
@@ -55,6 +58,21 @@ def test_a_zip_of_too_many_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     found = read_uploads([("a.zip", archive(**{f"{i}.png": png("red") for i in range(5)}))])
     assert len([u for u in found if u.image]) == 2
     assert "only the first 2 images were read, 3 were not" in str(found[-1].error)
+
+
+def test_a_folder_is_another_when_an_image_in_it_changes(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png("red"))
+    (tmp_path / "notes.txt").write_text("hi")
+    before = folder_identity(str(tmp_path))
+    assert folder_identity(str(tmp_path)) == before
+    (tmp_path / "a.png").write_bytes(png("blue"))
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    changed = folder_identity(str(tmp_path))
+    assert changed != before
+    (tmp_path / "b.png").write_bytes(png("red"))
+    assert folder_identity(str(tmp_path)) not in (before, changed)
+    with pytest.raises(DataError, match="there is no such folder"):
+        folder_identity(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])

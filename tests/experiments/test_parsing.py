@@ -131,6 +131,7 @@ CLASSIFIER = r"mine\.toml \[classifier\]"
 OOD = r"mine\.toml \[\[ood\]\] 1 \(far\)"
 
 MISTAKES = {
+    "long-name": ('name = "mine"', f'name = "{"a" * 101}"', "must begin .*, 100 at most"),
     "unknown-top": ("[id]", "[idd]", r"mine\.toml: unknown key 'idd'\. Did you mean 'id'\?"),
     "unknown-classifier": (
         "num_classes",

@@ -13,6 +13,7 @@ from ood_core.layers import (
     activation_entropy,
     active_units,
     entropy_by_layer,
+    entropy_table,
     neuron_entropy,
     quantities,
 )
@@ -83,6 +84,11 @@ def test_neuron_entropy_equals_a_loop(pool: str) -> None:
         p = sum(units[:, j] > 0) / len(units)
         want = -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
         np.testing.assert_allclose(got[j], want, atol=1e-12)
+
+
+def test_entropy_table_has_a_row_for_each_unit() -> None:
+    table = entropy_table({"test": np.array([0.1, 0.2]), "far": np.array([0.3, 0.4]), "flat": None})
+    assert table.to_dict("list") == {"unit": [0, 1], "test": [0.1, 0.2], "far": [0.3, 0.4]}
 
 
 def test_flat_entropy_needs_counts_per_position() -> None:

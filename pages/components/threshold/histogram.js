@@ -304,8 +304,10 @@ class Histogram {
   drawRange() {
     const r = this.range && this.range.length ? this.range : null
     const [from, to] = this.between.querySelectorAll("input")
-    for (const [field, value] of [[from, r && r[0]], [to, r && r[1]]]) {
-      field.value = r ? String(+value.toPrecision(6)) : ""
+    const low = r && r[0] > this.x0 ? r[0] : null
+    const high = r && r[1] < this.x1 ? r[1] : null
+    for (const [field, value] of [[from, low], [to, high]]) {
+      field.value = value === null ? "" : String(+value.toPrecision(6))
       this.doubt(field, "")
     }
     this.between.querySelector("button").hidden = !r
