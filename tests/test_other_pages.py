@@ -77,6 +77,34 @@ def test_leaderboard_numbers_are_the_librarys(open_page) -> None:
         assert row[name] == pytest.approx(100 * own.evaluate(name).auroc, abs=1e-9)
 
 
+def test_every_cell_of_the_leaderboard_has_its_own_interval_and_mark(open_page) -> None:
+    import pyarrow
+
+    import ood_core
+    from ood_core import leaderboard, scoring
+
+    app = _ok(open_page("detectors", board_intervals="shown"))
+    sent = app.dataframe[0].proto.arrow_data.styler.display_values
+    shown = pyarrow.ipc.open_stream(sent).read_pandas().set_index("detector")
+    acts = ood_core.prepared(ood_core.load_experiment("digits"))
+    classes = ood_core.all_detectors()
+    titles = {kind.title: name for name, kind in classes.items()}
+    scores = [scoring.score(acts, titles[title]) for title in shown.index]
+    table = leaderboard.board(scores, "auroc", acts.experiment.near)
+    symbols = {"best": "● ", "tie": "○ ", "": ""}
+    for name in acts.experiment.ood_sets:
+        best = table[name].max()
+        low = table.loc[table[name] == best, f"{name} (low)"].min()
+        marks = leaderboard.ties(table, name, "auroc")
+        assert set(marks[table[name] == best]) == {"best"}
+        assert set(marks[table[name] < low]) <= {""}
+        for detector, mark in zip(table["detector"], marks, strict=True):
+            e = next(s for s in scores if s.detector == detector).evaluate(name)
+            values = [100 * v for v in (e.auroc, e.auroc_low, e.auroc_high)]
+            expected = symbols[mark] + "{:.2f} [{:.1f}, {:.1f}]".format(*values)
+            assert shown.at[classes[detector].title, name] == expected
+
+
 def test_two_detectors_side_by_side(open_page) -> None:
     app = _ok(open_page("detectors", tab="compare", compare_detector="knn"))
     counts = app.dataframe[0].value

@@ -35,7 +35,7 @@ def score_everything(view: View) -> tuple[list[Any], dict[str, str]]:
     return found, reasons
 
 
-_WITH_INTERVAL = 150
+_WITH_INTERVAL = 168
 """Pixels of a column with intervals: a table that had them hidden keeps its narrow columns."""
 
 
