@@ -110,7 +110,7 @@ def score_command(scores: ScoreSet, experiment: Experiment, at: str) -> str:
     given = {k: v for k, v in scores.params.items() if v != usual.get(k)}
     words = ["python", "-m", "ood_core", "score", experiment.name]
     words += ["--detector", scores.detector, "--at", at]
-    if own.layerwise and scores.layer != PENULTIMATE:
+    if own.layerwise and scores.layer != (usual.get("layer") or PENULTIMATE):
         words += ["--layer", scores.layer]
     if given:
         words += ["--params", params_text(given)]

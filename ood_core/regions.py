@@ -13,8 +13,8 @@ from ood_core.errors import ConfigError, DataError
 
 __all__ = ["Region", "inside"]
 
-TOLERANCE = 1e-3
-"""How far a simplified edge may leave the drawn one, as a share of the region's larger side."""
+TOLERANCE = 2e-3
+"""How far a simplified edge may leave the drawn one, as a share of the region's extent."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,31 @@ class Region:
         """Region of a lasso's corners, or of two opposite corners of a box.
 
         A lasso has a corner for each move of the hand; those that its edge does not need are
-        left out and the others rounded, within `TOLERANCE`.
+        left out and the others rounded, within `TOLERANCE` of the width along x and of the
+        height along y.
+
+        Raises
+        ------
+        DataError
+            When the corners are not finite or enclose no area.
         """
         if len(x) == len(y) == 2:
             x, y = (x[0], x[1], x[1], x[0]), (y[0], y[0], y[1], y[1])
         _check_corners(x, y)
         corners = np.column_stack([np.asarray(x, np.float64), np.asarray(y, np.float64)])
-        side = float(np.ptp(corners, axis=0).max())
-        if not side > 0:
-            raise DataError("a region must enclose an area; all its corners are one point.")
-        digits = 4 - math.ceil(math.log10(side))
-        kept = corners[_needed(corners, TOLERANCE * side)].round(digits)
-        return cls(tuple(kept[:, 0].tolist()), tuple(kept[:, 1].tolist()))
+        if not np.isfinite(corners).all():
+            raise DataError("the corners of a region must be finite numbers.")
+        sides = np.ptp(corners, axis=0)
+        if not (sides > 1e-300).all():
+            raise DataError("a region must enclose an area; its corners lie on one line.")
+        needed = _needed(corners / sides, 0.9 * TOLERANCE)
+        if len(needed) < 3:
+            raise DataError("a region must enclose an area; its corners lie on one line.")
+        kept = [
+            column[needed].round(5 - math.ceil(math.log10(side))).tolist()
+            for column, side in zip(corners.T, sides, strict=True)
+        ]
+        return cls(tuple(kept[0]), tuple(kept[1]))
 
     @classmethod
     def parse(cls, text: str) -> Region:
@@ -138,7 +151,6 @@ def _needed(corners: np.ndarray, tolerance: float) -> list[int]:
             middle = first + 1 + worst
             kept.add(middle)
             parts += [(first, middle), (middle, last)]
-    kept |= set(range(len(corners))) if len(kept) < 3 else set()
     return sorted(kept)
 
 

@@ -18,6 +18,8 @@ THREADS = max(1, min(4, os.cpu_count() or 1))
 _lock = threading.Lock()
 _inside = 0
 _limit: Any = None
+_in_torch = 0
+_torch_threads = 1
 
 
 def share_out(work: Callable[[Sequence[Any]], None], parts: Sequence[Any]) -> None:
@@ -57,12 +59,19 @@ def one_torch_thread() -> Iterator[None]:
     """Sums of torch in one fixed order, whatever the number of cores: training repeats exactly."""
     import torch
 
-    before = torch.get_num_threads()
+    global _in_torch, _torch_threads
+    with _lock:
+        if _in_torch == 0:  # another user has set it to one
+            _torch_threads = torch.get_num_threads()
+        _in_torch += 1
+        before = _torch_threads
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        with _lock:
+            _in_torch -= 1
 
 
 @cache

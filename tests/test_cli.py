@@ -140,6 +140,19 @@ def test_score_takes_parameters(known, capsys, tmp_path):
     assert "must read name=value" in run(capsys, *argv, "--params", "p")[2]
 
 
+@pytest.mark.parametrize("command", ["score", "export"])
+def test_wrong_parameters_are_told_before_any_work(known, capsys, tmp_path, monkeypatch, command):
+    def never(*_, **__):
+        raise AssertionError("extracted")
+
+    monkeypatch.setattr("ood_core.activations.extract", never)
+    last = ["--out", str(tmp_path / "a.pt2")] if command == "export" else images(tmp_path, 1)
+    argv = [command, "fake", "--detector", "feature_norm", "--params", "p=-1", *last]
+    status, _, err = run(capsys, *argv)
+    assert status == 2
+    assert "parameter 'p' must be" in err
+
+
 def test_score_same_file_twice_gives_two_lines(known, capsys, tmp_path):
     (one,) = images(tmp_path, 1)
     _, out, _ = run(capsys, "score", "fake", "--detector", "nan", "--json", one, one)

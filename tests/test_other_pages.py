@@ -270,6 +270,22 @@ def test_a_region_of_the_map_is_in_the_address(open_page) -> None:
     assert "region" not in app.query_params
 
 
+def test_a_plain_address_shows_no_region_of_before(open_page) -> None:
+    app = _ok(open_page("map", region=EVERYWHERE))
+    assert "images in the region" in _words(app)
+    app.session_state["map_method"] = "tsne"
+    _ok(app.run())
+    app.session_state["_before"] = (None, 0.0)
+    app.query_params.clear()
+    app.query_params["experiment"] = "digits"
+    assert "Draw round a group" in _words(_ok(app.run()))
+
+
+def test_a_page_that_a_gallery_does_not_have_is_told(open_page) -> None:
+    app = _ok(open_page("map", region=EVERYWHERE, map_gallery_page="99999"))
+    assert [w.value for w in app.warning if "map_gallery_page = 99999" in w.value]
+
+
 def test_an_address_with_a_region_that_is_none_is_told(open_page) -> None:
     app = _ok(open_page("map", region="1,2 3"))
     (warning,) = app.warning

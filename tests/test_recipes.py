@@ -34,6 +34,9 @@ def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
     )
     own = scoring.score(acts_set, "feature_norm", layer="early")
     assert score_command(own, experiment, "tpr=0.9").endswith("--layer early")
+    experiment.detectors = {"feature_norm": {"layer": "early"}}
+    deep = scoring.score(acts_set, "feature_norm", layer="penultimate")
+    assert score_command(deep, experiment, "tpr=0.9").endswith("--layer penultimate")
     line = scoring.score(acts_set, "line", {"p_a": 10.0, "clip": 0.5})
     assert "--params 'p_a=10.0;clip=0.5'" in score_command(line, experiment, "tpr=0.9")
 

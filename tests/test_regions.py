@@ -54,19 +54,29 @@ def test_a_box_is_its_four_corners() -> None:
     np.testing.assert_array_equal(held.index, slow.index)
 
 
-def test_a_lasso_keeps_its_shape_with_few_corners() -> None:
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (1e4, 1.0), (1e-7, 30.0)])
+def test_a_lasso_keeps_its_shape_with_few_corners(scale: tuple[float, float]) -> None:
     x, y = lasso()
-    frame, region = points(), Region.drawn(x, y)
+    frame, region = points(), Region.drawn(scale[0] * x, scale[1] * y)
     assert 10 < len(region.x) < 120
     exact = inside(frame["x"].to_numpy(), frame["y"].to_numpy(), x, y)
     held = np.zeros(len(frame), bool)
-    held[region.rows(frame).index] = True
-    away = np.hypot(frame["x"].to_numpy()[:, None] - x, frame["y"].to_numpy()[:, None] - y).min(1)
-    side = max(np.ptp(x), np.ptp(y))
-    assert (
-        away[held != exact] < 0.5 * np.hypot(np.diff(x), np.diff(y)).max() + 2 * TOLERANCE * side
-    ).all()
+    held[region.rows(frame * list(scale)).index] = True
     assert (held != exact).mean() < 0.002
+    # Every drawn corner lies within the tolerance of the simplified edge.
+    sides = np.ptp(x), np.ptp(y)
+    edge = np.column_stack([np.array(region.x) / scale[0], np.array(region.y) / scale[1]]) / sides
+    drawn = np.column_stack([x, y]) / sides
+    away = [segment_distance(p, edge, np.roll(edge, -1, axis=0)) for p in drawn]
+    assert max(away) <= TOLERANCE
+
+
+def segment_distance(point: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> float:
+    """Distance of a point from the nearest of many segments."""
+    along = ends - starts
+    share = ((point - starts) * along).sum(1) / (along**2).sum(1)
+    nearest = starts + np.clip(share, 0, 1)[:, None] * along
+    return float(np.hypot(*(point - nearest).T).min())
 
 
 def test_corners_that_the_edge_does_not_need_are_left_out() -> None:
@@ -94,8 +104,22 @@ def test_text_that_is_no_region_is_refused(text: str) -> None:
         Region.parse(text)
 
 
-def test_a_point_is_no_region() -> None:
-    with pytest.raises(DataError, match="enclose an area"):
-        Region.drawn([1, 1], [2, 2])
-    with pytest.raises(DataError, match="at least three corners"):
-        Region.drawn([1], [2])
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([1, 1], [2, 2], "enclose an area"),
+        ([0, 100], [3, 3], "enclose an area"),
+        (np.linspace(0, 1, 50), np.linspace(0, 2, 50), "lie on one line"),
+        ([0, 1, np.nan], [0, 1, 2], "finite"),
+        ([0, 1, np.inf], [0, 1, 2], "finite"),
+        ([1], [2], "at least three corners"),
+    ],
+)
+def test_what_encloses_nothing_is_no_region(x: object, y: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Region.drawn(x, y)
+
+
+def test_a_flat_box_keeps_its_height() -> None:
+    region = Region.drawn([0, 100], [0, 0.004])
+    assert sorted(set(region.y)) == [0, 0.004]

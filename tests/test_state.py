@@ -70,3 +70,35 @@ def test_no_set_at_all_is_told() -> None:
     assert at.session_state["_notes"] == [
         "At least one of ood sets is needed: all are chosen again."
     ]
+
+
+def numbers_page() -> None:
+    import streamlit as st
+
+    from pages.components import state
+
+    state.begin("page")
+    st.session_state["adopted_now"] = [state.adopted(), state.adopted()]
+    state.number("share", 0.0, 100.0, 95.0)
+    state.notes()
+    state.publish()
+
+
+def test_a_number_out_of_range_says_what_is_used() -> None:
+    at = AppTest.from_function(numbers_page)
+    at.query_params["share"] = "500"
+    at.run()
+    assert [w.value for w in at.warning] == [
+        "The address gives share = 500; allowed is 0 to 100. Using 100."
+    ]
+
+
+def test_an_address_is_adopted_once() -> None:
+    at = AppTest.from_function(numbers_page)
+    at.query_params["share"] = "50"
+    at.run()
+    assert at.session_state["adopted_now"] == [True, False]
+    at.run()
+    assert at.session_state["adopted_now"] == [False, False]
+    walk_to(at, share="60")
+    assert at.session_state["adopted_now"] == [True, False]

@@ -64,3 +64,36 @@ def test_the_limit_lasts_until_the_last_user_leaves():
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_overlapping_users_put_torch_back():
+    """In a process of its own, as torch counts threads for the whole of one."""
+    code = """
+import threading, torch
+from ood_core.threads import one_torch_thread
+torch.set_num_threads(3)
+entered, leave = threading.Event(), threading.Event()
+
+def other():
+    with one_torch_thread():
+        entered.set()
+        leave.wait(10)
+
+thread = threading.Thread(target=other)
+with one_torch_thread():
+    thread.start()
+    entered.wait(10)
+    assert torch.get_num_threads() == 1
+leave.set()
+thread.join()
+seen = []
+after = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+after.start()
+after.join()
+assert seen == [3] and torch.get_num_threads() == 3, seen
+"""
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -25,12 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Export and say what was checked."""
+    from ood_core.detectors import make_detector
     from ood_core.export import export
     from ood_core.score_set import params_from
     from ood_core.thresholds import check_at
 
     check_at(args.at)
     params = params_from(args.params)
+    make_detector(args.detector, **params)
     acts = prepared_set(args, terminal)
     report = export(acts, args.detector, args.out, at=args.at, params=params)
     verdicts = "the same verdicts" if report.same_verdicts else "a verdict differs at the threshold"

@@ -46,12 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Score every image given; False when one could not be read."""
     from ood_core import scoring, thresholds
+    from ood_core.detectors import make_detector
     from ood_core.experiments import load_experiment
     from ood_core.score_set import params_from
 
     exp = load_experiment(args.experiment)
     thresholds.check_at(args.at)
     params = params_from(args.params)
+    make_detector(args.detector, **params)
     files = list(_files(args.images))
     with_ood = args.at.startswith(("fpr", "cost"))
     ood_sets = exp.ood_sets if with_ood else ()

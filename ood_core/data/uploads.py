@@ -63,7 +63,8 @@ def read_folder(folder: str) -> list[Upload]:
 
 
 def folder_identity(folder: str) -> str:
-    """Hash of the path, size and time of last change of each image that `read_folder` reads.
+    """Hash of path, size and time of last change of each image that `read_folder` reads, and of
+    how many there are.
 
     Raises
     ------
@@ -72,15 +73,21 @@ def folder_identity(folder: str) -> str:
     """
     root, files = _images_below(folder)
     ids = [p.relative_to(root).as_posix() for p in files[:MAX_UPLOADED]]
-    return FileSet("uploads", root, ids).identity
+    return f"{FileSet('uploads', root, ids).identity} {len(files)}"
 
 
 def _images_below(folder: str) -> tuple[Path, list[Path]]:
     from ood_core.experiments.sources import is_image_name
 
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise DataError(f"{folder}: there is no such folder on the machine that runs OOD Lens.")
+    try:
+        root = Path(folder).expanduser()
+        there = root.is_dir()
+    except (OSError, RuntimeError, ValueError):  # too long, of no such user, with a null byte
+        there = False
+    if not there:
+        raise DataError(
+            f"{folder[:200]}: there is no such folder on the machine that runs OOD Lens."
+        )
     files = sorted(p for p in root.rglob("*") if p.is_file() and is_image_name(p.name))
     if not files:
         raise DataError(f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …).")

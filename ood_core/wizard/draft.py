@@ -156,7 +156,7 @@ def set_name(source: str) -> str:
     last = source.strip().removeprefix(_TORCHVISION).rstrip("/").rpartition("/")[2]
     stem = Path(last).stem if set_kind(source) != "folder" else last
     plain = re.sub(r"[^A-Za-z0-9._+ -]", "-", stem).lstrip("._+ -")
-    return plain or "ood"
+    return plain[:95] or "ood"  # of 100 allowed, so that a number can follow
 
 
 def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:

@@ -78,7 +78,10 @@ def _chart(view: View, points: Any, method: str, colour: str, region: Region | N
         titles=AXES if method == "pca" else (f"{METHODS[method]} 1", f"{METHODS[method]} 2"),
         title=f"Features of {len(points):,} images, {METHODS[method]}",
     )
-    key = f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
+    key = _key(method, colour)
+    if region is None and _drawn_in(key):  # walked back to before it was drawn
+        _new_chart()
+        key = _key(method, colour)
     itself = st.session_state.get(_ITSELF) == (key, str(region)) and bool(_drawn_in(key))
     if region and not itself:
         st.session_state.pop(_ITSELF, None)
@@ -106,7 +109,7 @@ def _region(place: tuple[Any, ...]) -> Region | None:
     """Region in the address; each plane has its own, and shows it again when it is back."""
     regions = st.session_state.setdefault(_REGIONS, {})
     before = st.session_state.get("_region_of", place)
-    if before != place and not state.pasted(REGION):
+    if before != place and not state.adopted():
         state.forget(REGION)
         if place in regions:
             state.remember(REGION, regions[place])
@@ -148,7 +151,15 @@ def _keep(key: str, plain: bool) -> None:
 def _clear() -> None:
     """Forget the region, and draw a new chart that shows none."""
     state.forget(REGION)
+    _new_chart()
+
+
+def _new_chart() -> None:
     st.session_state["_map_cleared"] = st.session_state.get("_map_cleared", 0) + 1
+
+
+def _key(method: str, colour: str) -> str:
+    return f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
 
 
 def _about(points: Any, method: str) -> None:

@@ -51,6 +51,7 @@ def show(
     """
     last = max(0, (len(rows) - 1) // per_page)
     page = int(state.number(key + _PAGE_KEY, 0, max(last, 0), 0))
+    state.notes()
     first = page * per_page
     shown = rows.iloc[first : first + per_page]
     records = detail(shown) if detail else shown.to_dict("records")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -152,7 +153,7 @@ def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
     for name, data in raw:
         digest.update(name.encode() + hashlib.sha256(data).digest())
     key = digest.hexdigest()[:16]
-    uploads = list(cache.once(("uploads", key), lambda: read_uploads(raw))) if raw else []
+    uploads = list(_decoded(("files", key), lambda: read_uploads(raw))) if raw else []
     uploads += below
     for name, index in taken.get("examples", ()):
         if name in view.experiment.sets:
@@ -170,10 +171,16 @@ def _below(folder: str | None) -> tuple[list[Any], str]:
         return [], ""
     try:
         identity = folder_identity(folder)
-        return cache.once(("folder", identity), lambda: read_folder(folder)), identity
+        return _decoded(("folder", identity), lambda: read_folder(folder)), identity
     except OODLensError as error:
         st.error(str(error), icon=":material/folder_off:")
         return [], ""
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _decoded(key: tuple[str, str], _make: Callable[[], list[Any]]) -> list[Any]:
+    """Images decoded once for all runs; few are held, because each may be large."""
+    return _make()
 
 
 def _distinct(uploads: list[Any]) -> list[Any]:

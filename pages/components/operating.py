@@ -122,7 +122,7 @@ def sentences(point: Any, check: Any | None) -> tuple[str, str]:
 
 def _free(scores: Any, sample: Any, low: float, high: float) -> float:
     held = st.session_state.get("_held")
-    if held and held[0] != scores.key:
+    if held and held[0] != scores.key and not state.pasted("threshold"):
         moved = thresholds.at_tpr(sample, tpr=min(max(held[1], 1e-6), 1.0)).threshold
         st.session_state["threshold"] = min(max(moved, low), high)
     start = thresholds.at_tpr(sample, tpr=0.95).threshold

@@ -34,11 +34,11 @@ def choose(view: View) -> View:
         format_func=lambda n: known[n].title + ("" if n in ready else " (not prepared)"),
         width=420,
     )
+    state.publish()
+    state.notes()
     other = known[name]
     acts = cache.prepared(other)
     if acts is None:
-        state.publish()
-        state.notes()
         prepare.panel(other)
         st.stop()
     left_out = set(view.experiment.ood_sets) - set(view.ood_sets)

@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 __all__ = [
+    "adopted",
     "begin",
     "choose",
     "choose_many",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
-_FORCED, _PAGE, _BEFORE = "_forced", "_page", "_before"
+_FORCED, _PAGE, _BEFORE, _ADOPTED = "_forced", "_page", "_before", "_adopted"
 _UNDER_WAY = 0.5
 """Seconds in which an interaction may still carry the address that was replaced meanwhile."""
 _ALWAYS = ("experiment", "layer", "detector")
@@ -43,6 +44,7 @@ def begin(page: str) -> None:
     store = st.session_state.setdefault(_KEPT, {})
     st.session_state.setdefault(_SHOWN, set())
     st.session_state[_NOTES] = []
+    st.session_state[_ADOPTED] = False
     url = {name: st.query_params.get_all(name) for name in st.query_params}
     if st.session_state.get(_PAGE) != page:
         # Widgets of another page are other widgets: each gets its value again.
@@ -60,6 +62,7 @@ def begin(page: str) -> None:
             store[name] = _Raw(values)
             st.session_state.pop(name, None)
         st.session_state[_URL] = url
+        st.session_state[_ADOPTED] = True
     # Names from the URL that nothing on this page has read yet stay in it until something does.
     st.session_state[_SHOWN] |= set(url)
 
@@ -179,6 +182,14 @@ def known(name: str) -> bool:
 def pasted(name: str) -> bool:
     """Whether the address gave `name` a value that nothing has read yet."""
     return isinstance(st.session_state.get(_KEPT, {}).get(name), _Raw)
+
+
+def adopted() -> bool:
+    """Whether this run took its choices from an address that was pasted or walked back to.
+
+    Asked once: a fragment that is redrawn later must not take it for its own.
+    """
+    return bool(st.session_state.pop(_ADOPTED, False))
 
 
 def remember(name: str, value: Any) -> None:

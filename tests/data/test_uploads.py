@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ood_core.data import folder_identity, read_uploads, thumbnail_bytes
+from ood_core.data import folder_identity, read_folder, read_uploads, thumbnail_bytes
 from ood_core.data import uploads as uploads_module
 from ood_core.errors import DataError
 
@@ -71,8 +71,23 @@ def test_a_folder_is_another_when_an_image_in_it_changes(tmp_path: Path) -> None
     assert changed != before
     (tmp_path / "b.png").write_bytes(png("red"))
     assert folder_identity(str(tmp_path)) not in (before, changed)
-    with pytest.raises(DataError, match="there is no such folder"):
-        folder_identity(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name", ["none", "a" * 5000, "~no-such-user-here/x", "a\0b"])
+def test_no_folder_is_told(name: str) -> None:
+    for read in (folder_identity, read_folder):
+        with pytest.raises(DataError, match="there is no such folder"):
+            read(name)
+
+
+def test_images_beyond_the_most_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads_module, "MAX_UPLOADED", 1)
+    (tmp_path / "a.png").write_bytes(png("red"))
+    (tmp_path / "b.png").write_bytes(png("red"))
+    before = folder_identity(str(tmp_path))
+    (tmp_path / "c.png").write_bytes(png("red"))
+    assert folder_identity(str(tmp_path)) != before
+    assert "only the first 1 images were read, 2 were not" in str(read_folder(str(tmp_path))[-1])
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP"])
