@@ -50,6 +50,11 @@ def test_a_lasso_opens_elsewhere_and_back_undoes_it(open_page) -> None:
     page.wait_for_timeout(600)
     page.go_back()
     page.get_by_text("Draw round a group").first.wait_for()
+    settle(page)
+    page.wait_for_function(
+        "() => { const d = document.querySelector('.js-plotly-plot');"
+        " return d && !(d.layout.selections || []).length; }"
+    )
 
 
 def test_back_undoes_a_choice(open_page) -> None:
@@ -82,6 +87,8 @@ def test_back_from_another_detector_with_a_free_threshold(open_page) -> None:
     settle(page)
     page.wait_for_timeout(800)
     assert page.locator(".readout").inner_text() == before
+    assert page.locator(".handle").get_attribute("aria-valuenow") == "0.7"
+    assert "threshold=0.7&" in page.url
 
 
 def test_every_part_of_the_layers_page_follows_the_units(open_page) -> None:
