@@ -16,7 +16,7 @@ from ood_core.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KINDS", "NEAREST", "Ranking", "describe"]
+__all__ = ["KINDS", "NEAREST", "Ranking", "describe", "described"]
 
 KINDS = {
     "false_accepts": "False accepts",
@@ -151,3 +151,11 @@ def describe(
             }
         )
     return found
+
+
+def described(rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any) -> pd.DataFrame:
+    """`describe` of all the rows as a table: what a download holds."""
+    import pandas as pd
+
+    columns = ("set", "index", "score", "id", "prediction", "label", "percentile")
+    return pd.DataFrame(describe(rows, acts, head, summary), columns=list(columns))

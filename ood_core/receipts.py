@@ -105,15 +105,14 @@ def wide(verdicts: pd.DataFrame, predicted: pd.DataFrame, detector: str) -> pd.D
     """One row per image: prediction, the chosen detector's numbers, every detector's verdict.
 
     Columns: `image, prediction, probability, score, id_percentile, p_value, is_id, rejected_by`
-    (how many detectors reject it, as "3 of 7"), then one bool column per detector.
+    (how many detectors reject it), then one bool column per detector.
     """
     own = verdicts[verdicts["detector"] == detector].drop(columns=["detector", "threshold"])
     table = predicted.merge(own, on="image", validate="one_to_one")
     each = verdicts.pivot(index="image", columns="detector", values="is_id")
     each = each[list(dict.fromkeys(verdicts["detector"]))].astype(bool)
     rejected = (~each).sum(axis=1)
-    count = rejected.astype(str) + f" of {each.shape[1]}"
-    table = table.merge(count.rename("rejected_by"), left_on="image", right_index=True)
+    table = table.merge(rejected.rename("rejected_by"), left_on="image", right_index=True)
     return table.merge(each.add_prefix("accepts_"), left_on="image", right_index=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ood_core.score_set import ScoreSet, params_text
+from ood_core.score_set import ScoreSet
 
 __all__ = ["different_params", "side_by_side"]
 
@@ -57,5 +57,9 @@ def different_params(a: ScoreSet, b: ScoreSet) -> tuple[str, str] | None:
     names = [n for n in a.params if n in b.params and a.params[n] != b.params[n]]
     if not names:
         return None
-    ours, theirs = (params_text({n: s.params[n] for n in names}) for s in (a, b))
-    return ours.replace(";", ", "), theirs.replace(";", ", ")
+    ours, theirs = (", ".join(f"{n} = {_short(s.params[n])}" for n in names) for s in (a, b))
+    return ours, theirs
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

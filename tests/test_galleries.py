@@ -3,7 +3,7 @@ import pytest
 
 from ood_core.activations import Activations
 from ood_core.errors import ConfigError
-from ood_core.galleries import KINDS, NEAREST, Ranking, describe
+from ood_core.galleries import KINDS, NEAREST, Ranking, describe, described
 from ood_core.models import ClassifierHead
 from ood_core.ranking import summarize
 
@@ -78,3 +78,7 @@ def test_describe_adds_captions(ranking):
     assert (first["score"], first["percentile"]) == (6.0, 100.0)
     wrong = next(row for row in rows if row["id"] == "test/2")
     assert (wrong["prediction"], wrong["label"], wrong["percentile"]) == ("cat", "dog", 50.0)
+    table = described(ranking.pick("most_id", 0.0), acts, head, summarize(ID))
+    assert table.to_dict("records") == rows
+    none = described(ranking.pick("most_id", 0.0).head(0), acts, head, summarize(ID))
+    assert list(none.columns) == list(rows[0])

@@ -220,7 +220,7 @@ def test_compare_gives_each_experiment_its_own_parameters(digits_home, monkeypat
         assert set(table["ood_set"]) == {digits.ood_sets[0]}, "the others were left out"
         row = table[table["detector"] == cache.short_title("line")].iloc[0]
         assert [row["auroc_a"], row["auroc_b"]] == pytest.approx(expected, abs=1e-9)
-        assert "LINe: A with p_a=70.0, B with p_a=50.0." in _words(app)
+        assert "LINe: A with p_a = 70, B with p_a = 50." in _words(app)
         assert app.query_params["line_p_a"] == "70.0"
 
 

@@ -51,7 +51,7 @@ def test_wide_has_one_row_per_image_and_counts_rejections(acts_set, new, score_s
     assert len(json.dumps(receipts.records(table))) > 100
     for row in table.to_dict("records"):
         own = verdicts[verdicts["image"] == row["image"]]
-        assert row["rejected_by"] == f"{int((~own['is_id']).sum())} of 4"
+        assert row["rejected_by"] == int((~own["is_id"]).sum())
         assert row["accepts_knn"] == own.set_index("detector").loc["knn", "is_id"]
 
 

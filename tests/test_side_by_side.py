@@ -33,5 +33,5 @@ def test_intervals_that_do_not_overlap_are_apart(acts_set) -> None:
 
 def test_other_parameters_are_told(acts_set) -> None:
     a, b = scoring.score(acts_set, "knn", {"k": 3}), scoring.score(acts_set, "knn", {"k": 5})
-    assert different_params(a, b) == ("k=3", "k=5")
+    assert different_params(a, b) == ("k = 3", "k = 5")
     assert different_params(a, a) is None

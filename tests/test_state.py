@@ -68,7 +68,7 @@ def test_no_set_at_all_is_told() -> None:
     at.multiselect(key="ood_sets").set_value([]).run()
     assert at.multiselect(key="ood_sets").value == ["near", "photos", "far"]
     assert at.session_state["_notes"] == [
-        "At least one of ood sets is needed: all are chosen again."
+        "At least one of the OOD sets is needed: all are chosen again."
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ood_core.errors import OODLensError, StoppedError
 
 if TYPE_CHECKING:
+    from ood_core.data import DataStatus
     from ood_core.experiments import Experiment
     from ood_core.progress import Progress
 
@@ -48,14 +49,22 @@ def missing(exp: Experiment) -> tuple[Missing, ...]:
     from ood_core.data import experiment_status
 
     found = [m for m in (missing_weights(exp),) if m is not None]
-    for name, status in experiment_status(exp).items():
-        if not status.ready:
-            title = "Checkpoint" if name == CLASSIFIER else f"Images of {name}"
-            offered = status.fetch == "download"
-            found.append(
-                Missing(name, title, status.message, offered, status.megabytes, status.folder)
-            )
+    lacking = {n: s for n, s in experiment_status(exp).items() if not s.ready}
+    for name, status in lacking.items():
+        # Sets of one archive are one download: the first stands for all.
+        same = [n for n, s in lacking.items() if _download(s) and _download(s) == _download(status)]
+        if same and same[0] != name:
+            continue
+        title = "Checkpoint" if name == CLASSIFIER else f"Images of {' and '.join(same or [name])}"
+        found.append(
+            Missing(name, title, status.message, bool(same), status.megabytes, status.folder)
+        )
     return tuple(found)
+
+
+def _download(status: DataStatus) -> tuple[str, str] | None:
+    """What a download fetches, and to where; None where there is none."""
+    return (status.folder, status.message) if status.fetch == "download" else None
 
 
 def missing_weights(exp: Experiment) -> Missing | None:

@@ -193,7 +193,7 @@ def _selected(view: View, points: Any, region: Region | None) -> None:
     gallery.show(view, rows, "map_gallery", per_page=12)
     with st.container(horizontal=True):
         figures.csv_button(
-            lambda: galleries.describe(rows, view.acts, view.acts.head, scores.summary()),
+            lambda: galleries.described(rows, view.acts, view.acts.head, scores.summary()),
             "region", key="map_region_csv",
         )  # fmt: skip
         st.button(

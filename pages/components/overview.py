@@ -117,11 +117,15 @@ def _headline(view: View) -> None:
         st.html("<h2 class='section'>How well the scores tell ID from OOD</h2>")
         explain.metric("AUROC", "FPR95")
     with st.spinner("Scoring …", show_time=False):
-        sets = {name: view.scores(name, layer="penultimate") for name in names}
+        sets = {
+            name: view.scores(name, view.experiment.detectors.get(name, {}), "penultimate")
+            for name in names
+        }
     st.html(_headline_table(view, sets))
     st.caption(
         "AUROC in %, higher is better; small: FPR95 in %, lower is better, ID is the positive "
-        "class. Penultimate layer, default parameters, all images of each set. Best per row bold."
+        "class. Penultimate layer, the experiment's own parameters, all images of each set. Best "
+        "per row bold."
     )
 
 
@@ -188,7 +192,9 @@ def _experiments(view: View) -> None:
     )
     for entry in known:
         if not _usable(entry):
-            st.warning(f"{entry.path.name}: {entry.message}", icon=":material/broken_image:")
+            named = entry.path.name in entry.message
+            told = entry.message if named else f"{entry.path.name}: {entry.message}"
+            st.warning(told, icon=":material/broken_image:")
 
 
 def _experiment_row(experiment: Any, chosen: bool) -> str:

@@ -46,7 +46,7 @@ def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
         "score": number("Score", format="%.5g"),
         "id_percentile": number("ID percentile", format="%.2f %%"),
         "p_value": number("p-value", format="%.3f", help="Conformal: small speaks against ID."),
-        "rejected_by": "Rejected by",
+        "rejected_by": number("Rejected by", format=f"%d of {len(each)}"),
     }
     for column in each:
         name = column.removeprefix("accepts_")

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ood_core.plots.distributions import histogram
+from ood_core.plots.theme import ood_colour
 from ood_core.side_by_side import different_params, side_by_side
 from pages.components import cache, figures, prepare, state
 from pages.components.view import View
@@ -56,13 +57,15 @@ def draw(view: View, other: View) -> None:
     b = {n: other.scores(n, params=dict(other.experiment.detectors.get(n, {}))) for n in names}
     state.publish()
     state.notes()
+    both = dict.fromkeys([*view.experiment.ood_sets, *other.experiment.ood_sets])
+    hues = {name: ood_colour(place) for place, name in enumerate(both)}
     with st.container(key="bench_compare"):  # below each other in a narrow window
         columns = st.columns(2, gap="medium")
     for column, one, scores, tag in zip(
         columns, (first, other), (a[view.detector], b[view.detector]), "AB", strict=True
     ):
         with column:
-            _histogram(one, scores, tag)
+            _histogram(one, scores, tag, hues)
     _table(side_by_side(list(a.values()), list(b.values())))
     st.caption(
         f"A: {view.experiment.name}, B: {other.experiment.name}. Percent, penultimate layer; "
@@ -72,11 +75,11 @@ def draw(view: View, other: View) -> None:
     )
 
 
-def _histogram(one: View, scores: Any, tag: str) -> None:
+def _histogram(one: View, scores: Any, tag: str, hues: Mapping[str, str]) -> None:
     chart = histogram(
         scores.summary(),
         {n: scores.summary(n) for n in scores.ood},
-        colours={n: one.colour(n) for n in scores.ood},
+        colours={n: hues[n] for n in scores.ood},
         score_name=f"{cache.detector_titles()[scores.detector]} score",
     )
     alt = f"{one.experiment.title}: {chart.layout.title.text}"

@@ -98,7 +98,8 @@ def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> li
     elif before is not None and value == before != list(default):
         value = None
     elif value == []:
-        _note(f"At least one of {name.replace('_', ' ')} is needed: all are chosen again.")
+        what = {"ood_sets": "OOD sets"}.get(name, name)
+        _note(f"At least one of the {what} is needed: all are chosen again.")
     value = [o for o in options if o in (value or ())]
     return _hold(name, value or list(default), list(default))
 

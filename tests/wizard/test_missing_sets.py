@@ -107,3 +107,12 @@ def test_new_writes_what_is_to_be_downloaded_and_says_how(
     assert "mine.toml." in said.err
     assert "next: python -m ood_core download mine" in said.err
     assert ood_core.load_experiment("mine").ood_sets == ("SVHN",)
+
+
+def test_sets_of_one_archive_are_one_download() -> None:
+    from ood_core.wizard import missing
+
+    found = missing(ood_core.load_experiment("cifar10-densenet"))
+    titles = [m.title for m in found if m.download]
+    assert titles.count("Images of fit and test") == 1
+    assert not {"Images of fit", "Images of test"} & set(titles)

@@ -259,7 +259,7 @@ class NeuronMap {
     const place = this.root.querySelector(".save")
     if (place.firstChild) return
     place.innerHTML = `<button type="button" title="The figure, print quality">SVG</button>`
-    place.firstChild.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, [], this.width, this.data.height))
+    place.firstChild.onclick = () => save(`${this.data.name}.svg`, "image/svg+xml", standalone(this.svg, [], this.width, this.data.height, this.data.title))
   }
 
   close() {

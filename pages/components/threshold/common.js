@@ -56,8 +56,9 @@ function nearest(grid, value) {
   return value - grid[a] <= grid[b] - value ? a : b
 }
 
-// The figure by itself: styles written into it, white ground, black ink, with its legend.
-function standalone(svg, legend, width, height) {
+// The figure by itself: styles written into it, white ground, black ink, with its legend and,
+// where the page shows it beside the figure, its title.
+function standalone(svg, legend, width, height, title) {
   const copy = svg.cloneNode(true)
   const from = svg.querySelectorAll("*")
   copy.querySelectorAll("*").forEach((el, k) => {
@@ -82,12 +83,14 @@ function standalone(svg, legend, width, height) {
     node("text", { x: x + 14, y: y + 9, style: "font: 11px Helvetica, Arial, sans-serif" }, copy, text)
     x += wide
   }
-  const full = y + 18
+  const above = title ? 24 : 0
+  if (title) node("text", { x: 0, y: -10, style: "font: 600 13px Helvetica, Arial, sans-serif" }, copy, title)
+  const full = y + 18 + above
   copy.setAttribute("xmlns", SVG)
   copy.setAttribute("width", width)
   copy.setAttribute("height", full)
-  copy.setAttribute("viewBox", `0 0 ${width} ${full}`)
-  copy.insertBefore(node("rect", { width, height: full, fill: "#fff" }), copy.firstChild)
+  copy.setAttribute("viewBox", `0 ${-above} ${width} ${full}`)
+  copy.insertBefore(node("rect", { y: -above, width, height: full, fill: "#fff" }), copy.firstChild)
   return new XMLSerializer().serializeToString(copy)
 }
 
