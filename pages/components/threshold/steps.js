@@ -12,8 +12,15 @@ class Steps {
       if (!this.data || e.detail.level === this.data.level) return
       this.data = { ...this.data, ...e.detail }
       this.drawn = ""
-      this.draw()
+      this.late = !this.seen
+      if (this.seen) this.draw()
     }
+    // What is not in sight waits until it is.
+    this.sight = new IntersectionObserver(([entry]) => {
+      this.seen = entry.isIntersecting
+      if (this.seen && this.late) this.draw()
+    })
+    this.sight.observe(this.plot)
     window.addEventListener(LEVEL, this.listener)
   }
 
@@ -26,6 +33,7 @@ class Steps {
   }
 
   draw() {
+    this.late = false
     const d = this.data
     const W = (this.width = this.plot.clientWidth || 600)
     const H = d.height
@@ -78,6 +86,7 @@ class Steps {
   close() {
     window.removeEventListener(LEVEL, this.listener)
     this.observer.disconnect()
+    this.sight.disconnect()
   }
 }
 
