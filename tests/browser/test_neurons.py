@@ -82,7 +82,9 @@ def test_the_clip_slider_moves_the_line_on_the_mean_activations(open_page) -> No
     for _ in range(3):
         thumb.press("ArrowLeft")
     page.wait_for_url(re.compile(r"line_clip=0\.7"))
+    settle(page)
+    assert page.get_by_text("clip δ = 1", exact=True).count() == 1, "out of sight, it waits"
+    page.locator(".st-key-mean_activations").scroll_into_view_if_needed()
     page.get_by_text("clip δ = 0.7", exact=True).wait_for()
-    page.get_by_text("Against", exact=True).wait_for()
     page.reload()
     page.get_by_text("clip δ = 0.7", exact=True).wait_for()
