@@ -31,9 +31,9 @@ def test_every_file_comes(open_page, path: str) -> None:
     page = open_page(path)
     page.wait_for_selector("h1.page-title", timeout=60_000)
     settle(page, 120_000)
-    page.wait_for_timeout(1500)
     buttons = page.locator("[data-testid=stDownloadButton] button:visible, .save button:visible")
-    assert buttons.count() >= PAGES[path]
+    buttons.nth(PAGES[path] - 1).wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
     for number in range(buttons.count()):
         with page.expect_download(timeout=20_000) as caught:
             buttons.nth(number).click()
