@@ -55,20 +55,22 @@ assert blas_threads() == before, (blas_threads(), before)
 """
 
 
-def test_the_limit_lasts_until_the_last_user_leaves():
-    """In a process of its own: threadpoolctl obeys whichever thread of a process asked first."""
-    root = Path(__file__).parents[1]
+def alone(code: str) -> None:
+    """Run the code in a process of its own, as both libraries count threads for a whole one."""
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     done = subprocess.run(
-        [sys.executable, "-c", LAST_USER], cwd=root, env=environment, capture_output=True,
-        text=True, check=False,
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env=environment,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 
+def test_the_limit_lasts_until_the_last_user_leaves():
+    alone(LAST_USER)
+
+
 def test_overlapping_users_put_torch_back():
-    """In a process of its own, as torch counts threads for the whole of one."""
-    code = """
+    alone("""
 import threading, torch
 from ood_core.threads import one_torch_thread
 torch.set_num_threads(3)
@@ -91,9 +93,4 @@ after = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
 after.start()
 after.join()
 assert seen == [3] and torch.get_num_threads() == 3, seen
-"""
-    root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+""")

@@ -49,22 +49,19 @@ def missing(exp: Experiment) -> tuple[Missing, ...]:
     from ood_core.data import experiment_status
 
     found = [m for m in (missing_weights(exp),) if m is not None]
-    lacking = {n: s for n, s in experiment_status(exp).items() if not s.ready}
-    for name, status in lacking.items():
-        # Sets of one archive are one download: the first stands for all.
-        same = [n for n, s in lacking.items() if _download(s) and _download(s) == _download(status)]
-        if same and same[0] != name:
-            continue
-        title = "Checkpoint" if name == CLASSIFIER else f"Images of {' and '.join(same or [name])}"
-        found.append(
-            Missing(name, title, status.message, bool(same), status.megabytes, status.folder)
-        )
+    # Sets of one archive are one download; what is fetched by hand is listed one by one.
+    groups: dict[tuple[str, ...], list[tuple[str, DataStatus]]] = {}
+    for name, status in experiment_status(exp).items():
+        if not status.ready:
+            download = status.fetch == "download"
+            key = (status.folder, status.message) if download else (name,)
+            groups.setdefault(key, []).append((name, status))
+    for group in groups.values():
+        name, status = group[0]
+        title = "Checkpoint" if name == CLASSIFIER else "Images of " + " and ".join(dict(group))
+        offered = status.fetch == "download"
+        found.append(Missing(name, title, status.message, offered, status.megabytes, status.folder))
     return tuple(found)
-
-
-def _download(status: DataStatus) -> tuple[str, str] | None:
-    """What a download fetches, and to where; None where there is none."""
-    return (status.folder, status.message) if status.fetch == "download" else None
 
 
 def missing_weights(exp: Experiment) -> Missing | None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from benchmarks.driver import settle
+from benchmarks.driver import nudge, settle
 
 
 @pytest.fixture
@@ -61,10 +61,8 @@ def test_a_slider_moves_rates_and_masks_but_not_energy(open_page) -> None:
     settle(page)
     before = [panels.nth(k).inner_html() for k in range(2)]
     picture = page.locator(".st-key-contributions image").get_attribute("href")
-    thumb = page.locator(".st-key-line_p_a input[type=range]").first
-    thumb.focus()
     for _ in range(5):
-        thumb.press("ArrowLeft")
+        nudge(page, "line_p_a", "ArrowLeft")()
     page.wait_for_url(re.compile(r"line_p_a=85\.0"))
     settle(page)
     after = [panels.nth(k).inner_html() for k in range(2)]
@@ -77,10 +75,8 @@ def test_the_clip_slider_moves_the_line_on_the_mean_activations(open_page) -> No
     page = open_page("Neurons")
     page.get_by_text("clip δ = 1", exact=True).wait_for()
     settle(page)
-    thumb = page.locator(".st-key-line_clip input[type=range]").first
-    thumb.focus()
     for _ in range(3):
-        thumb.press("ArrowLeft")
+        nudge(page, "line_clip", "ArrowLeft")()
     page.wait_for_url(re.compile(r"line_clip=0\.7"))
     settle(page)
     assert page.get_by_text("clip δ = 1", exact=True).count() == 1, "out of sight, it waits"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,3 +32,17 @@ def make_images(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def zipped() -> Callable[..., Path]:
+    """Writes a folder into a zip beside it, each name after `prefix`."""
+
+    def write(root: Path, prefix: str = "") -> Path:
+        file = root.with_suffix(".zip")
+        with zipfile.ZipFile(file, "w") as archive:
+            for path in sorted(root.rglob("*")):
+                archive.write(path, f"{prefix}{path.relative_to(root)}")
+        return file
+
+    return write

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,22 +17,15 @@ from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 
 Make = Callable[..., Path]
+Zip = Callable[..., Path]
 
 
 def opened(file: Path) -> ImageSet:
     return open_dataset(DataSpec("mine", "zip", str(file)))
 
 
-def zipped(root: Path, prefix: str = "") -> Path:
-    file = root.with_suffix(".zip")
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(root.rglob("*")):
-            archive.write(path, f"{prefix}{path.relative_to(root)}")
-    return file
-
-
 @pytest.mark.parametrize("prefix", ["", "images/"])
-def test_zip_of_class_folders(make_images: Make, prefix: str) -> None:
+def test_zip_of_class_folders(make_images: Make, zipped: Zip, prefix: str) -> None:
     root = make_images("cat/1.png", "dog/2.png", "__MACOSX/cat/3.png")
     images = opened(zipped(root, prefix))
     assert images.ids == (f"{prefix}cat/1.png", f"{prefix}dog/2.png")
@@ -42,7 +34,7 @@ def test_zip_of_class_folders(make_images: Make, prefix: str) -> None:
     assert images.thumbnail(0, 20).size == (20, 16)
 
 
-def test_zip_identity_is_its_content(make_images: Make) -> None:
+def test_zip_identity_is_its_content(make_images: Make, zipped: Zip) -> None:
     root = make_images("a/1.png", "b/2.png")
     file = zipped(root)
     first = opened(file).identity
@@ -52,7 +44,9 @@ def test_zip_identity_is_its_content(make_images: Make) -> None:
     assert opened(zipped(root)).identity != first
 
 
-def test_zip_errors(make_images: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zip_errors(
+    make_images: Make, zipped: Zip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "text.zip").write_text("not a zip")
     with pytest.raises(DataError, match=r"text\.zip: not a zip file, or damaged"):
         opened(tmp_path / "text.zip")
@@ -67,7 +61,7 @@ def test_zip_errors(make_images: Make, tmp_path: Path, monkeypatch: pytest.Monke
         images.load(0)
 
 
-def test_a_damaged_member_is_named(make_images: Make) -> None:
+def test_a_damaged_member_is_named(make_images: Make, zipped: Zip) -> None:
     file = zipped(make_images("1.png"))
     data = bytearray(file.read_bytes())
     data[60] ^= 255

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 
 Make = Callable[..., Path]
+Zip = Callable[..., Path]
 
 
 def folder(root: Path, **options: object) -> ImageSet:
@@ -26,17 +26,6 @@ def folder(root: Path, **options: object) -> ImageSet:
 
 def listed(file: Path, kind: str = "image_list", **options: object) -> ImageSet:
     return open_dataset(DataSpec("mine", kind, str(file), options))
-
-
-def zipped(root: Path, prefix: str = "") -> Path:
-    file = root.with_suffix(".zip")
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(root.rglob("*")):
-            archive.write(path, f"{prefix}{path.relative_to(root)}")
-    return file
-
-
-# Folders
 
 
 def test_flat_folder_has_no_labels(make_images: Make) -> None:
@@ -187,7 +176,7 @@ def test_identity_of_a_file_that_went_away(make_images: Make) -> None:
     assert images.identity != before
 
 
-def test_sets_travel_to_other_processes(make_images: Make) -> None:
+def test_sets_travel_to_other_processes(make_images: Make, zipped: Zip) -> None:
     root = make_images("a/1.png", "b/2.png")
     for images in (folder(root), listed(zipped(root), "zip")):
         images.load(0)
