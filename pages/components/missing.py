@@ -29,7 +29,7 @@ def panel(experiment: Any) -> bool:
 
 def _item(experiment: Any, item: Any, number: int) -> None:
     fetch = wizard.find_fetch(experiment, item.name)
-    text, action = st.columns([5, 2], vertical_alignment="center")
+    text, action = st.columns([5, 3], vertical_alignment="center")
     with text:
         st.markdown(f"**{item.title}**")
         st.caption(item.message)
