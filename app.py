@@ -1,9 +1,11 @@
 """Overview: choose an experiment, prepare it, see how its detectors do."""
 
-from pages.components import frame, overview, wizard
+from pages.components import wizard
+from pages.components.kit import frame
+from pages.components.overview import panels
 
 view = frame.open_page(
     "Overview", "Does this classifier know what it does not know?", prepared=False
 )
 if not wizard.draw(view):
-    overview.draw(view)
+    panels.draw(view)

@@ -50,7 +50,7 @@ def experiment(network: str, folder: Path):
 
 def ours(network: str, folder: Path, device: str) -> dict:
     from ood_core.activations import extract
-    from ood_core.activations.resident import resident_model
+    from ood_core.activations.resident_models import resident_model
 
     exp = experiment(network, folder)
     resident_model(exp)
@@ -74,7 +74,7 @@ def bare(network: str, folder: Path, device: str, workers: int) -> dict:
     from torchvision import datasets, transforms
 
     from ood_core.activations.engine import EngineOptions, Runner
-    from ood_core.activations.resident import resident_model
+    from ood_core.activations.resident_models import resident_model
 
     runner = Runner(resident_model(experiment(network, folder)), EngineOptions(device))
     device, module = runner.device.type, runner.loaded.module

@@ -20,10 +20,10 @@ from sklearn import metrics as sk
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ood_core import metrics, thresholds
-from ood_core.histograms import bin_scores, cumulative_counts
+from ood_core.metrics.counts import compare, summarize
+from ood_core.metrics.histograms import bin_scores, cumulative_counts
 from ood_core.plots.distributions import histogram
 from ood_core.plots.roc import roc
-from ood_core.ranking import compare, summarize
 
 
 def best(work: Callable[[], object], runs: int = 7) -> float:

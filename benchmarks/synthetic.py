@@ -31,7 +31,7 @@ def make(folder: Path, n_id: int, n_ood: int) -> Path:
     import ood_core
     from ood_core.data import open_dataset
     from ood_core.models import ensure_trained
-    from ood_core.paths import experiments_dir, weights_dir
+    from ood_core.runtime.paths import experiments_dir, weights_dir
 
     digits = ood_core.load_experiment("digits")
     ensure_trained(digits)

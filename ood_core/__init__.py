@@ -34,7 +34,7 @@ _LAZY = {
 }
 _MODULES = (
     "activations", "data", "detectors", "errors", "experiments", "export", "hidden_classifier",
-    "importance", "metrics", "models", "plots", "scoring", "thresholds",
+    "metrics", "models", "plots", "scoring", "thresholds",
 )  # fmt: skip
 
 __all__ = [  # noqa: RUF022 - classes and functions first, then the modules

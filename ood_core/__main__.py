@@ -1,8 +1,8 @@
-"""`python -m ood_core`: see `ood_core.cli`."""
+"""`python -m ood_core`: see `ood_core.commands._main`."""
 
 import sys
 
-from ood_core.cli import main
+from ood_core.commands._main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from pages.components import explain, frame, workbench
+from pages.components.kit import frame, words
+from pages.components.scores import workbench
 
 view = frame.open_page(
     "Scores", "Which threshold separates ID from OOD, and which images does it judge wrongly?"
 )
 with st.spinner("Scoring …", show_time=True):
     scores = view.scores()
-explain.warnings(scores.warnings)
+words.warnings(scores.warnings)
 workbench.draw(view, scores)

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.components import comparing, frame, ranking, state, sweeping
+from pages.components.detectors import disagreement, leaderboard, sweeps
+from pages.components.kit import frame, state
 
 TABS = {"board": "Leaderboard", "sweep": "Sweeps", "compare": "Two detectors"}
 
@@ -16,8 +17,8 @@ st.segmented_control(
 state.publish()
 state.notes()
 if tab == "board":
-    ranking.draw(view, *ranking.score_everything(view))
+    leaderboard.draw(view, *leaderboard.score_everything(view))
 elif tab == "sweep":
-    sweeping.draw(view)
+    sweeps.draw(view)
 else:
-    comparing.draw(view)
+    disagreement.draw(view)

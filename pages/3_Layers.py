@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.components import depth, frame
+from pages.components.kit import frame
+from pages.components.layers import depth
 
 view = frame.open_page("Layers", "At which layer does NAN beat the plain norm, and why?")
 depth.curves(view)

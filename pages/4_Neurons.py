@@ -4,32 +4,33 @@ from typing import Any
 
 import streamlit as st
 
-from pages.components import frame, neuron_lab, neuron_views, state
-from pages.components.told import told
+from pages.components.kit import frame, state
+from pages.components.kit.messages import told
+from pages.components.neurons import line_lab, neuron_views
 
 view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
 
 
-@st.fragment(key=neuron_lab.LAB)
+@st.fragment(key=line_lab.LAB)
 @told
 def laboratory(lab: Any) -> None:
     """LINe's sliders and what they move; a release redraws this and little else."""
-    neuron_lab.draw(view, lab)
+    line_lab.draw(view, lab)
     state.publish()
 
 
-@st.fragment(key=neuron_lab.VIEWS)
+@st.fragment(key=line_lab.VIEWS)
 @told
 def views(lab: Any) -> None:
     """The chosen look at the neurons."""
-    neuron_views.draw(view, lab, neuron_lab.settings())
+    neuron_views.draw(view, lab, line_lab.settings())
     state.publish()
 
 
 @told
 def draw() -> None:
     """Both, once LINe's contributions are known."""
-    lab = neuron_lab.lab_of(view)
+    lab = line_lab.lab_of(view)
     if view.layer != "penultimate":
         st.caption("Neurons are those of the penultimate layer, whichever layer is chosen.")
     for warning in lab.warnings:

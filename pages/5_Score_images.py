@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from ood_core import receipts, thresholds
+from ood_core import thresholds
 from ood_core.activations import embed
 from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
-from pages.components import cache, figures, frame, intake, receipt, state
+from ood_core.views import receipts
+from pages.components.charts import figures
+from pages.components.kit import cache, frame, state
+from pages.components.score_images import intake, receipt
 
 # Whether the last run drew the slider: a new one shows only a value that is assigned to it.
 SLIDER = "_upload_slider"

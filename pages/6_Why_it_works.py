@@ -3,7 +3,8 @@
 import streamlit as st
 
 from ood_core.errors import OODLensError
-from pages.components import frame, theory
+from pages.components.kit import frame
+from pages.components.why import theory
 
 view = frame.open_page(
     "Why it works", "Why is the feature norm larger on images that the network knows?"

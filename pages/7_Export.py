@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from pages.components import frame, operating, payload, shipping, state
+from pages.components.charts import operating, payload
+from pages.components.export import shipping
+from pages.components.kit import frame, state
 
 view = frame.open_page("Export", "How do I defend this choice, repeat it, and ship it?")
 scores = view.scores()

@@ -1,6 +1,7 @@
 """Compare: two experiments side by side, with the same detectors."""
 
-from pages.components import frame, side_by_side
+from pages.components.compare import two_experiments
+from pages.components.kit import frame
 
 view = frame.open_page("Compare", "Which of two classifiers knows better what it does not know?")
-side_by_side.draw(view, side_by_side.choose(view))
+two_experiments.draw(view, two_experiments.choose(view))

@@ -16,8 +16,8 @@ import pytest
 
 import ood_core
 from ood_core import layers, neurons, scoring, thresholds
-from ood_core.cli import make_parser
 from ood_core.commands import all_commands
+from ood_core.commands._main import make_parser
 from ood_core.detectors import all_detectors
 from scripts.score_list import text as score_list
 from scripts.screenshots import pictures

@@ -59,8 +59,8 @@ def test_streaming_from_the_store_gives_the_same_scores(digits_home, monkeypatch
     for name in ("line", "nan", "msp"):
         whole = scoring.score(acts, name)
         with monkeypatch.context() as small:
-            small.setattr("ood_core.score_set.HELD_BYTES", 0)
-            small.setattr("ood_core.score_set.CHUNK", 100)
+            small.setattr("ood_core.scoring.score_set.HELD_BYTES", 0)
+            small.setattr("ood_core.scoring.score_set.CHUNK", 100)
             pieces = scoring.score(acts, name)
         np.testing.assert_allclose(pieces.id_scores, whole.id_scores, rtol=1e-12)
         np.testing.assert_allclose(pieces.ood["photos"], whole.ood["photos"], rtol=1e-12)

@@ -4,8 +4,8 @@ from ood_core.activations.activation_set import ActivationSet, prepared
 from ood_core.activations.duplicates import SharedImage, shared_images
 from ood_core.activations.extraction import extract
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
-from ood_core.activations.single import activation_map, embed
 from ood_core.activations.store import StoredEntry, prune, store_usage
+from ood_core.activations.unstored import activation_map, embed
 
 __all__ = [
     "PENULTIMATE",

@@ -160,7 +160,7 @@ def set_keys(manifest: Manifest, sources: Mapping[str, ImageSet], amp: bool) -> 
 
 def chosen_layers(known: Sequence[LayerInfo], names: Sequence[str] | None) -> tuple[LayerInfo, ...]:
     """Layers of these names in order of depth, PENULTIMATE always among them; all for None."""
-    from ood_core.models.layers import find_layer
+    from ood_core.models.layer_info import find_layer
 
     if names is None:
         return tuple(known)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ood_core.activations.engine import EngineOptions, Runner
-from ood_core.activations.filling import ShardResult, ShardTask
-from ood_core.activations.passes import compute_shards
-from ood_core.activations.resident import resident_model
+from ood_core.activations.resident_models import resident_model
+from ood_core.activations.shard_passes import compute_shards
+from ood_core.activations.shard_tasks import ShardResult, ShardTask
 from ood_core.errors import DataError
 
 if TYPE_CHECKING:

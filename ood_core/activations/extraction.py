@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ood_core import paths
 from ood_core.activations.activation_set import (
     ActivationSet,
     chosen_layers,
@@ -19,13 +18,14 @@ from ood_core.activations.activation_set import (
     stored_manifest,
 )
 from ood_core.activations.engine import EngineOptions, Runner
-from ood_core.activations.filling import SetFiller, ShardResult, ShardTask
 from ood_core.activations.manifest import Manifest, write_manifest
-from ood_core.activations.passes import compute_shards
-from ood_core.activations.resident import resident_model
+from ood_core.activations.resident_models import resident_model
+from ood_core.activations.shard_passes import compute_shards
+from ood_core.activations.shard_tasks import SetFiller, ShardResult, ShardTask
 from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock, store_usage
 from ood_core.errors import ConfigError, DataError
-from ood_core.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime import paths
+from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -61,7 +61,7 @@ def extract(
     device : "auto" (cuda, else mps, else cpu), "cpu", "cuda", "cuda:1", "mps".
     layers : names of layers to record; every useful layer for None. PENULTIMATE always is.
     sets : names of data sets; all of the experiment's for None.
-    progress, should_stop : called while it works, see ood_core.progress.
+    progress, should_stop : called while it works, see ood_core.runtime.progress.
     amp, channels_last, compile, batch_size, workers, engine : see EngineOptions.
 
     Raises

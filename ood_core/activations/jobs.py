@@ -20,7 +20,7 @@ from ood_core.errors import OODLensError, StoppedError
 if TYPE_CHECKING:
     from ood_core.activations.activation_set import ActivationSet
     from ood_core.experiments import Experiment
-    from ood_core.progress import Progress
+    from ood_core.runtime.progress import Progress
 
 __all__ = ["ACTIVE", "Job", "find", "prepare"]
 

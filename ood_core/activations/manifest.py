@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import ood_core
-from ood_core import paths
 from ood_core.activations.shards import DamagedShardError, read_array, write_bytes, write_shard
 from ood_core.activations.store import hash_of
 from ood_core.experiments import Experiment, Preprocessing
+from ood_core.runtime import paths
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet

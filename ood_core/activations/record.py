@@ -8,7 +8,7 @@ import numpy as np
 
 from ood_core.activations.layer_record import LayerRecord, LazyRecord
 from ood_core.errors import DataError, did_you_mean
-from ood_core.models.layers import PENULTIMATE
+from ood_core.models.layer_info import PENULTIMATE
 
 __all__ = ["PENULTIMATE", "Activations", "LayerRecord", "LazyRecord"]
 

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ood_core import paths
 from ood_core.activations.shards import DamagedShardError, read_metadata, write_bytes
 from ood_core.errors import ConfigError
+from ood_core.runtime import paths
 
 __all__ = [
     "BASE",

@@ -11,13 +11,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ood_core.commands._common import add_experiment, add_json, add_pass, names, prepared_set
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
+from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
-    from ood_core.recipes import Recipe
+    from ood_core.export.recipe import Recipe
     from ood_core.scoring import Benchmark
 
 FORMATS = (".csv", ".md", ".tex")
@@ -81,7 +81,7 @@ def _prepared(args: argparse.Namespace, terminal: Terminal) -> ActivationSet:
 
 def _take_recipe(args: argparse.Namespace) -> Recipe | None:
     """Read the recipe if one was given; what the command line says itself goes first."""
-    from ood_core.recipes import is_recipe, load_recipe
+    from ood_core.export.recipe import is_recipe, load_recipe
 
     if not is_recipe(args.experiment):
         return None
@@ -116,7 +116,7 @@ def _check_files(paths: list[Path]) -> None:
 
 
 def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> None:
-    from ood_core import tables
+    from ood_core.scoring import tables
 
     table, board = done.table(), done.leaderboard()
     for path in args.out:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ood_core.commands._common import add_json
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_json
+from ood_core.commands._terminal import Terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

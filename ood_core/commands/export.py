@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ood_core.commands._common import add_experiment, add_params, add_pass, prepared_set
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_experiment, add_params, add_pass, prepared_set
+from ood_core.commands._terminal import Terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Export and say what was checked."""
     from ood_core.detectors import make_detector
     from ood_core.export import export
-    from ood_core.score_set import params_from
+    from ood_core.scoring.score_set import params_from
     from ood_core.thresholds import check_at
 
     check_at(args.at)

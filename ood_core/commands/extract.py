@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from ood_core.commands._common import add_experiment, add_json, add_pass, names, prepared_set
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
+from ood_core.commands._terminal import Terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

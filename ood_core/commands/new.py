@@ -12,8 +12,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_core.commands._common import add_json, add_pass, names
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_json, add_pass, names
+from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ood_core.commands._common import (
+from ood_core.commands._arguments import (
     add_experiment,
     add_json,
     add_params,
     add_pass,
     prepared_set,
 )
-from ood_core.console import Terminal
+from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
 
 BATCH = 64
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import scoring, thresholds
     from ood_core.detectors import make_detector
     from ood_core.experiments import load_experiment
-    from ood_core.score_set import params_from
+    from ood_core.scoring.score_set import params_from
 
     exp = load_experiment(args.experiment)
     thresholds.check_at(args.at)
@@ -95,7 +95,7 @@ def _records(
     """One record per file, in order; `BATCH` images are in memory at a time."""
     from ood_core.activations import embed
     from ood_core.data import BrokenImageError, decode_image
-    from ood_core.verdicts import verdicts
+    from ood_core.scoring.new_images import verdicts
 
     for start in range(0, len(files), BATCH):
         records: dict[str, dict[str, Any]] = {}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from datetime import datetime
 
-from ood_core.commands._common import add_json
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_json
+from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """List the entries; with --prune, remove the oldest first."""
     from ood_core.activations import prune, store_usage
-    from ood_core.paths import store_dir
+    from ood_core.runtime.paths import store_dir
 
     if args.prune is not None:
         if not args.prune >= 0:

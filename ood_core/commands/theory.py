@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ood_core.commands._common import add_experiment, add_json, add_pass, names
-from ood_core.console import Terminal
+from ood_core.commands._arguments import add_experiment, add_json, add_pass, names
+from ood_core.commands._terminal import Terminal
 
 _SHOWN = ("n", "accuracy", "relative_error", "correlation", "violations")
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from ood_core.data.image_set import BrokenImageError
-from ood_core.data.listed import ListedSet
+from ood_core.data.labelled_images import ListedSet
 from ood_core.errors import DataError
 from ood_core.experiments.sources import is_image_name
 

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ood_core.data.named import (
+from ood_core.data.opening import open_dataset
+from ood_core.data.subsets import whole
+from ood_core.data.torchvision_names import (
     NAMED_SETS,
     find_named,
     marker_path,
@@ -22,12 +24,10 @@ from ood_core.data.named import (
     named_split,
     unfinished,
 )
-from ood_core.data.opening import open_dataset
-from ood_core.data.subsets import whole
 from ood_core.data.torchvision_set import torchvision_dataset
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
-from ood_core.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["download"]
 

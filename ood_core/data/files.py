@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ood_core.data.decode import read_file
-from ood_core.data.listed import ListedSet
+from ood_core.data.labelled_images import ListedSet
 from ood_core.errors import DataError
 from ood_core.experiments.sources import iter_images
 

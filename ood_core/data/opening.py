@@ -17,7 +17,7 @@ from ood_core.data.subsets import SubsetView, choose
 from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
-from ood_core.paths import find_data
+from ood_core.runtime.paths import find_data
 
 __all__ = ["open_dataset"]
 

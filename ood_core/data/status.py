@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ood_core.data.files import count_images
-from ood_core.data.named import NAMED_SETS, find_named, named_folder, named_split
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
+from ood_core.data.torchvision_names import NAMED_SETS, find_named, named_folder, named_split
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec, Experiment
-from ood_core.paths import data_dir, find_data
+from ood_core.runtime.paths import data_dir, find_data
 
 __all__ = ["DataStatus", "available", "classifier_status", "dataset_status", "experiment_status"]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from ood_core.data.files import FileSet, scan_folder
 from ood_core.data.image_set import BrokenImageError, ImageSet
 from ood_core.data.labels import number_labels
-from ood_core.data.named import NAMED_SETS, find_named, marker_path, named_split
+from ood_core.data.torchvision_names import NAMED_SETS, find_named, marker_path, named_split
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 

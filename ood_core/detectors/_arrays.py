@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ood_core.errors import DataError
-from ood_core.threads import share_out
+from ood_core.runtime.threads import share_out
 
 __all__ = [
     "by_rows",

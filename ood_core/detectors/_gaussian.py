@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ood_core.detectors._arrays import row_slices
-from ood_core.threads import share_out
+from ood_core.runtime.threads import share_out
 
 __all__ = ["second_moment", "whitening"]
 

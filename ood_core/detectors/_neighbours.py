@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ood_core.detectors._arrays import row_slices
-from ood_core.threads import share_out
+from ood_core.runtime.threads import share_out
 
 __all__ = ["Bank"]
 

@@ -14,7 +14,7 @@ from ood_core.activations.record import Activations
 from ood_core.detectors.constraints import Constraint
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
-from ood_core.threads import one_blas_thread
+from ood_core.runtime.threads import one_blas_thread
 
 __all__ = ["DECLARED", "FAMILIES", "NEEDS", "Detector", "logger"]
 

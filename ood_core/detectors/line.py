@@ -15,7 +15,7 @@ from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
-from ood_core.threads import one_blas_thread, share_out
+from ood_core.runtime.threads import one_blas_thread, share_out
 
 __all__ = ["GroupedRows", "Line", "group_rows", "line_scores"]
 

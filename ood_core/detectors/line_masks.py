@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ood_core.detectors._arrays import row_slices
-from ood_core.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["LineMasks", "line_masks", "unit_masks"]
 

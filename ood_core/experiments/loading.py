@@ -10,7 +10,7 @@ from pathlib import Path
 from ood_core.errors import ConfigError, OODLensError, did_you_mean
 from ood_core.experiments.experiment import Experiment
 from ood_core.experiments.parsing import parse_experiment
-from ood_core.paths import experiments_dir
+from ood_core.runtime.paths import experiments_dir
 
 __all__ = ["BrokenExperiment", "is_builtin_name", "list_experiments", "load_experiment"]
 

@@ -14,7 +14,7 @@ from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import class_folders, resolve
-from ood_core.paths import find_data
+from ood_core.runtime.paths import find_data
 
 __all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
 

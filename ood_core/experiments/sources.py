@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ood_core.paths import data_roots
+from ood_core.runtime.paths import data_roots
 
 __all__ = [
     "BUILTIN_SOURCES",

@@ -13,7 +13,7 @@ from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.loading import is_builtin_name
 from ood_core.experiments.parsing_sets import OPTIONS
 from ood_core.experiments.sources import FILE_KINDS
-from ood_core.paths import data_roots, experiments_dir
+from ood_core.runtime.paths import data_roots, experiments_dir
 
 __all__ = ["save_experiment", "to_toml"]
 

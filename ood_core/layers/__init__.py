@@ -1,6 +1,6 @@
 """Norm, NAN, sparsity and entropy layer by layer: which layer separates, and why."""
 
-from ood_core.layers.apart import NanApart, nan_apart
+from ood_core.layers.decomposition import NanApart, nan_apart
 from ood_core.layers.depth import (
     LAYER_SCORES,
     DepthSummary,

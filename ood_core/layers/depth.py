@@ -12,7 +12,7 @@ from ood_core import metrics
 from ood_core.activations import Activations
 from ood_core.errors import DataError
 from ood_core.layers.quantities import check_pool, quantities
-from ood_core.ranking import summarize
+from ood_core.metrics.counts import summarize
 
 __all__ = ["LAYER_SCORES", "DepthSummary", "best_layers", "layer_metrics", "mean_over_sets"]
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError
-from ood_core.models.published import (
+from ood_core.models.published_weights import (
     PublishedWeights,
     WeightsMissingError,
     own_file,
     published_file,
     published_weights,
 )
-from ood_core.progress import Meter
+from ood_core.runtime.progress import Meter
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
-    from ood_core.progress import ProgressCallback, StopCheck
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["download_weights"]
 

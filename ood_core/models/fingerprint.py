@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ood_core.models.published import WeightsMissingError, package_version, published_file
-from ood_core.models.training import TRAINED_HERE, trained_path
+from ood_core.models.digits_training import TRAINED_HERE, trained_path
+from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from ood_core.models.layers import PENULTIMATE, LayerInfo
+from ood_core.models.layer_info import PENULTIMATE, LayerInfo
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.head import ClassifierHead
-from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer
+from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.preprocessing import resolve_preprocessing
-from ood_core.models.published import published_weights
-from ood_core.models.training import TRAINED_HERE, ensure_trained
+from ood_core.models.published_weights import published_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ood_core.experiments import Experiment
-    from ood_core.progress import ProgressCallback, StopCheck
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["LoadedModel", "inspect_module", "load_model"]
 

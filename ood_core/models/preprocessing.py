@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
-from ood_core.models.published import published_weights
+from ood_core.models.published_weights import published_weights
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ood_core.models.layers import PENULTIMATE, LayerInfo, find_layer
+from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 
 if TYPE_CHECKING:
     import torch

@@ -16,15 +16,15 @@ from ood_core.neurons.activity import (
 )
 from ood_core.neurons.choosing import drop_set, excited_by_ood, parse_neurons, top_neurons
 from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_table, contribution_view
-from ood_core.neurons.line_lab import LineLab
-from ood_core.neurons.line_result import LineResult
-from ood_core.neurons.ordering import ORDERS, Order, seriate
-from ood_core.neurons.receipt import (
+from ood_core.neurons.line_image import (
     ImageReceipt,
     image_contributions,
     image_receipt,
     summary_of_receipt,
 )
+from ood_core.neurons.line_lab import LineLab
+from ood_core.neurons.line_result import LineResult
+from ood_core.neurons.ordering import ORDERS, Order, seriate
 
 __all__ = [
     "CELLS",

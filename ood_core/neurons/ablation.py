@@ -11,8 +11,8 @@ from ood_core import metrics
 from ood_core.activations import PENULTIMATE, Activations, LayerRecord
 from ood_core.detectors.base import Detector
 from ood_core.errors import DataError
+from ood_core.metrics.counts import Scores
 from ood_core.models import ClassifierHead
-from ood_core.ranking import Scores
 
 __all__ = ["accuracy_effect", "drop_neurons", "dropping_effect", "rates"]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ood_core.detectors.line import GroupedRows, line_scores
 from ood_core.detectors.line_masks import LineMasks
-from ood_core.progress import Meter, ProgressCallback, StopCheck
-from ood_core.threads import THREADS, one_blas_thread
+from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime.threads import THREADS, one_blas_thread
 
 __all__ = ["THREADS", "blocks", "joined", "parallel", "score_groups"]
 

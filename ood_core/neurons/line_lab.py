@@ -15,11 +15,11 @@ from ood_core.detectors._arrays import class_means, logsumexp, row_slices
 from ood_core.detectors.line import GroupedRows, Line, group_rows
 from ood_core.detectors.line_masks import LineMasks, line_masks, unit_masks
 from ood_core.errors import DataError
+from ood_core.metrics.counts import summarize
 from ood_core.models import ClassifierHead
 from ood_core.neurons.line_blocks import THREADS, blocks, joined, parallel, score_groups
 from ood_core.neurons.line_result import LineResult, compare_with_energy
-from ood_core.progress import Meter, ProgressCallback, StopCheck
-from ood_core.ranking import summarize
+from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["LineLab"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ood_core.metrics.counts import ScoreSummary
 from ood_core.neurons.ablation import rates
-from ood_core.ranking import ScoreSummary
 
 __all__ = ["LineResult", "compare_with_energy"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ood_core.errors import ConfigError
-from ood_core.histograms import Bins, bin_scores
+from ood_core.metrics.counts import ScoreSummary, pool
+from ood_core.metrics.histograms import Bins, bin_scores
 from ood_core.plots.theme import ID_COLOUR, OOD_COLOURS, base_layout, ood_colour
-from ood_core.ranking import ScoreSummary, pool
 
 __all__ = ["histogram"]
 

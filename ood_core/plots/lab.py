@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ood_core.plots.hidden_classifier import LEGEND_BELOW, SCORE_LINES
 from ood_core.plots.theme import ACCENT, GREY, ID_COLOUR, OOD_COLOURS, base_layout
-from ood_core.plots.theory import LEGEND_BELOW, SCORE_LINES
 
 __all__ = [
     "SCHEME_COLOURS",

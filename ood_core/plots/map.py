@@ -1,4 +1,4 @@
-"""The map of features: every image a point in the plane of `ood_core.projection`."""
+"""The map of features: every image a point in the plane of `ood_core.views.projection`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from ood_core.errors import DataError
 from ood_core.plots.theme import GREY, ID_COLOUR, OOD_COLOURS, SEQUENTIAL, base_layout, ood_colour
-from ood_core.projection import subsample
-from ood_core.regions import Region
+from ood_core.views.projection import subsample
+from ood_core.views.regions import Region
 
 __all__ = ["MOST_POINTS", "drawn_rows", "feature_map", "outline"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ood_core import metrics
-from ood_core.operating_point import OperatingPoint
+from ood_core.metrics.counts import ScoreSummary
 from ood_core.plots.theme import base_layout, ood_colour
-from ood_core.ranking import ScoreSummary
+from ood_core.thresholds.operating_point import OperatingPoint
 
 __all__ = ["pr", "roc"]
 

@@ -5,9 +5,9 @@ result on disk, and `theory_table` writes it as a table. `own` and `trained` tur
 claims that say "holds here" or "does not hold here", with the numbers that decide it.
 """
 
-from ood_core.theory.claim import Claim
-from ood_core.theory.network import PER_SET, measure_layer, measured_layer
-from ood_core.theory.table import theory_summary, theory_table
+from ood_core.theory.claims.claim import Claim
+from ood_core.theory.measurement import PER_SET, measure_layer, measured_layer
+from ood_core.theory.measurement_tables import theory_summary, theory_table
 
 __all__ = [
     "PER_SET",

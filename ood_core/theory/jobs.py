@@ -8,9 +8,9 @@ from typing import Any
 
 from ood_core.activations.activation_set import ActivationSet
 from ood_core.activations.jobs import Job
-from ood_core.lab import run_lab
-from ood_core.progress import ProgressCallback, StopCheck
-from ood_core.theory.network import measure_layer
+from ood_core.runtime.progress import ProgressCallback, StopCheck
+from ood_core.theory.lab import run_lab
+from ood_core.theory.measurement import measure_layer
 
 __all__ = ["TheoryJob", "find_lab", "find_measurement", "start_lab", "start_measurement"]
 

@@ -10,9 +10,8 @@ from ood_core.wizard.draft import (
     set_kind,
     set_name,
 )
-from ood_core.wizard.fetching import CLASSIFIER, Fetch, Missing, fetch, find_fetch, missing
-from ood_core.wizard.loading import load_draft, parse_draft
-from ood_core.wizard.looking import Look, contact_sheet, look, look_at
+from ood_core.wizard.draft_files import load_draft, parse_draft
+from ood_core.wizard.missing import CLASSIFIER, Fetch, Missing, fetch, find_fetch, missing
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -24,8 +23,9 @@ from ood_core.wizard.proposals import (
     preprocessings,
     weight_names,
 )
+from ood_core.wizard.samples import Look, contact_sheet, look, look_at
+from ood_core.wizard.stored_uploads import keep_upload
 from ood_core.wizard.survey import Survey, survey
-from ood_core.wizard.uploading import keep_upload
 
 __all__ = [
     "CLASSIFIER",

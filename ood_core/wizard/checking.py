@@ -13,8 +13,8 @@ from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
 from ood_core.wizard.draft import Draft
-from ood_core.wizard.fetching import missing_weights
-from ood_core.wizard.parts import load_classifier, only_classifier, only_set
+from ood_core.wizard.missing import missing_weights
+from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 
 if TYPE_CHECKING:
@@ -243,6 +243,6 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
 
 def gate_checks(acts: ActivationSet) -> tuple[Check, ...]:
     """The sanity gates as lines of the checks."""
-    from ood_core.gates import run_gates
+    from ood_core.wizard.gates import run_gates
 
     return tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))

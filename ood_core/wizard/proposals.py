@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.sources import resolve
-from ood_core.models.published import published_weights
+from ood_core.models.published_weights import published_weights
 from ood_core.wizard.draft import Draft, new_experiment
-from ood_core.wizard.parts import load_classifier
+from ood_core.wizard.partial_drafts import load_classifier
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -201,7 +201,7 @@ def complete(draft: Draft) -> Draft:
 
 def _class_folders(draft: Draft) -> int | None:
     from ood_core.experiments.sources import class_folders
-    from ood_core.paths import find_data
+    from ood_core.runtime.paths import find_data
 
     found = find_data(draft.fit.source) if draft.fit.source else None
     count = len(class_folders(found)) if found is not None and found.is_dir() else 0

@@ -5,7 +5,8 @@ A page is one numbered file in `pages/`; it appears in the page list by itself. 
 
     import streamlit as st
 
-    from pages.components import cache, explain, figures, frame, gallery, state
+    from pages.components.charts import figures, gallery
+    from pages.components.kit import cache, frame, state, words
 
     view = frame.open_page("Layers", "At which layer does NAN tell ID from OOD?")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ood_core.activations import store
 from ood_core.activations.capture import captured
-from ood_core.activations.resident import forget_models
+from ood_core.activations.resident_models import forget_models
 from ood_core.activations.stored import CACHE
 from ood_core.data import Transform, open_dataset
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing

@@ -15,7 +15,7 @@ from ood_core.activations.engine import Runner
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
 from ood_core.experiments import Experiment
-from ood_core.progress import Progress
+from ood_core.runtime.progress import Progress
 
 Oracle = Callable[[Experiment, str], dict[str, np.ndarray]]
 

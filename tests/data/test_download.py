@@ -18,7 +18,7 @@ import torchvision.datasets
 from scipy.io import savemat
 
 from ood_core.data import dataset_status, download, open_dataset
-from ood_core.data.named import (
+from ood_core.data.torchvision_names import (
     NAMED_SETS,
     NamedSet,
     find_named,
@@ -29,7 +29,7 @@ from ood_core.data.torchvision_set import torchvision_dataset
 from ood_core.errors import DataError, StoppedError
 from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import TORCHVISION_SETS
-from ood_core.progress import Progress
+from ood_core.runtime.progress import Progress
 
 SVHN = DataSpec("svhn", "torchvision", "SVHN", {"split": "test", "role": "ood"})
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ood_core.errors import ModelError
-from ood_core.models.layers import PENULTIMATE, find_layer, to_positions
+from ood_core.models.layer_info import PENULTIMATE, find_layer, to_positions
 from ood_core.models.loaded import inspect_module
 
 

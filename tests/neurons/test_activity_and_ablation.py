@@ -8,7 +8,6 @@ import pytest
 from ood_core.activations import Activations
 from ood_core.detectors.energy import Energy
 from ood_core.errors import DataError
-from ood_core.importance import class_means, contributions
 from ood_core.models import ClassifierHead
 from ood_core.neurons import (
     accuracy_effect,
@@ -22,6 +21,7 @@ from ood_core.neurons import (
     top_images,
     top_neurons,
 )
+from tests.neurons.oracles import class_means, contributions
 
 C, D = 4, 9
 RNG = np.random.default_rng(5)

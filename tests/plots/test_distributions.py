@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ood_core.errors import ConfigError
+from ood_core.metrics.counts import summarize
 from ood_core.plots.distributions import histogram
 from ood_core.plots.theme import ID_COLOUR, OOD_COLOURS
-from ood_core.ranking import summarize
 
 RNG = np.random.default_rng(0)
 KNOWN = summarize(RNG.normal(2, 1, 50_000))

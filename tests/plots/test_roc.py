@@ -7,8 +7,8 @@ import pytest
 
 from ood_core import metrics, thresholds
 from ood_core.errors import ConfigError
+from ood_core.metrics.counts import summarize
 from ood_core.plots.roc import pr, roc
-from ood_core.ranking import summarize
 
 RNG = np.random.default_rng(0)
 KNOWN = summarize(RNG.normal(2, 1, 5_000))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ood_core.hidden_classifier import measure_head
-from ood_core.lab.images import OOD_SETS
 from ood_core.models import ClassifierHead
+from ood_core.plots import hidden_classifier as plots
 from ood_core.plots import lab as lab_plots
-from ood_core.plots import theory as plots
 from ood_core.plots.theme import ID_COLOUR
-from ood_core.theory import lab_rows
+from ood_core.theory.claims import lab_rows
+from ood_core.theory.hidden_classifier import measure_head
+from ood_core.theory.lab.images import OOD_SETS
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ood_core.lab import LabResults, full_plan
-from ood_core.lab.images import OOD_SETS
-from ood_core.lab.plan import DEPTH, EPOCHS
+from ood_core.theory.lab import LabResults, full_plan
+from ood_core.theory.lab.images import OOD_SETS
+from ood_core.theory.lab.plan import DEPTH, EPOCHS
 
 
 def made_up(wiggle: float = 0.01, good: float = 0.8) -> LabResults:

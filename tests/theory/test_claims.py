@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ood_core.hidden_classifier import Estimate, measure_head
 from ood_core.metrics import auroc
 from ood_core.models import ClassifierHead
-from ood_core.theory import own, trained
-from ood_core.theory.claim import above, below
-from ood_core.theory.lab_rows import entropy_points, separation, width_points
+from ood_core.theory.claims import of_network, of_training
+from ood_core.theory.claims.claim import above, below
+from ood_core.theory.claims.lab_rows import entropy_points, separation, width_points
+from ood_core.theory.hidden_classifier import Estimate, measure_head
 
 
 @pytest.mark.parametrize(
@@ -41,44 +41,44 @@ def test_numbers_as_a_reader_sees_them():
 
 def test_interval_over_runs_is_students():
     x = np.array([0.7, 0.8, 0.75, 0.9, 0.6])
-    got = trained.over_runs(x)
+    got = of_training.over_runs(x)
     low, high = stats.t.interval(0.95, 4, x.mean(), stats.sem(x))
     assert (got.value, got.low, got.high) == pytest.approx((x.mean(), low, high))
-    assert trained.over_runs(x[:1]) is None
-    assert trained.over_runs(np.array([0.2, 1.0]), rate=True).high == 1.0
+    assert of_training.over_runs(x[:1]) is None
+    assert of_training.over_runs(np.array([0.2, 1.0]), rate=True).high == 1.0
 
 
 def test_claims_of_made_up_results(made_up):
     results = made_up()
-    assert [c.holds for c in trained.claims_of_training(results)] == [True, True]
-    assert len(trained.claims_of_labels(results)) == 10
-    assert all(c.holds for c in trained.claims_of_labels(results))
-    assert all(c.holds for c in trained.claims_of_nan(results, "photos"))
-    assert [c.holds for c in trained.claims_of_hidden_layers(results)] == [True, True, False]
-    assert all(c.holds for c in trained.claims_of_depth(results))
-    assert [c.holds for c in trained.claims_of_one_class(results)] == [False, False]
-    assert [c.estimate.value for c in trained.claims_of_width(results)] == pytest.approx([0, 0])
-    (entropy,) = trained.claims_of_entropy(results)
+    assert [c.holds for c in of_training.claims_of_training(results)] == [True, True]
+    assert len(of_training.claims_of_labels(results)) == 10
+    assert all(c.holds for c in of_training.claims_of_labels(results))
+    assert all(c.holds for c in of_training.claims_of_nan(results, "photos"))
+    assert [c.holds for c in of_training.claims_of_hidden_layers(results)] == [True, True, False]
+    assert all(c.holds for c in of_training.claims_of_depth(results))
+    assert [c.holds for c in of_training.claims_of_one_class(results)] == [False, False]
+    assert [c.estimate.value for c in of_training.claims_of_width(results)] == pytest.approx([0, 0])
+    (entropy,) = of_training.claims_of_entropy(results)
     assert entropy.holds is True
 
 
 def test_claims_of_bad_results(made_up):
     results = made_up(good=0.3)
-    assert not any(c.holds for c in trained.claims_of_training(results))
-    assert trained.claims_of_training(results)[0].holds is False
-    assert {c.holds for c in trained.claims_of_labels(results)} == {False}
+    assert not any(c.holds for c in of_training.claims_of_training(results))
+    assert of_training.claims_of_training(results)[0].holds is False
+    assert {c.holds for c in of_training.claims_of_labels(results)} == {False}
     noisy = made_up(wiggle=0.15, good=0.2)
-    assert trained.claims_of_training(noisy)[0].holds is None
+    assert of_training.claims_of_training(noisy)[0].holds is None
 
 
 def test_claims_need_no_results_at_all(made_up):
-    from ood_core.lab import load_results
+    from ood_core.theory.lab import load_results
 
     empty = load_results(())
     for claims in (
-        trained.claims_of_training, trained.claims_of_labels, trained.claims_of_nan,
-        trained.claims_of_entropy, trained.claims_of_width, trained.claims_of_one_class,
-        trained.claims_of_hidden_layers, trained.claims_of_depth,
+        of_training.claims_of_training, of_training.claims_of_labels, of_training.claims_of_nan,
+        of_training.claims_of_entropy, of_training.claims_of_width, of_training.claims_of_one_class,
+        of_training.claims_of_hidden_layers, of_training.claims_of_depth,
     ):  # fmt: skip
         assert all(c.estimate is None for c in claims(empty)), claims.__name__
 
@@ -95,9 +95,9 @@ def test_correlation_between_runs_equals_resampling_by_hand(made_up):
     points = entropy_points(made_up(wiggle=0.05))
     rng = np.random.default_rng(1)
     points["auroc"] += rng.normal(0, 0.1, len(points))
-    got = trained._between_runs(points, "activation_entropy", "auroc")
+    got = of_training._between_runs(points, "activation_entropy", "auroc")
     runs = [p for _, p in points.groupby("run")]
-    drawn = np.random.default_rng(0).integers(0, len(runs), (trained._DRAWS, len(runs)))
+    drawn = np.random.default_rng(0).integers(0, len(runs), (of_training._DRAWS, len(runs)))
     slow = []
     for row in drawn[:50]:
         both = np.concatenate([runs[i][["activation_entropy", "auroc"]].to_numpy() for i in row])
@@ -112,7 +112,7 @@ def test_paired_difference_equals_delong_by_covariances():
     rng = np.random.default_rng(0)
     id_a, ood_a = rng.normal(1, 1, 60), rng.normal(0, 1, 45)
     id_b, ood_b = np.round(id_a + rng.normal(0, 1, 60)), np.round(ood_a + rng.normal(0, 1, 45))
-    got = own.paired_difference(id_a, ood_a, id_b, ood_b)
+    got = of_network.paired_difference(id_a, ood_a, id_b, ood_b)
     assert got.value == pytest.approx(auroc(id_a, ood_a) - auroc(id_b, ood_b))
 
     def wins(x, y):
@@ -123,7 +123,7 @@ def test_paired_difference_equals_delong_by_covariances():
     s = np.cov(v) / 60 + np.cov(u) / 45
     half = 1.959964 * np.sqrt(s[0, 0] + s[1, 1] - 2 * s[0, 1])
     assert got.high - got.value == pytest.approx(half)
-    assert own.paired_difference(id_a, ood_a, id_a, ood_a).high == 0
+    assert of_network.paired_difference(id_a, ood_a, id_a, ood_a).high == 0
 
 
 def test_own_network_claims_say_what_was_measured():
@@ -138,19 +138,19 @@ def test_own_network_claims_say_what_was_measured():
         "test": measure_head(features, head, labels),
         "far": measure_head(np.maximum(rng.normal(0.1, 0.1, (50, 12)), 0), head),
     }
-    bounds, accuracy, moves, near = own.claims_of_hidden(found, "test")
+    bounds, accuracy, moves, near = of_network.claims_of_hidden(found, "test")
     assert all(c.holds for c in (bounds, accuracy, moves, near))
     assert "350 images" in bounds.measure
     assert "chance: 33.3 %" in accuracy.measure
     blind = {"test": measure_head(features, ClassifierHead(np.tile([1.0, -1.0], (3, 6))), labels)}
-    assert own.claims_of_hidden(blind, "test")[3].holds is False
+    assert of_network.claims_of_hidden(blind, "test")[3].holds is False
 
 
 def test_nan_here_compares_each_ood_set(acts_set):
     acts_set.experiment.test_set = "test"
-    claims = own.claims_of_nan_here(acts_set, "penultimate", ("near", "far"))
+    claims = of_network.claims_of_nan_here(acts_set, "penultimate", ("near", "far"))
     assert ["near" in c.text for c in claims] == [True, False]
-    rows = own.norm_and_nan(acts_set, "early", ("far",)).set_index("score")["auroc"]
+    rows = of_network.norm_and_nan(acts_set, "early", ("far",)).set_index("score")["auroc"]
     layer = {n: acts_set[n].layer("early").pooled.astype(float) for n in ("test", "far")}
     norm = {n: np.abs(a).sum(1) for n, a in layer.items()}
     nan = {n: norm[n] / np.maximum((a > 0).sum(1), 1) for n, a in layer.items()}

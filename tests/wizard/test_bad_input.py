@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ood_core import cli, wizard
+from ood_core import wizard
+from ood_core.commands import _main as cli
 from ood_core.experiments.writing import _section
 from ood_core.wizard import Draft, SetDraft
 from ood_core.wizard.draft import tables

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ood_core import activations, cli, gates
+from ood_core import activations
+from ood_core.commands import _main as cli
 from ood_core.experiments import load_experiment
+from ood_core.wizard import gates
 
 SMALL = """
 [preprocessing]

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ood_core
-from ood_core import cli
+from ood_core.commands import _main as cli
 from ood_core.data import available, experiment_status
 from ood_core.experiments import loading
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ood_core.errors import ModelError, did_you_mean
 from ood_core.experiments.experiment import Preprocessing
-from ood_core.models.published import PublishedWeights
+from ood_core.models.published_weights import PublishedWeights
 
 __all__ = ["PREFIX", "adapt", "build", "names", "published", "weight_names"]
 

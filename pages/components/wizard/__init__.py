@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import state
-from pages.components.view import View
+from pages.components.kit import state
+from pages.components.kit.view import View
 from pages.components.wizard import classifier, drafting, finish, images, opening, samples, verdicts
 
 __all__ = ["draw"]

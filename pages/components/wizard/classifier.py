@@ -11,7 +11,7 @@ from ood_core import wizard
 from ood_core.errors import OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.parsing import LARGEST_SIDE, parse_preprocessing
-from pages.components import background, cache
+from pages.components.kit import cache, jobs
 from pages.components.wizard import drafting
 
 __all__ = ["draw", "preprocessing"]
@@ -242,9 +242,7 @@ def _measure(draft: Any) -> None:
             "costs points.",
         )  # fmt: skip
         return
-    ranked = background.result(
-        key, lambda *_: wizard.measure(plain), "Measuring on ID test images …"
-    )
+    ranked = jobs.result(key, lambda *_: wizard.measure(plain), "Measuring on ID test images …")
     for place, m in enumerate(ranked or ()):
         with st.container(horizontal=True, vertical_alignment="center"):
             share = f"**{100 * m.accuracy:.0f} %**" if place == 0 else f"{100 * m.accuracy:.0f} %"

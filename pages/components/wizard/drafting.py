@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from ood_core.wizard import Draft, Survey
-from pages.components import state
+from pages.components.kit import state
 
 __all__ = [
     "adopt",

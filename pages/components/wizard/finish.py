@@ -9,8 +9,8 @@ import streamlit as st
 from ood_core import wizard
 from ood_core.errors import OODLensError
 from ood_core.experiments import save_experiment, to_toml
-from ood_core.paths import experiments_dir
-from pages.components import cache, state
+from ood_core.runtime.paths import experiments_dir
+from pages.components.kit import cache, state
 from pages.components.wizard import drafting
 
 __all__ = ["draw"]

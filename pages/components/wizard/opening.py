@@ -10,7 +10,7 @@ import streamlit as st
 from ood_core import wizard
 from ood_core.errors import OODLensError
 from ood_core.experiments import to_toml
-from pages.components.view import View
+from pages.components.kit.view import View
 from pages.components.wizard import drafting
 
 __all__ = ["buttons", "header"]

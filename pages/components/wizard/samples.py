@@ -11,7 +11,7 @@ import streamlit as st
 from ood_core import wizard
 from ood_core.data import thumbnail_bytes
 from ood_core.errors import OODLensError
-from pages.components import cache
+from pages.components.kit import cache
 from pages.components.wizard import drafting
 
 __all__ = ["draw"]

@@ -12,7 +12,7 @@ import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
-from pages.components import background, cache, prepare
+from pages.components.kit import cache, jobs, prepare
 from pages.components.wizard import drafting
 
 __all__ = ["draw", "lines_html"]
@@ -32,7 +32,7 @@ def draw() -> tuple[Any, ...]:
     draft, again = _nameless(drafting.current()), st.session_state.get(_AGAIN, 0)
     known, lines = st.session_state.get(_LINES, (None, ()))
     if known != (draft, again):
-        result = background.result(
+        result = jobs.result(
             ("wizard", repr(draft), again),
             lambda *_: _checked(draft),
             "Reading weights and folders …",

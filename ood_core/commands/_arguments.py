@@ -1,0 +1,73 @@
+"""Arguments and steps that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ood_core.commands._terminal import Terminal
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+
+__all__ = ["add_experiment", "add_json", "add_params", "add_pass", "names", "prepared_set"]
+
+
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """The experiment that a command works on."""
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="name of an experiment, or path of a TOML file"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Machine-readable results."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def add_params(parser: argparse.ArgumentParser) -> None:
+    """Parameters of a detector that differ from the experiment's."""
+    parser.add_argument(
+        "--params", default="", metavar="NAME=VALUE;…",
+        help="parameters of the detector, for example 'p_a=90;clip=0.8'",
+    )  # fmt: skip
+
+
+def add_pass(parser: argparse.ArgumentParser) -> None:
+    """How the forward pass runs, where one is needed."""
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+
+
+def names(text: str) -> list[str]:
+    """Names separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def prepared_set(
+    args: argparse.Namespace,
+    terminal: Terminal,
+    sets: Sequence[str] | None = None,
+    ood_sets: Sequence[str] | None = None,
+    **options: Any,
+) -> ActivationSet:
+    """The experiment's activations: from the store, or extracted now with a progress bar.
+
+    `sets` names data sets; `ood_sets` OOD sets, to which fit and test set are added.
+    """
+    from ood_core.activations import extract
+    from ood_core.experiments import load_experiment
+
+    exp = load_experiment(args.experiment)
+    if ood_sets is not None:
+        sets = (exp.fit_set, exp.test_set, *ood_sets)
+    return extract(
+        exp,
+        device=args.device,
+        sets=sets,
+        progress=terminal.progress,
+        should_stop=terminal.should_stop,
+        **options,
+    )

@@ -1,0 +1,106 @@
+"""A report of one choice: what was chosen, on which images, and what it did on others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ood_core.detectors import detector_class
+from ood_core.scoring.score_set import ScoreSet, params_text
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.experiments import Experiment
+    from ood_core.thresholds.operating_point import OperatingPoint
+
+__all__ = ["report"]
+
+
+def report(
+    experiment: Experiment,
+    acts: ActivationSet,
+    scores: ScoreSet,
+    point: OperatingPoint,
+    check: OperatingPoint | None = None,
+) -> str:
+    """Markdown report of a detector at a threshold.
+
+    Parameters
+    ----------
+    scores : the detector's scores.
+    point : the operating point chosen.
+    check : the same rule chosen on one half of each set and counted on the other, where there is
+        such a rule.
+    """
+    cls = detector_class(scores.detector)
+    return "\n".join(
+        [
+            f"# {cls.title} on {experiment.title}",
+            "",
+            f"{cls.summary} ({cls.reference})",
+            "",
+            *_facts(experiment, acts, scores),
+            "",
+            "## Threshold",
+            "",
+            f"Accepted as in-distribution: score ≥ {point.threshold:.6g}. {point.how}",
+            "",
+            *_rates(point, check),
+            "",
+            "## Against each OOD set",
+            "",
+            *_figures(scores),
+            "",
+            "AUROC and FPR95 with 95 % intervals. FPR95: share of OOD images accepted when 95 % "
+            "of ID images are (ID is the positive class).",
+            *_remarks(scores),
+            "",
+        ]
+    )
+
+
+def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> list[str]:
+    source = experiment.classifier
+    weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
+    return [
+        f"- Classifier: {source.architecture}, weights {weights}, {acts.head.n_classes} classes",
+        f"- Parameters: {params_text(scores.params) or 'none'}; layer {scores.layer}",
+        f"- Fitted on {len(acts[scores.fit_set]):,} images of '{scores.fit_set}'; ID test set "
+        f"'{scores.id_name}', {len(scores.id_scores):,} images",
+        f"- Activations: {acts.fingerprint}",
+    ]
+
+
+def _rates(point: OperatingPoint, check: OperatingPoint | None) -> list[str]:
+    lines = ["| images | ID accepted | OOD accepted |", "|---|---|---|"]
+    lines.append(_rate_row("all, those the rule was chosen on among them", point))
+    if check is not None:
+        lines.append(_rate_row("halves that the choice never saw", check))
+    return lines
+
+
+def _rate_row(what: str, point: OperatingPoint) -> str:
+    n = sum(a.n for a in point.ood.values())
+    accepted = sum(a.count for a in point.ood.values())
+    ood = f"{100 * accepted / n:.2f} % ({accepted:,} of {n:,})" if n else "–"
+    interval = f"[{100 * point.id.low:.2f}, {100 * point.id.high:.2f}]"
+    return (
+        f"| {what} | {100 * point.id.rate:.2f} % {interval} ({point.id.count:,} of "
+        f"{point.id.n:,}) | {ood} |"
+    )
+
+
+def _figures(scores: ScoreSet) -> list[str]:
+    lines = ["| OOD set | images | AUROC, % | FPR95, % |", "|---|---|---|---|"]
+    for name in scores.ood:
+        e: Any = scores.evaluate(name)
+        lines.append(
+            f"| {name} | {e.n_ood:,} | {100 * e.auroc:.2f} [{100 * e.auroc_low:.2f}, "
+            f"{100 * e.auroc_high:.2f}] | {100 * e.fpr95:.2f} [{100 * e.fpr95_low:.2f}, "
+            f"{100 * e.fpr95_high:.2f}] |"
+        )
+    return lines
+
+
+def _remarks(scores: ScoreSet) -> list[str]:
+    found = list(scores.warnings)
+    return ["", "## Remarks", "", *(f"- {text}" for text in found)] if found else []

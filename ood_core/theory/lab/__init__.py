@@ -1,0 +1,23 @@
+"""Training lab: small networks on digits, trained here, that test the claims of the NAN paper.
+
+Every run is seeded, takes about a second and is kept on disk; nothing is precomputed.
+
+>>> from ood_core import lab
+>>> results = lab.run_lab()  # doctest: +SKIP
+>>> lab.claims.class_agnostic(results)  # doctest: +SKIP
+"""
+
+from ood_core.theory.lab.plan import SCHEMES, Run, Scheme, full_plan
+from ood_core.theory.lab.results import LabResults, finished, load_results
+from ood_core.theory.lab.running import run_lab
+
+__all__ = [
+    "SCHEMES",
+    "LabResults",
+    "Run",
+    "Scheme",
+    "finished",
+    "full_plan",
+    "load_results",
+    "run_lab",
+]

@@ -1,0 +1,178 @@
+"""What an experiment still needs, and downloads in the background, on request only."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ood_core.errors import OODLensError, StoppedError
+
+if TYPE_CHECKING:
+    from ood_core.data import DataStatus
+    from ood_core.experiments import Experiment
+    from ood_core.runtime.progress import Progress
+
+__all__ = ["CLASSIFIER", "Fetch", "Missing", "fetch", "find_fetch", "missing", "missing_weights"]
+
+logger = logging.getLogger("ood_core.wizard")
+
+CLASSIFIER = "classifier"
+"""Name under which the classifier's weights are missing or fetched."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that the experiment needs and this machine lacks.
+
+    Parameters
+    ----------
+    name : of the data set, or CLASSIFIER.
+    title : what it is, in words.
+    message : what is missing, and where from and where to when it is fetched by hand.
+    download : whether `fetch` gets it.
+    megabytes : about how much that is; 0 where unknown.
+    folder : where it goes.
+    """
+
+    name: str
+    title: str
+    message: str
+    download: bool
+    megabytes: int = 0
+    folder: str = ""
+
+
+def missing(exp: Experiment) -> tuple[Missing, ...]:
+    """What has to be there before the experiment can be prepared, and is not."""
+    from ood_core.data import experiment_status
+
+    found = [m for m in (missing_weights(exp),) if m is not None]
+    # Sets of one archive are one download; what is fetched by hand is listed one by one.
+    groups: dict[tuple[str, ...], list[tuple[str, DataStatus]]] = {}
+    for name, status in experiment_status(exp).items():
+        if not status.ready:
+            download = status.fetch == "download"
+            key = (status.folder, status.message) if download else (name,)
+            groups.setdefault(key, []).append((name, status))
+    for group in groups.values():
+        name, status = group[0]
+        title = "Checkpoint" if name == CLASSIFIER else "Images of " + " and ".join(dict(group))
+        offered = status.fetch == "download"
+        found.append(Missing(name, title, status.message, offered, status.megabytes, status.folder))
+    return tuple(found)
+
+
+def missing_weights(exp: Experiment) -> Missing | None:
+    """Published weights that are not on this machine."""
+    from ood_core.models import TRAINED_HERE, WeightsMissingError
+    from ood_core.models.published_weights import own_file, published_file, published_weights
+
+    spec = exp.classifier
+    if not spec.weights or spec.weights == TRAINED_HERE:
+        return None
+    try:
+        published_file(spec.architecture, spec.weights)
+    except WeightsMissingError:
+        found = published_weights(spec.architecture, spec.weights)
+        assert found is not None
+        size = round(found.size / 2**20)
+        message = (
+            f"The weights {spec.weights} of {spec.architecture} are not on this machine. They are "
+            f"published at {found.url}."
+        )
+        return Missing(
+            CLASSIFIER, "Weights", message, bool(found.url), size, str(own_file(found).parent)
+        )
+    except OODLensError as error:
+        return Missing(CLASSIFIER, "Weights", str(error), False)
+    return None
+
+
+class Fetch:
+    """One download. Read it from any thread.
+
+    Attributes
+    ----------
+    state : "running", "done", "failed" or "stopped".
+    progress : bytes done and to do; None until the server answers.
+    error : message for the user when it failed, else None.
+    """
+
+    def __init__(self, exp: Experiment, name: str) -> None:
+        self.experiment, self.name = exp, name
+        self.state = "running"
+        self.progress: Progress | None = None
+        self.error: str | None = None
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+
+    @property
+    def active(self) -> bool:
+        """Whether it runs."""
+        return self.state == "running"
+
+    def stop(self) -> None:
+        """Ask it to stop; data that arrived are kept. Safe to call twice."""
+        self._stop.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended; False when it has not after `timeout` seconds."""
+        return self._ended.wait(timeout)
+
+    def _report(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def _run(self) -> None:
+        from ood_core.data import download
+        from ood_core.models import download_weights
+
+        try:
+            if self.name == CLASSIFIER:
+                download_weights(self.experiment, self._report, self._stop.is_set)
+            else:
+                spec = self.experiment.sets[self.name]
+                download(spec, self._report, self._stop.is_set)
+            self.state = "done"
+        except StoppedError:
+            self.state = "stopped"
+        except OODLensError as problem:
+            self.error, self.state = str(problem), "failed"
+        except Exception as problem:
+            logger.exception("downloading %s failed", self.name)
+            self.error, self.state = f"{type(problem).__name__}: {problem}", "failed"
+        finally:
+            self._ended.set()
+
+
+_lock = threading.Lock()
+_fetches: dict[str, Fetch] = {}
+
+
+def fetch(exp: Experiment, name: str) -> Fetch:
+    """Start downloading a data set by name, or the weights (CLASSIFIER); returns at once.
+
+    A download that runs already is the same one.
+    """
+    key = _key(exp, name)
+    with _lock:
+        known = _fetches.get(key)
+        if known is not None and known.active:
+            return known
+        started = _fetches[key] = Fetch(exp, name)
+    threading.Thread(target=started._run, name=f"ood-fetch-{name}", daemon=True).start()
+    return started
+
+
+def find_fetch(exp: Experiment, name: str) -> Fetch | None:
+    """The last download of this, or None."""
+    return _fetches.get(_key(exp, name))
+
+
+def _key(exp: Experiment, name: str) -> str:
+    """Two experiments that name the same set share its download."""
+    spec = exp.classifier
+    if name == CLASSIFIER:
+        return f"{spec.architecture} {spec.weights}"
+    return f"{exp.sets[name].source} {exp.sets[name].options.get('split')}"

@@ -1,0 +1,98 @@
+"""Parts of a draft as experiments of their own, so that one mistake does not hide the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ood_core.errors import ConfigError, OODLensError
+from ood_core.experiments import Experiment
+from ood_core.models import TRAINED_HERE
+from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+
+if TYPE_CHECKING:
+    from ood_core.experiments import ClassifierSpec, Preprocessing
+    from ood_core.models import LoadedModel
+
+__all__ = ["load_classifier", "only_classifier", "only_set"]
+
+_FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
+"""Sets that are always there, in place of those of the draft."""
+
+
+def only_classifier(draft: Draft) -> Experiment:
+    """The draft's classifier and preprocessing, on sets that are always there.
+
+    Raises
+    ------
+    ConfigError
+        When the classifier's fields are not usable.
+    """
+    return new_experiment(dataclasses.replace(draft, name="draft", fit=_FIT, test=_TEST, ood=()))
+
+
+def load_classifier(draft: Draft) -> LoadedModel:
+    """The draft's classifier, loaded; kept until another one is asked for.
+
+    It is not the one that extraction keeps: that is locked while it trains or loads another.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        When it cannot be used.
+    """
+    from ood_core.models import model_fingerprint
+
+    exp = only_classifier(draft)
+    if exp.classifier.weights == TRAINED_HERE:
+        raise ConfigError('weights = "trained-here" is for the embedded experiment only.')
+    return _loaded(exp.classifier, exp.preprocessing, model_fingerprint(exp))
+
+
+@lru_cache(maxsize=1)
+def _loaded(
+    spec: ClassifierSpec, preprocessing: Preprocessing | None, fingerprint: str
+) -> LoadedModel:
+    from ood_core.models import load_model
+
+    stand_in = new_experiment(
+        Draft("draft", architecture="any", random_weights=0, fit=_FIT, test=_TEST)
+    )
+    return load_model(dataclasses.replace(stand_in, classifier=spec, preprocessing=preprocessing))
+
+
+def only_set(draft: Draft, name: str) -> Experiment:
+    """One set of the draft, with the classes that the draft's classifier and fit set give it.
+
+    Raises
+    ------
+    ConfigError
+        When the set's source or options are not usable.
+    """
+    if not (draft.num_classes or draft.class_names):
+        draft = dataclasses.replace(draft, class_names=_published_names(draft))
+    alone = dataclasses.replace(
+        draft, name="draft", preprocessing=None,
+        architecture="any", checkpoint="", weights="", random_weights=0,
+        fit=draft.fit if name in ("fit", "test") and draft.fit.source else _FIT,
+        test=draft.test if name == "test" else _TEST,
+        ood=tuple(s for s in draft.ood if s.name == name),
+    )  # fmt: skip
+    try:
+        return new_experiment(alone)
+    except ConfigError:
+        if name != "test":
+            raise
+        return new_experiment(dataclasses.replace(alone, fit=_FIT))  # its own line says it
+
+
+def _published_names(draft: Draft) -> tuple[str, ...]:
+    """Class names of published weights, as the classifier will have them."""
+    from ood_core.models.published_weights import published_weights
+
+    try:
+        found = published_weights(draft.architecture, draft.weights) if draft.weights else None
+    except OODLensError:
+        return ()
+    return (found.class_names or ()) if found is not None else ()

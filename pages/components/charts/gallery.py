@@ -1,0 +1,136 @@
+"""Images with score, prediction and percentile, paged; thumbnails only."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.components.kit import cache, state
+from pages.components.kit.assets import component, on_trigger
+from pages.components.kit.view import View
+
+__all__ = ["first_page", "show", "thumbnail_uri"]
+
+PAGE = 24
+_PAGE_KEY = "_page"
+_GALLERY = component(Path(__file__).parent, "gallery")
+
+
+@st.fragment
+def show(
+    view: View,
+    rows: Any,
+    key: str,
+    *,
+    per_page: int = PAGE,
+    detail: Callable[[Any], list[dict[str, Any]]] | None = None,
+    empty: str = "No images.",
+    tabs: list[tuple[str, str, str]] | None = None,
+    tab: str = "",
+    on_tab: Callable[[str], None] | None = None,
+) -> None:
+    """Paged grid of images; turning a page redraws only the grid.
+
+    Parameters
+    ----------
+    view : the page's view.
+    rows : data frame with one row per image, in the order to show: columns `set` (data set
+        name) and `index` (row in `view.acts[set]`); optional `score`, `prediction`, `label`,
+        `percentile` (0 to 100), `id`. Only the page shown is read, so 100,000 rows are fine.
+    key : unique on the page; the page number is kept under it.
+    detail : turns the rows of one page into dicts with more columns, where adding them to all
+        rows would be slow.
+    empty : what to say when there are no rows.
+    tabs : (value, title, count) of several galleries in one; `tab` is the chosen value, and
+        `on_tab` is called with another one.
+    """
+    last = max(0, (len(rows) - 1) // per_page)
+    page = int(state.number(key + _PAGE_KEY, 0, max(last, 0), 0))
+    state.notes()
+    first = page * per_page
+    shown = rows.iloc[first : first + per_page]
+    records = detail(shown) if detail else shown.to_dict("records")
+    data = {
+        "items": [_item(view, record) for record in records],
+        "page": page,
+        "last": last,
+        "where": f"{first + 1:,} to {first + len(shown):,} of {len(rows):,}",
+        "empty": empty,
+        "tabs": tabs or [],
+        "tab": tab,
+    }
+    _GALLERY(
+        key=key,
+        data=data,
+        on_turned_change=on_trigger(key, "turned", lambda to: _turn(key, to)),
+        on_chosen_change=on_trigger(key, "chosen", on_tab or (lambda _: None)),
+    )
+    state.publish()
+
+
+def first_page() -> None:
+    """Turn every gallery back to its first page: for callbacks that change what is shown."""
+    for key in list(st.session_state):
+        if str(key).endswith(_PAGE_KEY) and not str(key).startswith("_"):
+            state.put(str(key), 0)
+
+
+def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
+    """Thumbnail of row `index` of `view.acts[name]` as a data URI; empty where it is unreadable."""
+    image = int(view.acts[name].index[int(index)])  # rows of unreadable images are missing
+    return _thumbnail(view.fingerprint, name, image, size, _Opened(view.experiment.sets[name]))
+
+
+class _Opened:
+    """An image set that is opened when a thumbnail is missing; all are alike to the cache."""
+
+    def __init__(self, spec: Any) -> None:
+        self.spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Opened)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=8192)
+def _thumbnail(fingerprint: str, name: str, index: int, size: int, opened: _Opened) -> str:
+    from ood_core.data import thumbnail_bytes
+    from ood_core.errors import OODLensError
+
+    try:
+        image = cache.image_set(repr(opened.spec), opened.spec).load(index)
+        data = thumbnail_bytes(image, size, "WEBP")
+    except (OODLensError, OSError):
+        return ""
+    return "data:image/webp;base64," + base64.b64encode(data).decode()
+
+
+def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
+    """What the browser shows of one image, as text."""
+    name = str(row["set"])
+    item = {
+        "uri": thumbnail_uri(view, name, int(row["index"])),
+        "id": str(row.get("id") or f"{name}/{row['index']}"),
+        "set": name,
+        "colour": view.colour(name),
+    }
+    if "score" in row:
+        item["score"] = f"{row['score']:.5g}".replace("-", "−")
+    if "percentile" in row:
+        item["percentile"] = f"P{row['percentile']:.1f}"
+    if "prediction" in row:
+        item["prediction"] = f"→ {row['prediction']}"
+        label = str(row.get("label") or "")
+        item["label"] = f"is {label}" if label and label != str(row["prediction"]) else ""
+    return item
+
+
+def _turn(key: str, page: Any) -> None:
+    state.put(key + _PAGE_KEY, int(page))

@@ -1,0 +1,119 @@
+"""What a view becomes: a recipe, a report, a deployable detector."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ood_core.export import torch_scores
+from ood_core.export.recipe import of_view
+from ood_core.scoring import tables
+from pages.components.charts import figures
+from pages.components.kit import cache, jobs
+from pages.components.kit.view import View
+
+__all__ = ["detector", "recipe", "report"]
+
+
+def recipe(view: View, scores: Any, at: str) -> None:
+    """The view as a file that `benchmark` runs."""
+    st.subheader("Recipe")
+    from ood_core.detectors import detector_class
+
+    name = str(view.experiment.path or view.experiment.name)
+    if view.experiment.path and "builtin" in Path(name).parts:
+        name = view.experiment.name
+    layerwise = detector_class(view.detector).layerwise
+    text = of_view(scores, name, at, layerwise=layerwise).to_toml()
+    st.caption(
+        "Experiment, detector, parameters, layer, OOD sets, threshold rule and the figures shown. "
+        "It runs without the dashboard and says whether every figure is the same."
+    )
+    file = f"{view.experiment.name}-{view.detector}.toml"
+    st.code(text, language="toml", height=220, wrap_lines=True)
+    st.download_button(
+        "Download recipe", text, file,
+        key="recipe", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
+    st.code(
+        shlex.join(["python", "-m", "ood_core", "benchmark", file]),
+        "bash",
+        wrap_lines=True,
+    )
+
+
+def report(view: View, scores: Any, point: Any, check: Any) -> None:
+    """One page in words and numbers, to defend the choice with."""
+    st.subheader("Report")
+    from ood_core.export.report import report as write
+
+    text = write(view.experiment, view.acts, scores, point, check)
+    st.caption("What was chosen, on which images, and what it did on others. Markdown.")
+    with st.container(border=True, height=320):
+        smaller = text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)
+        st.markdown(smaller.replace("~", "\\~"))
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download report", text, f"{view.experiment.name}-{view.detector}.md",
+            key="report", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        figures.csv_button(lambda: tables.tidy([scores]), "results", key="report_csv")
+
+
+def detector(view: View, at: str) -> None:
+    """The detector as one file that only needs torch."""
+    st.subheader("Deployable detector")
+    st.caption(
+        "Classifier, score and threshold as one torch.export program: images in [0, 1] in; logits, "
+        "score and verdict out. It is run on ID test images and compared before you get it."
+    )
+    if view.detector not in torch_scores.exportable():
+        names = ", ".join(cache.detector_titles().get(n, n) for n in torch_scores.exportable())
+        st.info(f"This detector cannot be exported. These can: {names}.", icon=":material/block:")
+        return
+    if st.button("Build the file", key="build_export", icon=":material/deployed_code:"):
+        st.session_state["_export"] = (view.detector, at)
+    if st.session_state.get("_export") != (view.detector, at):
+        return
+    key = ("export", view.fingerprint, view.detector, cache.frozen(view.params), at)
+    built = jobs.result(key, lambda *_: _build(view, at), "Building and checking the file …")
+    if built is None:
+        return
+    data, made = built
+    st.success(
+        f"{made.megabytes:.1f} MB, threshold {made.threshold:.6g}. On {made.checked} ID test "
+        f"images its scores differ from these pages by {made.largest_difference:.1g} at most.",
+        icon=":material/verified:",
+    )
+    file = f"{view.experiment.name}-{view.detector}.pt2"
+    st.download_button(
+        f"Download {file}", data, file,
+        key="export", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
+    from ood_core.export.program import MOST_IMAGES
+
+    c, h, w = made.input_shape
+    st.caption(
+        f"It takes images of {c} x {h} x {w} (channels x height x width), float32 in [0, 1], "
+        f"already resized and cropped as the experiment's preprocessing says; {MOST_IMAGES} at "
+        "once at most. It normalises them itself."
+    )
+    st.code(
+        f'import torch\n\ndetect = torch.export.load("{file}").module()\n'
+        f'verdict = detect(images)["is_id"]      # images: float32 (n, {c}, {h}, {w}) in [0, 1]',
+        language="python",
+    )
+
+
+def _build(view: View, at: str) -> tuple[bytes, Any]:
+    from ood_core.export import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = export(
+            view.acts, view.detector, Path(folder) / "detector.pt2", at=at, params=view.params
+        )
+        return made.path.read_bytes(), made

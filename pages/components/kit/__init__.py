@@ -1,0 +1,1 @@
+"""What every page stands on: frame, choices, caches, background work, words."""

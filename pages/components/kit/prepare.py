@@ -1,0 +1,117 @@
+"""Prepare an experiment: one background job per process, watched by a fragment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from pages.components.kit import cache, missing
+
+__all__ = ["is_embedded", "panel"]
+
+
+def is_embedded(experiment: Any) -> bool:
+    """Whether everything ships with the program, so that preparing downloads nothing."""
+    kinds = {spec.kind for spec in experiment.sets.values()}
+    return kinds == {"builtin"} and experiment.classifier.weights == "trained-here"
+
+
+def panel(experiment: Any) -> None:
+    """Say what preparing means, offer it or show how far it is, and reload when it is done.
+
+    The embedded experiment starts by itself: the first visit needs no click.
+    """
+    from ood_core.activations import jobs
+
+    job = jobs.find(experiment)
+    if job is None and is_embedded(experiment):
+        job = _start(experiment)
+    if job is not None and job.active:
+        _watch(experiment)
+    elif job is not None and job.state == "done":
+        cache.refresh()
+        st.rerun()
+    elif not missing.panel(experiment):
+        _offer(experiment, job)
+
+
+def _offer(experiment: Any, job: Any) -> None:
+    if job is not None and job.error:
+        st.error(str(job.error), icon=":material/error:")
+    elif job is not None and job.state == "stopped":
+        st.info("Stopped. What was finished is kept; preparing goes on from there.")
+    with st.container(border=True):
+        st.markdown(f"**{experiment.title}** is not prepared yet.")
+        st.write(
+            "Preparing runs each image through the classifier once and keeps what the scores "
+            "need. After that every detector, layer and threshold answers at once. You can leave "
+            "this page meanwhile; nobody else waits for it."
+        )
+        st.caption(
+            f"Fit set, ID test set and {len(experiment.ood_sets)} OOD sets: "
+            f"{', '.join(experiment.ood_sets)}."
+        )
+        st.button(
+            "Prepare" if job is None else "Prepare again",
+            key="prepare",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=_start,
+            args=(experiment,),
+        )
+
+
+def _start(experiment: Any) -> Any:
+    from ood_core.activations import jobs
+
+    try:
+        return jobs.prepare(experiment)
+    except OODLensError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+@st.fragment(run_every=0.5)
+def _watch(experiment: Any) -> None:
+    from ood_core.activations import jobs
+
+    job = jobs.find(experiment)
+    if job is None or not job.active:
+        cache.refresh()
+        st.rerun()
+    with st.container(border=True):
+        st.markdown(f"**Preparing {experiment.title}**")
+        progress = job.progress
+        st.progress(progress.fraction if progress else 0.0, text=progress_text(progress, job.state))
+        st.caption(
+            "Each image passes through the classifier once. The first visit also trains "
+            "the embedded network. Nothing is downloaded."
+            if is_embedded(experiment)
+            else "Each image passes through the classifier once, then never again."
+        )
+        st.button("Stop", key="prepare_stop", icon=":material/stop:", on_click=job.stop)
+
+
+def progress_text(progress: Any, state: str = "running") -> str:
+    """One line: what is done, how much of it, how fast, how long still."""
+    if progress is None:
+        return "Waiting for its turn …" if state == "queued" else "Starting …"
+    parts = [progress.stage]
+    if progress.total:
+        parts.append(f"{progress.done:,} of {progress.total:,}")
+    if progress.rate:
+        parts.append(f"{progress.rate:,.0f} per second")
+    if progress.eta == progress.eta and progress.eta not in (0, float("inf")):
+        parts.append(f"about {duration(progress.eta)} left")
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`43 s`, `3 min`, `2 h 5 min`."""
+    seconds = round(seconds)
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,149 @@
+"""What a page works on: the experiment, its activations and the visitor's choices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from pages.components.kit import cache, state
+
+__all__ = ["LINE_SLIDERS", "View", "adopt", "detector_params"]
+
+LINE_SLIDERS = {"p_a": 100.0, "p_w": 100.0, "clip": 1e6}
+"""LINe parameters that sliders hold (keys `line_<name>`), with the largest value allowed."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One visitor's selection, ready to compute on.
+
+    Attributes
+    ----------
+    experiment : the `Experiment`.
+    acts : its `ActivationSet` (set name -> `Activations`); None only where a page asked for
+        `prepared=False` and nothing is in the store.
+    layer : chosen layer, `PENULTIMATE` by default.
+    ood_sets : chosen OOD sets, in the experiment's order, at least one.
+    detector : chosen detector's name.
+    params : its parameters: the experiment's overrides, then the visitor's LINe sliders.
+    """
+
+    experiment: Any
+    acts: Any
+    layer: str
+    ood_sets: tuple[str, ...]
+    detector: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the activations: begin every cache key with a word and this."""
+        return str(self.acts.fingerprint)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classifier's classes."""
+        return tuple(self.acts.head.names)
+
+    def colour(self, name: str) -> str:
+        """Colour of a data set: blue for ID, the OOD set's own hue otherwise."""
+        from ood_core.plots.theme import ID_COLOUR, ood_colour
+
+        sets = self.experiment.ood_sets
+        return ood_colour(sets.index(name)) if name in sets else ID_COLOUR
+
+    def label(self, name: str) -> str:
+        """Name of a data set in legends and tables; the ID test set says that it is ID."""
+        return f"{name} (ID)" if name == self.experiment.test_set else name
+
+    def scores(
+        self,
+        detector: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        layer: str | None = None,
+    ) -> Any:
+        """`ScoreSet` of the chosen (or given) detector on the chosen OOD sets.
+
+        Computed once per process for all OOD sets of the experiment, so choosing other sets
+        costs nothing. A detector that cannot run here is a message on the page, which stops.
+        """
+        name = detector or self.detector
+        if params is None:
+            params = (
+                self.params if name == self.detector else detector_params(self.experiment, name)
+            )
+        try:
+            full = self._all_scores(name, params, layer or self.layer)
+        except OODLensError as error:
+            st.error(str(error), icon=":material/block:")
+            st.stop()
+        return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets})
+
+    def attempt(self, detector: str) -> tuple[Any | None, str]:
+        """`ScoreSet` of a detector with its parameters here, or None and why it cannot run."""
+        own = detector == self.detector
+        params = self.params if own else detector_params(self.experiment, detector)
+        try:
+            full = self._all_scores(detector, params, self.layer)
+        except OODLensError as error:
+            return None, str(error)
+        return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets}), ""
+
+    def every_detector(self) -> dict[str, Any]:
+        """`ScoreSet` of each detector that can run here, by name."""
+        found = {name: self.attempt(name)[0] for name in cache.detector_titles()}
+        return {name: scores for name, scores in found.items() if scores is not None}
+
+    def _all_scores(self, name: str, params: Mapping[str, Any], layer: str) -> Any:
+        from ood_core import scoring
+
+        every = self.experiment.ood_sets
+        key = ("scores", self.fingerprint, name, cache.frozen(params), layer, every)
+        return cache.once(key, lambda: scoring.score(self.acts, name, dict(params), layer, every))
+
+
+def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
+    """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
+    sweep, then the LINe sliders."""
+    params = dict(experiment.detectors.get(detector, {})) | _adopted(detector)
+    if detector == "line":
+        from ood_core.detectors import detector_class
+
+        defaults = detector_class("line").defaults() | params
+        for name, high in LINE_SLIDERS.items():
+            if state.known(f"line_{name}"):
+                params[name] = state.number(f"line_{name}", 0.0, high, float(defaults[name]))
+    return params
+
+
+def adopt(detector: str, params: Mapping[str, Any]) -> None:
+    """Make `params` the visitor's for this detector, from a callback; they go into the URL."""
+    from ood_core.scoring.score_set import params_text
+
+    state.put("detector", detector)
+    state.remember("params", f"{detector}:{params_text(params)}")
+    if detector == "line":
+        for name in LINE_SLIDERS.keys() & params.keys():
+            state.put(f"line_{name}", float(params[name]))
+
+
+def _adopted(detector: str) -> dict[str, Any]:
+    from ood_core.detectors import detector_class
+    from ood_core.scoring.score_set import params_from
+
+    name, _, text = state.text("params").partition(":")
+    if name != detector or not text:
+        return {}
+    try:
+        params = params_from(text)
+        detector_class(name).check_params(params)
+    except OODLensError as error:
+        state.note(f"The address gives params = {text!r}. {error}")
+        state.forget("params")
+        return {}
+    return params

@@ -1,0 +1,295 @@
+"""Upper half of the Neurons page: LINe's sliders, the contribution map, LINe against energy."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from pages.components.charts import figures, threshold
+from pages.components.charts.neuron_map import map_data, neuron_map
+from pages.components.kit import cache, prepare, state, words
+from pages.components.kit.redraw import redraw
+from pages.components.kit.view import View
+
+__all__ = [
+    "LAB",
+    "VIEWS",
+    "Settings",
+    "class_of",
+    "draw",
+    "lab_of",
+    "level_of",
+    "neuron_of",
+    "redraw_all",
+    "settings",
+]
+
+LAB, VIEWS = "neuron_lab", "neuron_views"
+"""Keys of the page's two fragments: what the sliders move, and the views below."""
+
+ORDER_NAMES = {"class": "By class", "clustered": "By likeness", "index": "By number"}
+Settings = tuple[float, float, float]
+"""LINe's p_a, p_w and clip."""
+
+
+def lab_of(view: View) -> Any:
+    """LINe of this experiment and these OOD sets, ready for its sliders."""
+    from ood_core.neurons import LineLab
+
+    given = dict(view.experiment.detectors.get("line", {}))
+    exp, acts = view.experiment, view.acts
+    key = ("line_lab", view.fingerprint, view.ood_sets, cache.frozen(given))
+    with st.spinner("Contributions of every neuron to every class …"):
+        return cache.once(
+            key,
+            lambda: LineLab(acts[exp.fit_set], acts, exp.test_set, view.ood_sets, acts.head, given),
+        )
+
+
+def _settings(view: View, lab: Any) -> Settings:
+    """LINe's parameters: the visitor's, else the experiment's, else the published ones."""
+    from ood_core.detectors import all_detectors
+
+    start = all_detectors()["line"].defaults() | dict(view.experiment.detectors.get("line", {}))
+    return (
+        state.number("line_p_a", 0.0, 100.0, float(start["p_a"])),
+        state.number("line_p_w", 0.0, 100.0, float(start["p_w"])),
+        state.number("line_clip", 0.1, lab.clip_high, float(start["clip"])),
+    )
+
+
+def settings() -> Settings:
+    """LINe's parameters as `draw` found them."""
+    p_a, p_w, clip = (float(state.kept(name)) for name in ("line_p_a", "line_p_w", "line_clip"))
+    return p_a, p_w, clip
+
+
+def redraw_all() -> None:
+    """Redraw the sliders' part and the views below it; from a callback."""
+    redraw(LAB, VIEWS)
+
+
+def level_of(chosen: Settings) -> dict[str, Any]:
+    """The clip as a level to hold mean activations against."""
+    return {"level": chosen[2], "level_text": f"clip δ = {chosen[2]:g}"}
+
+
+def _moved() -> None:
+    """Redraw what a slider moves; mean activations show the clip alone and follow by themselves."""
+    if state.kept("neurons_view", "mean") != "mean":
+        redraw_all()
+
+
+def draw(view: View, lab: Any) -> None:
+    """Sliders, rates, map and histograms."""
+    chosen = _settings(view, lab)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        for name, what, text in _REMOVE:
+            st.slider(what, 0.0, 100.0, step=1.0, key=name, format="%.0f", help=text,
+                      on_change=_moved)  # fmt: skip
+        st.slider("Clip activations at (δ)", 0.1, lab.clip_high, step=0.1, key="line_clip",
+                  format="%.1f", help="Activations above are cut to this value.",
+                  on_change=_moved)  # fmt: skip
+        words.score("line")
+    state.notes()
+    rates = st.empty()
+    with st.container(key="bench"):
+        left, right = st.columns([7, 3], gap="medium")
+    with right:
+        beside = st.empty()
+    result = _rescored(view, lab, chosen, rates, beside)
+    _show(view, result, rates, beside, "line")
+    with left:
+        _map(view, lab, chosen)
+
+
+def class_of(lab: Any) -> int:
+    """Number of the class whose neurons are looked at."""
+    names = list(lab.head.names)
+    return names.index(state.choose("neurons_class", names, names[0]))
+
+
+def neuron_of(lab: Any) -> int:
+    """Number of the chosen neuron; at first the strongest of the chosen class."""
+    from ood_core.neurons import top_neurons
+
+    strongest = int(top_neurons(lab.contributions, class_of(lab), 1)[0])
+    neuron = int(state.number("neuron", 0, lab.head.n_features - 1, strongest))
+    st.session_state["neuron"] = neuron  # a whole number, as its widget wants it
+    return neuron
+
+
+def _rescored(view: View, lab: Any, chosen: Settings, rates: Any, beside: Any) -> Any:
+    """Result of the settings. Where it takes seconds: a preview first, then progress."""
+    if not lab.is_slow or lab.known(*chosen) is not None:
+        return lab.rescore(*chosen)
+    _show(view, lab.rescore(*chosen, limit=lab.preview_size), rates, beside, "preview")
+    bar = st.progress(0.0, text="Scoring every image …")
+    result = lab.rescore(
+        *chosen, progress=lambda p: bar.progress(p.fraction, text=prepare.progress_text(p))
+    )
+    bar.empty()
+    return result
+
+
+def _show(view: View, result: Any, rates: Any, beside: Any, key: str) -> None:
+    rates.html(_headline(result))
+    scored = ("panels", view.fingerprint, view.ood_sets, result.n_scored)
+    energy = cache.once(scored, lambda: _panel(view, result, "energy"))  # no slider moves it
+    panels = [_panel(view, result), energy]
+    data = {"name": "line-and-energy", "height": 200, "panels": panels}
+    data["tells"] = level_of(settings())
+    with beside.container(gap="xxsmall"):
+        threshold.densities(f"{key}_histogram", data)
+        st.html(_table(view, result))
+
+
+def _panel(view: View, result: Any, score: str = "line") -> dict[str, Any]:
+    """Histogram of one score with the cut that accepts 95 % of the ID images."""
+    from ood_core.metrics.histograms import bin_scores
+
+    id_name, title = view.experiment.test_set, {"line": "LINe", "energy": "Energy"}[score]
+    sets = dict(getattr(result, score))
+    cut, inside = result.thresholds[score], sets.pop(id_name)
+    bins = bin_scores(inside, sets, 50, id_name)
+    return {
+        "name": score,
+        "title": f"{title}: ID against OOD",
+        "x_title": f"{title} score, higher is more ID",
+        "edges": bins.edges.tolist(),
+        "sets": [
+            {
+                "name": view.label(name),
+                "colour": view.colour(name),
+                "n": int(counts.sum()),
+                "bins": counts.tolist(),
+            }
+            for name, counts in bins.counts.items()
+        ],
+        "cut_at": bins.place(cut),
+        "cut_text": f"cut {cut:.4g}".replace("-", "−"),
+    }
+
+
+def _headline(result: Any) -> str:
+    m, n = result.mean, len(result.rates)
+    against = f"mean of {n} OOD sets" if n > 1 else "one OOD set"
+    facts = {
+        f"AUROC, {against}": _both(m["auroc"], m["energy_auroc"], "energy "),
+        "FPR95, ID positive": _both(m["fpr95"], m["energy_fpr95"], "energy "),
+        "ID images whose class changes by clipping": f"{100 * result.rerouted:.1f} %",
+    }
+    if result.is_preview:
+        facts["Preview, the rest follows"] = f"{result.n_scored:,} of {result.n_total:,} images"
+    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
+    return f"<dl class='facts'>{items}</dl>"
+
+
+def _both(line: float, energy: float, what: str = "") -> str:
+    quiet = f"<span style='opacity:.7;font-weight:400'>({what}{100 * energy:.2f})</span>"
+    return f"{100 * line:.2f} {quiet}"
+
+
+def _table(view: View, result: Any) -> str:
+    rows = "".join(
+        f"<tr><td><i class='chip' style='background:{view.colour(r.ood_set)}'></i>"
+        f"{escape(r.ood_set)}</td>"
+        f"<td>{_both(r.auroc, r.energy_auroc)}</td><td>{_both(r.fpr95, r.energy_fpr95)}</td></tr>"
+        for r in result.rates.itertuples()
+    )
+    head = "<th>LINe (energy), %</th><th>AUROC</th><th>FPR95</th>"
+    return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
+
+
+def _map(view: View, lab: Any, chosen: Settings) -> None:
+    """Class x neuron contributions, veiled where LINe removes them."""
+    from ood_core.neurons import CELLS, contribution_view, seriate
+
+    c, d = lab.contributions.shape
+    how = state.choose("neurons_order", list(ORDER_NAMES), "class")
+    veil = state.choose("neurons_veil", ["on", "off"], "on") == "on"
+    order = cache.once(
+        ("neuron_order", view.fingerprint, how), lambda: seriate(lab.contributions, how)
+    )
+    window = state.span("neurons_window", 0, d) if c * d > CELLS else None
+    start, stop = (int(window[0]), max(int(window[1]), int(window[0]) + 1)) if window else (0, d)
+    shown = contribution_view(
+        lab.contributions,
+        order,
+        lab.head.names,
+        lab.removed(*chosen[:2]) if veil else None,
+        start,
+        min(stop, d),
+    )
+    marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
+    identity = f"{view.fingerprint} {how} {start}-{stop}"
+    looked = state.span("neurons_look", 0, len(shown.columns))
+    inside = (int(looked[0]), int(looked[1])) if looked and looked[0] < looked[1] else None
+    data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets), inside)
+    neuron_map("contributions", data, shown, on_picked=_pick, on_looked=_look)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
+                             format_func=ORDER_NAMES.get, label_visibility="collapsed",
+                             on_change=state.forget, args=("neurons_look",))  # fmt: skip
+        st.segmented_control("Masks", ["on", "off"], key="neurons_veil", required=True,
+                             format_func={"on": "LINe's masks", "off": "No masks"}.get,
+                             label_visibility="collapsed")  # fmt: skip
+        figures.csv_button(lambda: _frame(lab), "contributions", "contributions_csv")
+        words.words(
+            _READING, equation=r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
+        )
+    state.notes()
+    if c * d > CELLS:
+        _window(d, (start, stop))
+
+
+def _look(columns: list[int]) -> None:
+    """Keep the part of the map that is looked at."""
+    if columns:
+        state.remember("neurons_look", [int(c) for c in columns])
+    else:
+        state.forget("neurons_look")
+
+
+def _pick(neuron: int) -> None:
+    """Look at the neuron that was clicked."""
+    state.put("neuron", neuron)
+    state.put("neurons_view", "one")
+    redraw_all()
+
+
+def _window(d: int, now: tuple[int, int]) -> None:
+    def keep() -> None:
+        low, high = st.session_state["neurons_zoom"]
+        if (low, high) == (0, d):
+            state.forget("neurons_window")
+        else:
+            state.remember("neurons_window", [float(low), float(max(high, low + 1))])
+
+    st.session_state["neurons_zoom"] = now
+    st.slider("Neurons shown, in display order", 0, d, key="neurons_zoom", on_change=keep)
+
+
+def _frame(lab: Any) -> Any:
+    from ood_core.neurons import contribution_table
+
+    return contribution_table(lab.contributions, lab.head.names)
+
+
+_REMOVE = (
+    ("line_p_a", "Neurons removed, % (p_a)", "Per class: contributions up to this percentile go."),
+    ("line_p_w", "Weights removed, % (p_w)", "Per class: head weights up to this percentile go."),
+)
+_CONTRIB = r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
+_READING = (
+    "A row is a class, a column a neuron of the penultimate layer. Blue: over the fit set's images "
+    "of the class the neuron raises its logit; red: it lowers it; grey: no effect. A veiled "
+    "cell is set to zero by LINe when that class is predicted: the neuron is not among the class's "
+    "most important ones, or its weight to the class is pruned. Ordered by class, the blue cells "
+    "form a staircase: each step holds the neurons that speak most for one class. Click a cell to "
+    "look at its neuron, drag to look closer, double-click to come back. The sliders are for "
+    "understanding: choosing them by the rates on this page tunes LINe on the very OOD sets that "
+    "it is judged on."
+)

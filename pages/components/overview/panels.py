@@ -1,0 +1,212 @@
+"""The overview's parts: what the experiment is, its headline figures, where to go next."""
+
+from __future__ import annotations
+
+import html
+import urllib.parse
+from typing import Any
+
+import streamlit as st
+
+from pages.components.kit import cache, missing, nav, prepare, state, words
+from pages.components.kit.view import View
+from pages.components.wizard.verdicts import lines_html
+
+__all__ = ["draw"]
+
+HEADLINE = ("feature_norm", "nan", "line", "energy")
+_NEXT = {
+    "Scores": "Set a threshold and see the images that it judges wrongly.",
+    "Detectors": "Rank every detector on every OOD set.",
+    "Layers": "At which layer does NAN beat the norm, and why?",
+    "Neurons": "Which neurons tell a class, and what happens without them?",
+    "Score images": "Upload your own images and read the verdict.",
+    "Why it works": "The hidden classifier behind the feature norm.",
+    "Map": "See the features of every image on one plane.",
+    "Compare": "Two experiments side by side.",
+    "Export": "Take recipe, report and detector with you.",
+}
+
+
+_STEPS = (
+    ("Scores", "Which detector would you ship, and at which threshold?"),
+    ("Layers", "At which layer does NAN beat the norm, and why?"),
+    ("Neurons", "Which neurons tell a class, and what happens without them?"),
+)
+
+
+def draw(view: View) -> None:
+    """Draw the page."""
+    _guide()
+    _facts(view)
+    if view.acts is None:
+        prepare.panel(view.experiment)
+    else:
+        _headline(view)
+        _gates(view)
+    _incomplete(view)
+    _next(view)
+    _experiments(view)
+    state.publish()
+
+
+def _guide() -> None:
+    if state.choose("guide", ["on", "off"], "on") == "off":
+        return
+    with st.container(border=True, key="guide"):
+        left, right = st.columns([12, 1], vertical_alignment="top")
+        with left:
+            st.markdown(
+                "**New here?** A classifier answers even when the image is nothing it knows. Each "
+                "detector gives an image one score, higher means more in-distribution (ID); below "
+                "a threshold it is called out of distribution (OOD). Three questions lead through:"
+            )
+        right.button(
+            "",
+            key="guide_off",
+            icon=":material/close:",
+            type="tertiary",
+            help="Dismiss this guide",
+            on_click=state.put,
+            args=("guide", "off"),
+        )
+        found = {label: (path, icon) for path, label, icon in nav.pages()}
+        params = state.link_params(*nav.SHARED)
+        for page, question in _STEPS:
+            if page in found:
+                path, icon = found[page]
+                st.page_link(path, label=question, icon=icon, query_params=params)
+
+
+def _facts(view: View) -> None:
+    experiment = view.experiment
+    st.html(
+        f"<h2 class='section'>{html.escape(experiment.title)}</h2>"
+        f"<p class='prose'>{html.escape(' '.join(experiment.description.split()))}</p>"
+    )
+    st.html(_facts_table(view))
+
+
+def _facts_table(view: View) -> str:
+    from ood_core.views.experiment_summary import Facts
+
+    classifier = view.experiment.classifier
+    shown = [("Classifier", classifier.architecture)]
+    if view.acts is None:
+        shown += [("Classes", str(classifier.num_classes or "–"))]
+        shown += [("OOD sets", ", ".join(view.experiment.ood_sets))]
+    else:
+        facts = cache.once(("facts", view.fingerprint), lambda: Facts.of(view.acts))
+        accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
+        shown += [
+            ("Classes", str(facts.classes)),
+            ("ID test accuracy", accuracy),
+            ("Fit set", f"{facts.fit:,} images"),
+            ("ID test set", f"{facts.test:,} images"),
+            ("OOD", f"{sum(facts.ood.values()):,} images in {len(facts.ood)} sets"),
+        ]
+        if facts.skipped:
+            shown.append(("Not readable, left out", f"{facts.skipped:,} images"))
+    cells = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in shown)
+    return f"<dl class='facts'>{cells}</dl>"
+
+
+def _headline(view: View) -> None:
+    names = [n for n in HEADLINE if n in cache.detector_titles()]
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.html("<h2 class='section'>How well the scores tell ID from OOD</h2>")
+        words.metric("AUROC", "FPR95")
+    with st.spinner("Scoring …", show_time=False):
+        sets = {
+            name: view.scores(name, view.experiment.detectors.get(name, {}), "penultimate")
+            for name in names
+        }
+    st.html(_headline_table(view, sets))
+    st.caption(
+        "AUROC in %, higher is better; small: FPR95 in %, lower is better, ID is the positive "
+        "class. Penultimate layer, the experiment's own parameters, all images of each set. Best "
+        "per row bold."
+    )
+
+
+def _headline_table(view: View, sets: dict[str, Any]) -> str:
+    titles = cache.detector_titles()
+    head = "".join(f"<th scope='col'>{html.escape(titles[n])}</th>" for n in sets)
+    rows = []
+    for ood in view.ood_sets:
+        found = [s.evaluate(ood) for s in sets.values()]
+        best = max(e.auroc for e in found)
+        cells = "".join(
+            f"<td><span class='{'best' if e.auroc == best else ''}'>{100 * e.auroc:.2f}</span> "
+            f"<span class='interval'>{100 * e.fpr95:.2f}</span></td>"
+            for e in found
+        )
+        chip = f"<i class='chip' style='background:{view.colour(ood)}'></i>"
+        near = " <span class='interval'>near</span>" if ood in view.experiment.near else ""
+        rows.append(f"<tr><td>{chip}{html.escape(ood)}{near}</td>{cells}</tr>")
+    return (
+        f"<table class='figures headline'><thead><tr><th scope='col'>OOD set</th>{head}</tr>"
+        f"</thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _gates(view: View) -> None:
+    """The sanity gates on everything that was prepared; looked at when they are opened."""
+    from ood_core import wizard
+
+    opened = st.expander(
+        "Sanity gates", key="gates", on_change="rerun", icon=":material/fact_check:"
+    )
+    if opened.open:
+        lines = cache.once(("gates", view.fingerprint), lambda: wizard.gate_checks(view.acts))
+        opened.html(lines_html(lines))
+
+
+def _incomplete(view: View) -> None:
+    """How to get the OOD sets that are left out because they are not on this machine."""
+    whole = next(e for e in cache.experiments() if e.name == view.experiment.name)
+    if whole.ood_sets != view.experiment.ood_sets:
+        missing.panel(whole)
+
+
+def _next(view: View) -> None:
+    st.html("<h2 class='section'>Where to go next</h2>")
+    params = state.link_params(*nav.SHARED)
+    links = [p for p in nav.pages() if p[1] in _NEXT]
+    columns = st.columns(3)
+    for i, (path, label, icon) in enumerate(links):
+        with columns[i % 3].container(gap=None):
+            st.page_link(path, label=f"**{label}**", icon=icon, query_params=params)
+            st.caption(_NEXT[label])
+
+
+def _experiments(view: View) -> None:
+    """Every experiment that there is, and whether its files are on this machine."""
+    st.html("<h2 class='section'>Experiments</h2>")
+    known = cache.experiments()
+    rows = [_experiment_row(e, e.name == view.experiment.name) for e in known if _usable(e)]
+    st.html(
+        "<table class='figures experiments'><thead><tr><th scope='col'>experiment</th>"
+        "<th scope='col'>classifier</th><th scope='col'>OOD sets</th><th scope='col'>files</th>"
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+    for entry in known:
+        if not _usable(entry):
+            named = entry.path.name in entry.message
+            told = entry.message if named else f"{entry.path.name}: {entry.message}"
+            st.warning(told, icon=":material/broken_image:")
+
+
+def _experiment_row(experiment: Any, chosen: bool) -> str:
+    parts = cache.status(experiment)
+    missing = [name for name, part in parts.items() if not part.ready]
+    files = f"{len(missing)} of {len(parts)} missing" if missing else "on this machine"
+    title = html.escape(experiment.title)
+    address = html.escape(urllib.parse.urlencode({"experiment": experiment.name}), quote=True)
+    link = f"<b>{title}</b>" if chosen else f"<a href='?{address}' target='_self'>{title}</a>"
+    cells = (link, html.escape(experiment.classifier.architecture), len(experiment.ood_sets), files)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _usable(entry: Any) -> bool:
+    return not hasattr(entry, "message")

@@ -1,0 +1,1 @@
+"""What only the Score images page shows."""

@@ -1,0 +1,166 @@
+"""One image's receipt, and the table of all of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from io import BytesIO
+from typing import Any
+
+import streamlit as st
+
+from ood_core.errors import OODLensError
+from ood_core.export.recipe import score_command
+from ood_core.views import receipts
+from pages.components.charts import figures, gallery
+from pages.components.kit import cache
+from pages.components.kit.view import View
+
+__all__ = ["downloads", "draw", "results"]
+
+_CHOSEN, _AT_FIRST = "_receipt_of", "_receipt_at_first"
+
+
+def picture_uri(image: Any, size: int = 64) -> str:
+    """Small image as a data address for a table cell."""
+    from ood_core.data import thumbnail_bytes
+
+    data = base64.b64encode(thumbnail_bytes(image, size, "WEBP")).decode()
+    return f"data:image/webp;base64,{data}"
+
+
+def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
+    """Sortable table with thumbnails and every detector's verdict; returns the chosen image."""
+    shown = table.assign(picture=[picture_uri(images[name]) for name in table["image"]])
+    shown["verdict"] = shown["is_id"].map({True: "ID", False: "OOD"})
+    shown["probability"] = 100 * shown["probability"]
+    each = [c for c in shown.columns if c.startswith("accepts_")]
+    first = ["picture", "image", "verdict", "prediction", "probability", "score"]
+    order = [*first, "id_percentile", "p_value", "rejected_by", *each]
+    number = st.column_config.NumberColumn
+    config: dict[str, Any] = {
+        "picture": st.column_config.ImageColumn("", width="small"),
+        "image": "Image",
+        "verdict": "Verdict",
+        "prediction": "Prediction",
+        "probability": number("Probability", format="%.2f %%"),
+        "score": number("Score", format="%.5g"),
+        "id_percentile": number("ID percentile", format="%.2f %%"),
+        "p_value": number("p-value", format="%.3f", help="Conformal: small speaks against ID."),
+        "rejected_by": number("Rejected by", format=f"%d of {len(each)}"),
+    }
+    for column in each:
+        name = column.removeprefix("accepts_")
+        config[column] = st.column_config.CheckboxColumn(
+            titles.get(name, name), help="Accepts the image as ID"
+        )
+    event = st.dataframe(
+        shown[order],
+        column_config=config,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="results",
+        row_height=52,
+        selection_default=_selected(list(table["image"])),
+    )
+    rows = event.selection.rows
+    chosen = rows[0] if rows and rows[0] < len(table) else 0
+    st.session_state[_CHOSEN] = name = str(table["image"].iloc[chosen])
+    return name
+
+
+def _selected(names: list[str]) -> dict[str, Any]:
+    """The row that was chosen before the page was left."""
+    if "results" not in st.session_state:
+        chosen = st.session_state.get(_CHOSEN)
+        st.session_state[_AT_FIRST] = [names.index(chosen)] if chosen in names else []
+    return {"selection": {"rows": [r for r in st.session_state[_AT_FIRST] if r < len(names)]}}
+
+
+def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: Any) -> None:
+    """The receipt of image number `place` of `acts`."""
+    name = acts.ids[place]
+    own = verdicts[verdicts["image"] == name]
+    titles = cache.detector_titles()
+    with st.container(key="bench_receipt"):  # below each other in a narrow window
+        left, middle, right = st.columns([2, 3, 3], gap="medium")
+    with left:
+        _pictures(view, image, name)
+        st.caption(receipts.agreement(verdicts, name))
+    with middle:
+        _neurons(view, acts.features[place])
+    with right:
+        from ood_core.plots.receipts import percentile_dots
+
+        figures.show(percentile_dots(own, titles), "receipt_detectors", data=own, name="detectors")
+    st.markdown("**Nearest ID images** (fit set, by direction of the penultimate features)")
+    near = receipts.nearest(view.acts[view.experiment.fit_set], acts.features[place], k=10)
+    gallery.show(view, near, "nearest")
+    st.caption("The number under each image is its distance, 0 (same direction) to 2.")
+
+
+def _pictures(view: View, image: Any, name: str) -> None:
+    from ood_core.activations import activation_map
+
+    spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
+    st.image(_png(image), caption=name, width=200)
+    if not spatial:
+        return
+    layer = view.layer if view.layer in spatial else spatial[-1]
+    try:
+        maps = activation_map(view.experiment, image, layer)
+    except OODLensError as error:
+        st.caption(str(error))
+        return
+    st.image(receipts.overlay(image, receipts.heat(maps), 200), width=200)
+    st.caption(f"Where {layer} is active: mean over channels, orange where strongest.")
+
+
+def _neurons(view: View, features: Any) -> None:
+    from ood_core.neurons import image_receipt
+    from ood_core.plots.receipts import neuron_bars
+
+    line = view.scores("line").fitted
+    found = image_receipt(line, view.acts.head, features)
+    top = receipts.top_neurons(found.neurons)
+    figures.show(
+        neuron_bars(top, view.class_names[found.predicted]),
+        "receipt_neurons",
+        data=found.neurons,
+        name="neurons",
+    )
+    kept = int(found.neurons["kept"].sum())
+    clipped = int((found.neurons["kept"] & found.neurons["clipped"]).sum())
+    st.caption(
+        f"LINe masks {len(found.neurons) - kept} of {len(found.neurons)} neurons for class "
+        f"{view.class_names[found.routed]} and clips {clipped} of the other {kept}. "
+        f"Energy {found.energy:.4g}, LINe {found.line:.4g}."
+    )
+
+
+def _png(image: Any) -> bytes:
+    from ood_core.data import thumbnail_of
+
+    out = BytesIO()
+    thumbnail_of(image, 200).save(out, format="PNG")
+    return out.getvalue()
+
+
+def downloads(view: View, scores: Any, table: Any, verdicts: Any, tpr: float) -> None:
+    """Everything shown as CSV and JSON, and the command that gives the same."""
+    with st.container(horizontal=True):
+        figures.csv_button(table, "verdicts", key="verdicts_csv")
+        st.download_button(
+            "JSON",
+            lambda: json.dumps(receipts.records(verdicts), indent=1),
+            "verdicts.json",
+            key="verdicts_json",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            help="Every detector's score, threshold, percentile and p-value for each image.",
+        )
+    st.caption("The same from the command line:")
+    command = score_command(scores, view.experiment, f"tpr={tpr:.10g}")
+    st.code(f"{command} --json IMAGE…", language="bash", wrap_lines=True)

@@ -1,0 +1,1 @@
+"""What only the page Why it works shows."""

@@ -1,0 +1,330 @@
+"""Every page in Streamlit's own test runner: prepared, nothing prepared, and unusable addresses."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import ood_core
+from ood_core import scoring, thresholds
+from ood_core.activations import jobs
+from ood_core.runtime.progress import Progress
+
+ROOT = Path(__file__).parents[2]
+OVERVIEW, SCORES = "app.py", "pages/1_Scores.py"
+ALL_PAGES = [OVERVIEW, *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("[0-9]*_*.py"))]
+
+
+def open_page(page: str, **query: str | list[str]) -> AppTest:
+    """Run one page as a deep link does."""
+    at = AppTest.from_file(str(ROOT / OVERVIEW), default_timeout=120)
+    if page != OVERVIEW:
+        at.switch_page(page)
+    for name, value in query.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+def messages(at: AppTest) -> str:
+    return " | ".join(element.value for element in (*at.warning, *at.error))
+
+
+def sent(at: AppTest, key: str) -> dict[str, Any]:
+    """Data that the component with this key was given."""
+    found = [c.proto for c in at.get("bidi_component") if c.proto.id.endswith(key)]
+    assert len(found) == 1, f"{len(found)} components with key {key!r}"
+    return dict(json.loads(found[0].json)[0])
+
+
+@pytest.fixture
+def prepared(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`digits` prepared; its activations."""
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    monkeypatch.delenv("OOD_LENS_DATA", raising=False)
+    st.cache_resource.clear()
+    return ood_core.prepared(ood_core.load_experiment("digits"))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which nothing is prepared, and jobs that never do anything."""
+    monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
+    st.cache_resource.clear()
+    known: dict[str, SimpleNamespace] = {}
+
+    def prepare(exp: Any) -> SimpleNamespace:
+        waiting = SimpleNamespace(
+            state="running", active=True, error=None, stop=lambda: None,
+            progress=Progress("extracting test", 40, 100, 20.0, 3.0),
+        )  # fmt: skip
+        return known.setdefault(exp.name, waiting)
+
+    monkeypatch.setattr(jobs, "prepare", prepare)
+    monkeypatch.setattr(jobs, "find", lambda exp: known.get(exp.name))
+    monkeypatch.setattr(jobs, "known", known, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_page_opens_prepared(page: str, prepared: Any) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert not messages(at)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_page_opens_with_nothing_prepared(page: str, empty: Path) -> None:
+    at = open_page(page)
+    assert not at.exception
+    assert list(jobs.known) == ["digits"], "the embedded experiment prepares itself"
+    assert "Stop" in [button.label for button in at.button]
+    assert "extracting test · 40 of 100 · 20 per second · about 3 s left" in _texts(at)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_unusable_address_gives_a_note_and_the_default(page: str, prepared: Any) -> None:
+    at = open_page(
+        page, experiment="digitz", detector="nam", layer="block9", ood_sets=["noise", "rain"],
+        threshold="much", threshold_mode="best", range=["3", "1"], unit="metres",
+    )  # fmt: skip
+    assert not at.exception
+    notes = messages(at)
+    assert "asks for experiment 'digitz'" in notes
+    assert "Did you mean 'digits'?" in notes
+    assert "asks for detector 'nam'" in notes
+    assert "asks for layer 'block9'" in notes
+    assert "asks for ood_sets 'rain'" in notes
+    assert at.selectbox(key="detector").value == "nan"
+    assert at.selectbox(key="layer").value == "penultimate"
+    assert at.multiselect(key="ood_sets").value == ["noise"]
+
+
+def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
+    shown = _texts(open_page(OVERVIEW))
+    for detector in ("feature_norm", "nan", "line", "energy"):
+        scores = scoring.score(prepared, detector)
+        for name in scores.ood:
+            e = scores.evaluate(name)
+            assert f">{100 * e.auroc:.2f}</span>" in shown
+            assert f">{100 * e.fpr95:.2f}</span>" in shown
+    logits, labels = prepared["test"].logits, prepared["test"].labels
+    assert f"{100 * np.mean(logits.argmax(1) == labels):.2f} %" in shown
+    assert f"{len(prepared['fit']):,} images" in shown
+
+
+def test_overview_runs_the_gates_when_they_are_opened(prepared: Any) -> None:
+    from ood_core import wizard
+
+    at = open_page(OVERVIEW)
+    assert "The head explains the logits" not in _texts(at)
+    at.session_state["gates"] = True
+    shown = _texts(at.run())
+    assert not at.exception
+    for line in wizard.gate_checks(prepared):
+        assert line.name in shown
+        assert html.escape(line.text) in shown
+
+
+def test_overview_lists_experiments_and_what_they_lack(prepared: Any) -> None:
+    shown = _texts(open_page(OVERVIEW))
+    for experiment in ood_core.list_experiments():
+        assert experiment.title in shown
+    assert "href='?experiment=cifar10-densenet'" in shown
+    assert "on this machine" in shown
+    assert "9 of 9 missing" in shown
+
+
+def test_guide_is_dismissed(prepared: Any) -> None:
+    at = open_page(OVERVIEW)
+    assert "New here?" in _texts(at)
+    at.button(key="guide_off").click().run()
+    assert "New here?" not in _texts(at)
+    assert at.query_params["guide"] == "off"
+
+
+def test_other_experiments_are_prepared_on_click(empty: Path) -> None:
+    text = (ROOT / "ood_core/experiments/builtin/digits.toml").read_text()
+    other = text.replace('name = "digits"', 'name = "mine"', 1).replace(
+        'fit = { builtin = "digits:fit" }', f'fit = {{ folder = "{empty}" }}'
+    )
+    (empty / "experiments").mkdir(exist_ok=True)
+    (empty / "experiments" / "mine.toml").write_text(other)
+    (empty / "one.png").write_bytes(b"")
+    at = open_page(OVERVIEW, experiment="mine")
+    assert not at.exception
+    assert "mine" not in jobs.known
+    at.button(key="prepare").click().run()
+    assert "mine" in jobs.known
+
+
+def test_failed_and_stopped_jobs_say_so(empty: Path) -> None:
+    at = open_page(SCORES)
+    job = jobs.known["digits"]
+    job.state, job.active, job.error = "failed", False, "the disk is full."
+    at.run()
+    assert "the disk is full." in messages(at)
+    assert at.button(key="prepare").label == "Prepare again"
+    job.state, job.error = "stopped", None
+    at.run()
+    assert "goes on from there" in " ".join(info.value for info in at.info)
+
+
+def test_broken_experiment_file_is_listed_not_fatal(prepared: Any, digits_home: Path) -> None:
+    file = digits_home / "experiments" / "broken.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('name = "broken"\nclassifierr = 3\n')
+    try:
+        at = open_page(OVERVIEW)
+    finally:
+        file.unlink()
+    assert not at.exception
+    assert "broken.toml" in messages(at)
+
+
+def test_choices_follow_from_page_to_page_and_into_the_address(prepared: Any) -> None:
+    at = open_page(OVERVIEW)
+    at.selectbox(key="detector").set_value("energy").run()
+    at.multiselect(key="ood_sets").set_value(["noise", "photos"]).run()
+    assert at.query_params["detector"] == "energy"
+    at.query_params.clear()
+    at.switch_page(SCORES).run()
+    assert at.selectbox(key="detector").value == "energy"
+    assert at.multiselect(key="ood_sets").value == ["photos", "noise"]
+    assert at.query_params["ood_sets"] == ["photos", "noise"]
+
+
+MODES: dict[str, tuple[dict[str, str], Callable[[Any], Any]]] = {
+    "tpr": ({"tpr": "90.0"}, lambda s: thresholds.at_tpr(s.sample(), tpr=0.9)),
+    "fpr": ({"fpr": "10.0"}, lambda s: thresholds.at_fpr(s.sample(), fpr=0.1)),
+    "cost": (
+        {"cost_ratio": "3.0", "prevalence": "20.0"},
+        lambda s: thresholds.at_cost(s.sample(), cost_ratio=3.0, prevalence=0.2),
+    ),
+    "conformal": (
+        {"alpha": "10.0"},
+        lambda s: thresholds.conformal(s.sample(), alpha=0.1),
+    ),
+    "free": ({"threshold": "0.7"}, lambda s: thresholds.at_threshold(s.sample(), threshold=0.7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_scores_counts_what_ood_core_counts(mode: str, prepared: Any) -> None:
+    query, rule = MODES[mode]
+    at = open_page(SCORES, threshold_mode=mode, **query)
+    assert not at.exception
+    assert not messages(at)
+    scores = scoring.score(prepared, "nan")
+    point = rule(scores)
+    table = sent(at, "threshold_table")
+    assert table["accepted"] == [point.id.count, *(a.count for a in point.ood.values())]
+    assert table["threshold"] == pytest.approx(point.threshold, abs=0, rel=1e-12)
+    assert table["how"].startswith(point.how[:40])
+    for row, (name, e) in zip(
+        table["rows"][1:], ((n, scores.evaluate(n)) for n in scores.ood), strict=True
+    ):
+        assert row["name"] == name
+        assert row["fixed"][0][0] == f"{100 * e.auroc:.2f}"
+        assert row["fixed"][1][0] == f"{100 * e.fpr95:.2f}"
+
+
+def test_the_browser_counts_from_exact_counts(prepared: Any) -> None:
+    data = sent(open_page(SCORES), "threshold_histogram")
+    scores = scoring.score(prepared, "nan")
+    grid = np.array(data["grid"])
+    for entry, values in zip(data["sets"], (scores.id_scores, *scores.ood.values()), strict=True):
+        assert sum(entry["bins"]) == entry["n"] == len(values)
+        np.testing.assert_array_equal(entry["accepted"], (values[:, None] >= grid).sum(0))
+
+
+def test_payloads_are_small(prepared: Any) -> None:
+    at = open_page(SCORES)
+    for component in at.get("bidi_component"):
+        assert component.proto.ByteSize() <= 250_000
+    assert not at.get("plotly_chart")
+
+
+def test_moving_the_slider_sets_free_mode_and_the_address(prepared: Any) -> None:
+    at = open_page(SCORES)
+    at.slider(key="threshold").set_value(0.8).run()
+    assert at.selectbox(key="threshold_mode").value == "free"
+    assert at.query_params["threshold"] == "0.8"
+    at.selectbox(key="threshold_mode").set_value("tpr").run()
+    assert "threshold" not in at.query_params
+
+
+def test_a_free_threshold_keeps_its_id_acceptance_when_the_detector_changes(prepared: Any) -> None:
+    at = open_page(SCORES, threshold_mode="free", threshold="0.7")
+    before = sent(at, "threshold_table")["accepted"][0]
+    at.selectbox(key="detector").set_value("energy").run()
+    assert not at.exception
+    assert sent(at, "threshold_table")["accepted"][0] == before
+    assert at.selectbox(key="threshold_mode").value == "free"
+
+
+def test_galleries_show_what_the_threshold_judges_wrongly(prepared: Any) -> None:
+    at = open_page(SCORES, threshold_mode="free", threshold="0.7", gallery="false_rejects")
+    shown = sent(at, "threshold_gallery")
+    ids = np.array(prepared["test"].ids)
+    scores = scoring.score(prepared, "nan").id_scores
+    wrong = ids[np.argsort(scores, kind="stable")][: int((scores < 0.7).sum())]
+    assert [item["id"] for item in shown["items"]] == list(wrong[:24])
+    assert {tab[0]: tab[2] for tab in shown["tabs"]}["false_rejects"] == f"{len(wrong):,}"
+    assert all(item["uri"].startswith("data:image/webp;base64,") for item in shown["items"])
+
+
+def test_a_range_of_scores_filters_the_galleries(prepared: Any) -> None:
+    at = open_page(SCORES, range=["0.5", "0.6"], gallery="most_id")
+    assert sent(at, "threshold_histogram")["range"] == [0.5, 0.6]
+    items = sent(at, "threshold_gallery")["items"]
+    assert items
+    assert all(0.5 <= float(item["score"]) <= 0.6 for item in items)
+
+
+def test_a_detector_that_cannot_run_is_a_message(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise ood_core.OODLensError("detector 'nan' cannot run: it needs labels.")
+
+    monkeypatch.setattr(scoring, "score", refuse)
+    at = open_page(SCORES)
+    assert not at.exception
+    assert "it needs labels" in messages(at)
+
+
+def test_the_dashboard_does_not_import_torch(prepared: Any) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest;"
+        f"at = AppTest.from_file({str(ROOT / OVERVIEW)!r}, default_timeout=60);"
+        f"at.switch_page({SCORES!r}); at.run(); assert not at.exception, at.exception;"
+        "assert at.get('bidi_component');"
+        "heavy = {'torch', 'torchvision', 'timm'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def _texts(at: AppTest) -> str:
+    """Everything that the page says in text and HTML."""
+    parts = [e.value for kind in (at.markdown, at.caption) for e in kind]
+    parts += [e.proto.body for e in at.get("html")]
+    parts += [e.proto.text for e in at.get("progress")]
+    return "\n".join(str(p) for p in parts)

@@ -1,0 +1,202 @@
+"""Score sets, benchmark and tables on activations made by hand; nothing here loads a model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ood_core import make_detector, metrics, scoring
+from ood_core.activations import PENULTIMATE
+from ood_core.errors import ConfigError, DataError, OODLensError, StoppedError
+from ood_core.scoring import tables
+
+
+def test_score_equals_fitting_and_scoring_by_hand(acts_set):
+    s = scoring.score(acts_set, "line", {"p_a": 50})
+    by_hand = make_detector("line", p_a=50).fit(acts_set["fit"], acts_set.head)
+    np.testing.assert_allclose(s.id_scores, by_hand.score_samples(acts_set["test"]), rtol=1e-12)
+    np.testing.assert_allclose(s.ood["far"], by_hand.score_samples(acts_set["far"]), rtol=1e-12)
+    assert (s.detector, s.layer, s.fit_set, s.id_name) == ("line", PENULTIMATE, "fit", "test")
+    assert s.params["p_a"] == 50
+    assert list(s.ood) == ["near", "far"]
+    assert s.seconds > 0
+    assert not s.id_scores.flags.writeable
+
+
+def test_streaming_in_equal_pieces_gives_the_same_scores(acts_set, monkeypatch):
+    whole = scoring.score(acts_set, "energy")
+    seen = []
+    fitted = scoring.fit(acts_set, "energy")
+    original = fitted.score_samples
+    monkeypatch.setattr(fitted, "score_samples", lambda a: (seen.append(len(a)), original(a))[1])
+    monkeypatch.setattr("ood_core.scoring.score_set.CHUNK", 16)
+    np.testing.assert_array_equal(scoring.score_rows(fitted, acts_set["test"]), whole.id_scores)
+    monkeypatch.setattr("ood_core.scoring.score_set.HELD_BYTES", 0)
+    np.testing.assert_array_equal(scoring.score_rows(fitted, acts_set["test"]), whole.id_scores)
+    assert seen == [90] + [15] * 6
+
+
+def test_layer_is_used_by_layerwise_detectors_only(acts_set):
+    early = scoring.score(acts_set, "nan", layer="early")
+    assert early.layer == "early"
+    assert not np.array_equal(early.id_scores, scoring.score(acts_set, "nan").id_scores)
+    assert "layer" not in early.params
+    assert scoring.score(acts_set, "energy", layer="early").layer == PENULTIMATE
+    with pytest.raises(ConfigError, match=r"unknown layer 'erly'\. Did you mean 'early'"):
+        scoring.score(acts_set, "nan", layer="erly")
+
+
+def test_overrides_of_the_experiment_come_before_those_of_the_caller(acts_set):
+    acts_set.experiment.detectors = {"line": {"p_a": 10, "clip": 0.5}}
+    s = scoring.score(acts_set, "line", {"p_a": 20})
+    assert (s.params["p_a"], s.params["clip"]) == (20, 0.5)
+
+
+def test_keys_tell_content_apart(acts_set):
+    keys = {
+        scoring.score(acts_set, "nan").key,
+        scoring.score(acts_set, "nan", layer="early").key,
+        scoring.score(acts_set, "line").key,
+        scoring.score(acts_set, "line", {"p_a": 11}).key,
+        scoring.score(acts_set, "line", ood_sets=["far"]).key,
+    }
+    assert len(keys) == 5
+    assert scoring.score(acts_set, "nan").key in keys
+
+
+def test_summaries_and_evaluations_are_computed_once(acts_set):
+    s = scoring.score(acts_set, "nan")
+    assert s.summary("far") is s.summary("far")
+    assert s.evaluate("far") is s.evaluate("far")
+    assert s.evaluate("far") == metrics.evaluate(s.id_scores, s.ood["far"])
+    assert s.sample().ood["near"] is s.summary("near")
+    assert s.halves().calibration.id is s.halves().calibration.id
+    with pytest.raises(ConfigError, match=r"unknown OOD set 'fra'\. Did you mean 'far'"):
+        s.summary("fra")
+
+
+def test_unknown_names_are_errors(acts_set):
+    with pytest.raises(ConfigError, match="unknown OOD set 'x'"):
+        scoring.score(acts_set, "nan", ood_sets=["x"])
+    with pytest.raises(OODLensError, match=r"unknown detector 'nam'\. Did you mean 'nan'"):
+        scoring.score(acts_set, "nam")
+
+
+def test_benchmark_runs_all_and_prints_the_same_numbers_twice(acts_set):
+    first, second = (scoring.benchmark(acts_set, ["nan", "energy", "line"]) for _ in range(2))
+    assert first.table().to_csv() == second.table().to_csv()
+    board, again = first.leaderboard(), second.leaderboard()
+    assert tables.markdown(board.drop(columns="seconds")) == tables.markdown(
+        again.drop(columns="seconds")
+    )
+    assert board["mean auroc"].is_monotonic_decreasing
+
+
+def test_results_csv_has_the_columns_of_the_design(acts_set):
+    text = scoring.benchmark(acts_set, ["nan", "line"]).table().to_csv(index=False)
+    header, *rows = list(csv.reader(io.StringIO(text)))
+    assert ",".join(header) == (
+        "detector,params,layer,id_set,ood_set,auroc,auroc_low,auroc_high,fpr95,fpr95_low,"
+        "fpr95_high,aupr_in,aupr_out,n_id,n_ood"
+    )
+    assert len(rows) == 4
+    row = dict(zip(header, rows[2], strict=True))
+    assert row["params"].startswith("p_w=90")
+    assert (row["id_set"], row["ood_set"], row["n_id"], row["n_ood"]) == (
+        "test",
+        "near",
+        "90",
+        "70",
+    )
+    assert 0 <= float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"]) <= 1
+
+
+def test_layer_all_runs_each_layer_of_layerwise_detectors(acts_set):
+    table = scoring.benchmark(acts_set, ["nan", "energy"], layer="all", ood_sets=["far"]).table()
+    assert list(zip(table["detector"], table["layer"], strict=True)) == [
+        ("nan", "early"), ("nan", PENULTIMATE), ("energy", PENULTIMATE),
+    ]  # fmt: skip
+
+
+def test_without_names_what_cannot_run_is_left_out_with_the_reason(acts_set):
+    acts_set.head = None
+    done = scoring.benchmark(acts_set)
+    assert "nan" in {s.detector for s in done.score_sets}
+    reasons = {s.detector: s.reason for s in done.skipped}
+    assert "head" in reasons["line"]
+    with pytest.raises(DataError, match="'line' cannot run: it needs the classifier's head"):
+        scoring.benchmark(acts_set, ["nan", "line"])
+
+
+def test_every_name_is_checked_before_anything_runs(acts_set):
+    steps = []
+    with pytest.raises(OODLensError, match="unknown detector 'nope'"):
+        scoring.benchmark(acts_set, ["nan", "nope"], progress=steps.append)
+    with pytest.raises(ConfigError, match="unknown layer 'x'"):
+        scoring.benchmark(acts_set, ["energy"], layer="x", progress=steps.append)
+    with pytest.raises(ConfigError, match="no detector to run"):
+        scoring.benchmark(acts_set, [])
+    assert not steps
+
+
+def test_progress_and_stop(acts_set):
+    steps = []
+    scoring.benchmark(acts_set, ["nan", "energy"], progress=steps.append)
+    assert (steps[-1].done, steps[-1].total) == (2, 2)
+    assert "nan" in {step.stage for step in steps}
+    with pytest.raises(StoppedError):
+        scoring.benchmark(acts_set, ["nan", "energy"], should_stop=lambda: True)
+
+
+def test_leaderboard_means_are_unweighted(acts_set):
+    board = scoring.benchmark(acts_set, ["nan"]).leaderboard()
+    row = board.iloc[0]
+    assert row["near-OOD auroc"] == row["near auroc"]
+    assert row["far-OOD fpr95"] == row["far fpr95"]
+    assert row["mean auroc"] == pytest.approx((row["near auroc"] + row["far auroc"]) / 2)
+    acts_set.experiment.near = ()
+    board = scoring.benchmark(acts_set, ["nan"]).leaderboard()
+    assert "mean fpr95" in board
+    assert "far-OOD fpr95" not in board
+
+
+def test_markdown_and_latex_mark_the_best(acts_set):
+    board = scoring.benchmark(acts_set, ["nan", "line", "energy"]).leaderboard()
+    board = pd.concat([board, board[board["detector"] == "line"].assign(params="p_w=10")])
+    lines = tables.markdown(board).splitlines()
+    assert len(lines) == 6
+    assert {line.count("|") for line in lines} == {lines[0].count("|")}
+    assert len({len(line) for line in lines}) == 1
+    header = "| detector | params | near | far | near-OOD | far-OOD | mean | seconds |"
+    assert lines[0].split() == header.split()
+    best = f"**{100 * board['mean auroc'].max():.2f}** / "
+    assert best in "".join(lines)
+    tex = tables.latex(board)
+    assert tex.startswith(r"\begin{tabular}{llrrrrrr}")
+    assert r"p\_w=90" in tex
+    assert best.replace("**", r"\textbf{", 1).replace("**", "}") in tex
+    alone = tables.markdown(board[board["detector"] == "nan"].drop(columns="seconds"))
+    assert alone.split()[:6] == ["|", "detector", "|", "near", "|", "far"]
+
+
+def test_verdicts_give_one_record_per_image(acts_set):
+    s = scoring.score(acts_set, "nan")
+    threshold = float(np.median(s.id_scores))
+    records = list(scoring.verdicts(s, acts_set["far"], threshold, ("a", "b", "c")))
+    assert len(records) == 50
+    first = records[0]
+    assert list(first) == [
+        "path", "prediction", "probability", "score", "threshold", "is_id", "id_percentile",
+    ]  # fmt: skip
+    z = np.asarray(acts_set["far"].logits[0], float)
+    assert first["prediction"] == "abc"[z.argmax()]
+    assert first["probability"] == pytest.approx(np.exp(z).max() / np.exp(z).sum())
+    assert first["score"] == s.ood["far"][0]
+    assert first["is_id"] == (first["score"] >= threshold)
+    assert first["id_percentile"] == pytest.approx(100 * np.mean(s.id_scores <= first["score"]))
+    assert not any(math.isnan(r["probability"]) for r in records)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ood_core.activations import Activations, LayerRecord, extract, shared_images
+from ood_core.activations.resident_models import forget_models
+from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing
+from ood_core.models import ClassifierHead
+from ood_core.wizard import gates
+from ood_core.wizard.gates import GateResult, run_gates
+
+HEAD = "The head explains the logits"
+ACCURACY = "ID accuracy is as expected"
+CLASSES = "Every class has fit images"
+INACTIVE = "Units of penultimate can be off"
+NEGATIVE = "No negative values at penultimate"
+SHIFT = "Fit and test set look alike"
+LEAK = "Fit and test set have no image in common"
+SHARED = "ID and OOD have no image in common"
+READ = "Every image can be read"
+
+
+class FakeSet(dict):
+    """What the gates need of an ActivationSet."""
+
+    def __init__(
+        self, head: ClassifierHead, expected: float | None = None, **sets: Activations
+    ) -> None:
+        super().__init__(sets)
+        self.head = head
+        self.skipped = dict.fromkeys(sets, ())
+        self.experiment = SimpleNamespace(
+            fit_set="fit",
+            test_set="test",
+            ood_sets=(),
+            classifier=SimpleNamespace(expected_accuracy=expected),
+        )
+        for name, acts in sets.items():
+            acts.name = name
+
+
+@pytest.fixture(autouse=True)
+def _arrays_have_no_images(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "files" not in request.fixturenames:
+        monkeypatch.setattr(gates, "shared_images", lambda *_: ())
+
+
+def separable(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """ReLU features of four classes that an identity head tells apart, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 4
+    features = np.maximum(rng.normal(shift, 0.3, (n, 4)), 0)
+    features[np.arange(n), labels] += 3
+    return features, labels
+
+
+def make(**changes: object) -> FakeSet:
+    head = ClassifierHead(np.eye(4), np.zeros(4), ("a", "b", "c", "d"))
+    sets = {}
+    for seed, name in enumerate(("fit", "test")):
+        features, labels = separable(200, seed, float(changes.get(f"{name}_shift", 0.0)))
+        if changes.get("signed"):
+            features = features - 1
+        if changes.get("dense"):
+            features = features + 0.5
+        labels = changes.get(f"{name}_labels", labels)
+        offset = changes.get("offset", 0.0)
+        if changes.get("wrong_order"):
+            labels = (labels + 1) % 4
+        sets[name] = Activations.from_arrays(features, features + offset, labels)
+    return FakeSet(head, changes.get("expected"), **sets)
+
+
+def gate(acts: FakeSet, name: str) -> GateResult:
+    return next(g for g in run_gates(acts) if g.name == name)
+
+
+def test_all_gates_hold_on_a_healthy_experiment() -> None:
+    results = run_gates(make(expected=1.0))
+    assert [g.name for g in results] == [
+        HEAD, ACCURACY, CLASSES, INACTIVE, NEGATIVE, SHIFT, LEAK, SHARED, READ,
+    ]  # fmt: skip
+    assert all(g.ok and not g.remedy and g.text for g in results), results
+
+
+def test_head_that_does_not_explain_the_logits() -> None:
+    found = gate(make(offset=0.5), HEAD)
+    assert found.ok is False
+    assert found.value == pytest.approx(0.5)
+    assert "more after its last linear layer" in found.remedy
+
+
+@pytest.mark.parametrize("expected", [None, 0.9])
+def test_accuracy_below_what_is_expected(expected: float | None) -> None:
+    found = gate(make(wrong_order=True, expected=expected), ACCURACY)
+    assert (found.ok, found.value) == (False, 0.0)
+    assert "order of the class names" in found.remedy
+    assert ("not declared" in found.text) == (expected is None)
+
+
+def test_accuracy_within_chance_of_the_expected_value_holds() -> None:
+    acts = make(expected=0.99)
+    labels = acts["test"].labels.copy()
+    labels[:8] = (labels[:8] + 1) % 4
+    acts["test"] = Activations.from_arrays(acts["test"].features, acts["test"].logits, labels)
+    found = gate(acts, ACCURACY)
+    assert found.value == pytest.approx(0.96)
+    assert found.ok is (found.limit <= 0.96)
+
+
+def test_unlabelled_sets_cannot_be_checked() -> None:
+    unknown = np.full(200, -1)
+    acts = make(fit_labels=unknown, test_labels=unknown)
+    for name in (ACCURACY, CLASSES):
+        found = gate(acts, name)
+        assert found.ok is None
+        assert math.isnan(found.value)
+        assert "no labels" in found.text
+
+
+def test_classes_missing_in_the_fit_set_are_named() -> None:
+    found = gate(make(fit_labels=np.arange(200) % 2), CLASSES)
+    assert (found.ok, found.value) == (False, 2.0)
+    assert found.text == "2 classes have none: c, d"
+
+
+def test_dense_features_make_sparsity_meaningless() -> None:
+    found = gate(make(dense=True), INACTIVE)
+    assert (found.ok, found.value) == (False, 0.0)
+    assert "NAN is the plain norm divided by a constant" in found.remedy
+
+
+def test_signed_features_are_counted() -> None:
+    acts = make(signed=True)
+    found = gate(acts, NEGATIVE)
+    assert found.ok is False
+    assert found.value == pytest.approx((acts["test"].features < 0).mean())
+
+
+def test_another_layer_is_named() -> None:
+    acts = make()
+    for name in ("fit", "test"):
+        maps = np.random.default_rng(0).normal(size=(200, 12))
+        layers = {"block": LayerRecord.from_vectors(maps), **acts[name].layers}
+        acts[name].layers = layers
+    names = [g.name for g in run_gates(acts, "block")]
+    assert "Units of block can be off" in names
+    assert gate_ok(run_gates(acts, "block"), "No negative values at block") is False
+
+
+def gate_ok(results: tuple[GateResult, ...], name: str) -> bool | None:
+    return next(g.ok for g in results if g.name == name)
+
+
+def test_shift_between_fit_and_test() -> None:
+    assert gate(make(), SHIFT).value < 0.1
+    found = gate(make(test_shift=1.0), SHIFT)
+    assert found.ok is False
+    assert "differ in more than chance" in found.remedy
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path / "home"))
+    sets = {}
+    for seed, name in enumerate(("fit", "test", "ood")):
+        rng = np.random.default_rng(seed)
+        for i in range(12):
+            path = tmp_path / name / str(i % 4) / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8)).save(path)
+        sets[name] = DataSpec(name, "folder", str(tmp_path / name))
+    yield Experiment(
+        name="files",
+        title="Files",
+        classifier=ClassifierSpec("digits_cnn", random_weights=0, num_classes=4),
+        preprocessing=Preprocessing(16, 16, (0.3,), (0.32,), mode="L"),
+        sets=sets,
+        ood_sets=("ood",),
+    )
+    forget_models()
+
+
+def test_the_same_image_in_two_sets_is_found(files: Experiment, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "fit" / "1" / "5.png", tmp_path / "ood" / "0" / "copy.png")
+    with Image.open(tmp_path / "test" / "2" / "6.png") as image:  # other bytes, same pixels
+        image.save(tmp_path / "ood" / "0" / "same.bmp")
+    results = run_gates(extract(files, batch_size=5))
+    found = next(g for g in results if g.name == SHARED)
+    assert (found.ok, found.value) == (False, 2.0)
+    assert found.text == "2 images, for example ood/0/copy.png = fit/1/5.png"
+    assert gate_ok(results, LEAK) is True
+
+
+def test_an_image_of_the_fit_set_in_the_test_set_is_found(
+    files: Experiment, tmp_path: Path
+) -> None:
+    shutil.copy(tmp_path / "fit" / "0" / "0.png", tmp_path / "test" / "3" / "leak.png")
+    (pair,) = shared_images(extract(files), ["fit"], ["test"])
+    assert dataclasses.astuple(pair) == ("fit", "0/0.png", "test", "3/leak.png")
+
+
+def test_unreadable_images_are_reported(files: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "ood" / "0" / "bad.png").write_bytes(b"text")
+    found = next(g for g in run_gates(extract(files)) if g.name == READ)
+    assert (found.ok, found.value) == (False, 1.0)
+    assert "bad.png" in found.text
