@@ -14,7 +14,6 @@ from ood_core.neurons.activity import (
     strongest_first,
     top_images,
 )
-from ood_core.neurons.choosing import drop_set, excited_by_ood, parse_neurons, top_neurons
 from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_table, contribution_view
 from ood_core.neurons.line_image import (
     ImageReceipt,
@@ -24,6 +23,7 @@ from ood_core.neurons.line_image import (
 )
 from ood_core.neurons.line_lab import LineLab
 from ood_core.neurons.line_result import LineResult
+from ood_core.neurons.neuron_sets import drop_set, excited_by_ood, parse_neurons, top_neurons
 from ood_core.neurons.ordering import ORDERS, Order, seriate
 
 __all__ = [

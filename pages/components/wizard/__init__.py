@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components.kit import state
 from pages.components.kit.view import View
-from pages.components.wizard import classifier, drafting, finish, images, opening, samples, verdicts
+from pages.components.wizard import classifier, drafting, finish, images, samples, start, verdicts
 
 __all__ = ["draw"]
 
@@ -20,9 +20,9 @@ def draw(view: View) -> bool:
     on = state.choose("wizard", ["off", "on"], "off") == "on"
     drafting.flash(stay=on)
     if not on:
-        opening.buttons(view)
+        start.buttons(view)
         return False
-    opening.header()
+    start.header()
     left, right = st.columns([3, 2], gap="large")
     with left:
         classifier.draw()
