@@ -87,9 +87,8 @@ def _watch(experiment: Any) -> None:
         progress = job.progress
         st.progress(progress.fraction if progress else 0.0, text=progress_text(progress, job.state))
         st.caption(
-            "Each image passes through the classifier once, then never again. Nothing is downloaded."
-            if is_embedded(experiment)
-            else "Each image passes through the classifier once, then never again."
+            "Each image passes through the classifier once, then never again."
+            + (" Nothing is downloaded." if is_embedded(experiment) else "")
         )
         st.button("Stop", key="prepare_stop", icon=":material/stop:", on_click=job.stop)
 
