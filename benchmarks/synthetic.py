@@ -30,20 +30,18 @@ def make(folder: Path, n_id: int, n_ood: int) -> Path:
     """Write images and the experiment file; return its path."""
     import ood_core
     from ood_core.data import open_dataset
-    from ood_core.models import ensure_trained
-    from ood_core.runtime.paths import experiments_dir, weights_dir
+    from ood_core.models.fingerprint import weights_file
+    from ood_core.runtime.paths import experiments_dir
 
     digits = ood_core.load_experiment("digits")
-    ensure_trained(digits)
     sources = {name: open_dataset(digits.sets[name]) for name in ("test", "held-out", "fit")}
     random = np.random.default_rng(0)
     _write(folder / "fit", sources["fit"], random, 0.0, 956, labelled=True)
     _write(folder / "test", sources["test"], random, 0.15, n_id, labelled=True)
     for name, blend in zip(OOD_SETS, (0.1, 0.4, 0.7, 1.0), strict=True):
         _write(folder / name, sources["held-out"], random, blend, n_ood // len(OOD_SETS))
-    weights = next(weights_dir().glob("digits_cnn*.safetensors"))
     file = experiments_dir() / "synthetic.toml"
-    file.write_text(_toml(folder.resolve(), weights), encoding="utf-8")
+    file.write_text(_toml(folder.resolve(), weights_file(digits)), encoding="utf-8")
     return file
 
 

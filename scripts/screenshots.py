@@ -76,11 +76,11 @@ def pictures() -> dict[str, tuple[str, Callable[[Any], None] | None]]:
 
 
 def prepare(home: Path) -> None:
-    """Train and store `digits`, and the untrained twin, in `home`."""
+    """Extract and store `digits`, and the untrained twin, in `home`."""
     text = (ROOT / "ood_core/experiments/builtin/digits.toml").read_text(encoding="utf-8")
     text = text.replace('name = "digits"', f'name = "{UNTRAINED}"')
     text = text.replace('"Handwritten digits"', '"The same network, untrained"')
-    text = text.replace('weights = "trained-here"', "random_weights = 0")
+    text = text.replace('weights = "shipped"', "random_weights = 0")
     text = text.replace("expected_accuracy = 0.98\n", "")
     (home / "experiments").mkdir(parents=True, exist_ok=True)
     (home / "experiments" / f"{UNTRAINED}.toml").write_text(text, encoding="utf-8")

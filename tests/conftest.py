@@ -61,7 +61,7 @@ def acts_set() -> FakeSet:
 
 @pytest.fixture(scope="session")
 def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which `digits` is prepared: trained once per run, shared by parallel workers."""
+    """A home in which `digits` is prepared: once per run, shared by parallel workers."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if run else base) / f"digits-home-{run}"

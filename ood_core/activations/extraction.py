@@ -93,7 +93,7 @@ def _new_manifest(
     progress: ProgressCallback | None,
     should_stop: StopCheck | None,
 ) -> Manifest:
-    """What is to know of a classifier seen for the first time; it is trained when it must be."""
+    """What is to know of a classifier seen first; it is trained when its weights are to be."""
     from ood_core.models import TRAINED_HERE, ensure_trained
 
     if exp.classifier.weights == TRAINED_HERE:

@@ -21,7 +21,8 @@ class Terminal:
     """Results on standard output; notes and progress bars on standard error.
 
     Within `with Terminal():` the first Ctrl-C asks work to stop at the next safe point
-    (`should_stop`), so that nothing done is lost; the second ends it at once.
+    (`should_stop`), so that nothing done is lost; the second ends it at once. A process that was
+    started with Ctrl-C ignored, as a shell's background job is, goes on ignoring it.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -31,7 +32,8 @@ class Terminal:
         self._previous: Any = None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if not ignored and threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._interrupted)
         return self
 

@@ -16,8 +16,9 @@ class ClassifierSpec:
 
     `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME". Exactly one of
     `checkpoint` (a file), `weights` (a name the architecture knows) or `random_weights` (a seed)
-    is set; the embedded experiment trains its own (`weights = "trained-here"`). `obtain` says
-    where a checkpoint that is not on disk is to be had.
+    is set. Two names of weights are for `digits_cnn` alone: "shipped" are those that come with
+    OOD Lens, "trained-here" are trained on the fit set at first use. `obtain` says where a
+    checkpoint that is not on disk is to be had.
     """
 
     architecture: str

@@ -65,8 +65,8 @@ def load_model(
 ) -> LoadedModel:
     """Build the experiment's network, load its weights and find its head and layers.
 
-    Trains the embedded experiment's classifier when it was not trained yet; `progress` and
-    `should_stop` belong to that.
+    Trains a `trained-here` classifier when it was not trained yet; `progress` and `should_stop`
+    belong to that.
 
     Raises
     ------

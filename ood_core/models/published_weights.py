@@ -18,6 +18,8 @@ from ood_core.experiments.experiment import Preprocessing
 from ood_core.runtime.paths import weights_dir
 
 __all__ = [
+    "SHIPPED",
+    "SHIPPED_DIR",
     "PublishedWeights",
     "WeightsMissingError",
     "own_file",
@@ -25,6 +27,12 @@ __all__ = [
     "published_file",
     "published_weights",
 ]
+
+
+SHIPPED = "shipped"
+"""Value of `weights` in an experiment whose classifier's weights are part of this package."""
+SHIPPED_DIR = Path(__file__).parent / "weights"
+"""Folder of those weights: ARCHITECTURE.safetensors. scripts/train_digits.py wrote the one."""
 
 
 class WeightsMissingError(ModelError):
@@ -79,7 +87,7 @@ def published_weights(architecture: str, weights: str | None) -> PublishedWeight
 
 
 def published_file(architecture: str, weights: str | None) -> Path:
-    """The weights' file: downloaded here, or in the cache of torch hub or Hugging Face.
+    """The weights' file: shipped, downloaded here, or in a cache of torch hub or Hugging Face.
 
     Raises
     ------
@@ -88,6 +96,9 @@ def published_file(architecture: str, weights: str | None) -> Path:
     """
     found = published_weights(architecture, weights)
     if found is None:
+        shipped = SHIPPED_DIR / f"{architecture}.safetensors"
+        if weights == SHIPPED and shipped.is_file():
+            return shipped
         raise ModelError(
             f"architecture {architecture!r} has no published weights {weights!r}: give a "
             'checkpoint file, or use "torchvision:NAME" or "timm:NAME".'

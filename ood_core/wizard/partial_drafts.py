@@ -46,7 +46,7 @@ def load_classifier(draft: Draft) -> LoadedModel:
 
     exp = only_classifier(draft)
     if exp.classifier.weights == TRAINED_HERE:
-        raise ConfigError('weights = "trained-here" is for the embedded experiment only.')
+        raise ConfigError('weights = "trained-here" cannot be tried here: only extraction trains.')
     return _loaded(exp.classifier, exp.preprocessing, model_fingerprint(exp))
 
 

@@ -273,7 +273,15 @@ def test_check_detector_reports_each_check(capsys, monkeypatch):
     assert run(capsys, "check-detector", "nam")[0] == 2
 
 
-def test_ctrl_c_keeps_finished_detectors(known, capsys, tmp_path, monkeypatch):
+@pytest.fixture
+def ctrl_c():
+    """SIGINT heard here and in children, though a background job is started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_keeps_finished_detectors(known, capsys, tmp_path, monkeypatch, ctrl_c):
     from ood_core.scoring import benchmarking
 
     original = benchmarking.score
@@ -299,13 +307,27 @@ def test_ctrl_c_keeps_finished_detectors(known, capsys, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_second_ctrl_c_ends_at_once(known, capsys, monkeypatch):
+def test_second_ctrl_c_ends_at_once(known, capsys, monkeypatch, ctrl_c):
     def hang(exp, **options):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("ood_core.activations.extract", hang)
     assert run(capsys, "extract", "fake")[0] == 130
+
+
+def test_ctrl_c_stays_ignored_where_it_was(known, capsys, monkeypatch, ctrl_c):
+    def work(exp, **options):
+        signal.raise_signal(signal.SIGINT)
+        assert not options["should_stop"]()
+        return known
+
+    monkeypatch.setattr("ood_core.activations.extract", work)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    status, _, err = run(capsys, "extract", "fake")
+    assert status == 0
+    assert "stopping" not in err
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_progress_goes_to_standard_error_with_rate_and_estimate(known, capsys, monkeypatch):
@@ -363,7 +385,7 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert not done.stderr.strip(), done.stderr
 
 
-def test_sigint_reaches_a_running_process():
+def test_sigint_reaches_a_running_process(ctrl_c):
     """A real process, a real signal: it says what it kept and ends with 130."""
     code = (
         "import sys, time\n"

@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from ood_core.errors import ModelError
 from ood_core.models import WeightsMissingError, model_fingerprint
 from ood_core.models.architectures import build
 
@@ -54,8 +56,15 @@ def test_a_missing_file_is_named(experiment, tmp_path):
 def test_an_untrained_classifier_says_so():
     from ood_core.experiments import load_experiment
 
+    exp = load_experiment("digits")
+    exp = replace(exp, classifier=replace(exp.classifier, weights="trained-here"))
     with pytest.raises(WeightsMissingError, match="'digits' is not trained yet: prepare"):
-        model_fingerprint(load_experiment("digits"))
+        model_fingerprint(exp)
+
+
+def test_shipped_weights_are_for_the_architecture_they_ship_with(experiment):
+    with pytest.raises(ModelError, match="'resnet20' has no published weights 'shipped'"):
+        model_fingerprint(experiment("resnet20", weights="shipped"))
 
 
 def test_needs_no_torch(digits_home):

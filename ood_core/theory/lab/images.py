@@ -23,7 +23,7 @@ _FLAT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class LabImages:
-    """Fit set, test set and OOD sets, each (n, 64) float32."""
+    """Fit set, test set and OOD sets, each (n, 64) float64."""
 
     fit: np.ndarray
     fit_labels: np.ndarray
@@ -41,7 +41,7 @@ def standardised(pixels: np.ndarray) -> np.ndarray:
     flat = pixels.reshape(len(pixels), -1).astype(np.float64) / 255
     centred = flat - flat.mean(1, keepdims=True)
     spread = np.sqrt(centred.var(1, keepdims=True) + _FLAT**2)
-    return np.asarray(centred / spread, np.float32)
+    return np.asarray(centred / spread)
 
 
 @cache

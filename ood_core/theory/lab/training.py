@@ -34,9 +34,9 @@ def train_run(
     SGD with Nesterov momentum and weight decay, a one-cycle rate, cross-entropy: an ordinary
     recipe, the same for every scheme; it was settled on after exploratory runs in which AUROC
     was seen too, not on training loss alone. An epoch has as many steps as one pass over all
-    fit images, so a network of one class trains as long as the others. One generator and one
-    thread give the same numbers on every run: these matrices are too small to share between
-    threads.
+    fit images, so a network of one class trains as long as the others. One generator, one thread
+    and float64 give the same numbers on every run and every machine: these matrices are too small
+    to share between threads.
 
     Parameters
     ----------

@@ -15,7 +15,8 @@ __all__ = ["is_embedded", "panel"]
 def is_embedded(experiment: Any) -> bool:
     """Whether everything ships with the program, so that preparing downloads nothing."""
     kinds = {spec.kind for spec in experiment.sets.values()}
-    return kinds == {"builtin"} and experiment.classifier.weights == "trained-here"
+    own = ("shipped", "trained-here")
+    return kinds == {"builtin"} and experiment.classifier.weights in own
 
 
 def panel(experiment: Any) -> None:
@@ -86,10 +87,8 @@ def _watch(experiment: Any) -> None:
         progress = job.progress
         st.progress(progress.fraction if progress else 0.0, text=progress_text(progress, job.state))
         st.caption(
-            "Each image passes through the classifier once. The first visit also trains "
-            "the embedded network. Nothing is downloaded."
-            if is_embedded(experiment)
-            else "Each image passes through the classifier once, then never again."
+            "Each image passes through the classifier once, then never again."
+            + (" Nothing is downloaded." if is_embedded(experiment) else "")
         )
         st.button("Stop", key="prepare_stop", icon=":material/stop:", on_click=job.stop)
 

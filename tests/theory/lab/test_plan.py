@@ -48,7 +48,7 @@ def test_images_have_mean_zero_and_equal_contrast():
     images = lab_images()
     assert tuple(images.ood) == OOD_SETS
     for x in (images.fit, images.test, images.ood["held-out"]):
-        assert x.dtype == np.float32
+        assert x.dtype == np.float64
         assert x.shape[1] == 64
         np.testing.assert_allclose(x.mean(1), 0, atol=1e-5)
         np.testing.assert_allclose(x.std(1), 1, atol=0.05)
