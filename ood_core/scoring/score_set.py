@@ -131,13 +131,14 @@ def fit(
         For an unknown detector, layer or parameter, or where the detector cannot run here.
     """
     from ood_core.detectors import make_detector
+    from ood_core.detectors.odin import Odin
 
     experiment = acts_set.experiment
     given = {**experiment.detectors.get(detector, {}), **(params or {})}
     if check_layer(acts_set, layer) and make_detector(detector, **given).layerwise:
         given["layer"] = None if layer == PENULTIMATE else layer
     made = make_detector(detector, **given)
-    if given.get("epsilon") and hasattr(made, "use_model"):
+    if given.get("epsilon") and isinstance(made, Odin):
         made.use_model(forward_pass(experiment))
     return made.fit(acts_set[experiment.fit_set], acts_set.head)
 
