@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.components.detectors import disagreement, leaderboard, sweeps
 from pages.components.kit import frame, state
+from pages.components.kit.messages import told
 
 TABS = {"board": "Leaderboard", "sweep": "Sweeps", "compare": "Two detectors"}
 
@@ -16,9 +17,10 @@ st.segmented_control(
 )
 state.publish()
 state.notes()
-if tab == "board":
-    leaderboard.draw(view, *leaderboard.score_everything(view))
-elif tab == "sweep":
-    sweeps.draw(view)
-else:
-    disagreement.draw(view)
+with told():
+    if tab == "board":
+        leaderboard.draw(view, *leaderboard.score_everything(view))
+    elif tab == "sweep":
+        sweeps.draw(view)
+    else:
+        disagreement.draw(view)

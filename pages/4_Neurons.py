@@ -12,7 +12,7 @@ view = frame.open_page("Neurons", "Which neurons tell a class, and what does LIN
 
 
 @st.fragment(key=line_lab.LAB)
-@told
+@told()
 def laboratory(lab: Any) -> None:
     """LINe's sliders and what they move; a release redraws this and little else."""
     line_lab.draw(view, lab)
@@ -20,14 +20,14 @@ def laboratory(lab: Any) -> None:
 
 
 @st.fragment(key=line_lab.VIEWS)
-@told
+@told()
 def views(lab: Any) -> None:
     """The chosen look at the neurons."""
     neuron_views.draw(view, lab, line_lab.settings())
     state.publish()
 
 
-@told
+@told()
 def draw() -> None:
     """Both, once LINe's contributions are known."""
     lab = line_lab.lab_of(view)

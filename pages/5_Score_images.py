@@ -9,6 +9,7 @@ from ood_core.plots.distributions import histogram
 from ood_core.views import receipts
 from pages.components.charts import figures
 from pages.components.kit import cache, frame, state
+from pages.components.kit.messages import told
 from pages.components.score_images import intake, receipt
 
 # Whether the last run drew the slider: a new one shows only a value that is assigned to it.
@@ -51,38 +52,40 @@ except OODLensError as error:
     st.stop()
 
 slider_was_there = st.session_state.get(SLIDER, False)
-no_slider()  # scores may stop the page
-scores = view.scores()
-rate = state.number("upload_tpr", 80.0, 99.9, 95.0)
-if not slider_was_there:
-    st.session_state["upload_tpr"] = rate
-st.session_state[SLIDER] = True
-state.publish()
-state.notes()
-accepted = st.slider(
-    "ID images accepted, %", 80.0, 99.9, step=0.1, key="upload_tpr",
-    help="Each detector's threshold accepts this share of the ID test set.",
-)  # fmt: skip
-tpr = accepted / 100
-point = thresholds.at_tpr(scores.sample(), tpr=tpr)
-verdicts = receipts.judge(view.every_detector().values(), acts, tpr=tpr)
-table = receipts.wide(verdicts, receipts.predictions(acts, view.class_names), view.detector)
-rejected = int((~table["is_id"]).sum())
-st.markdown(
-    f"**{len(table) - rejected} accepted as ID, {rejected} rejected as OOD** by "
-    f"{cache.detector_titles()[view.detector]} at threshold {point.threshold:.5g}"
-)
-chosen = receipt.results(table, images, cache.detector_titles())
-markers = dict(zip(table["image"], table["score"], strict=True))
-reference = histogram(
-    scores.summary(), {n: scores.summary(n) for n in view.ood_sets},
-    threshold=point.threshold, markers=markers, colours={n: view.colour(n) for n in view.ood_sets},
-    score_name=f"{cache.detector_titles()[view.detector]} score",
-)  # fmt: skip
-figures.show(reference, "upload_histogram", data=table, name="scores", height=300)
+no_slider()  # the scores may not be there
+with told():
+    scores = view.scores()
+    rate = state.number("upload_tpr", 80.0, 99.9, 95.0)
+    if not slider_was_there:
+        st.session_state["upload_tpr"] = rate
+    st.session_state[SLIDER] = True
+    state.publish()
+    state.notes()
+    accepted = st.slider(
+        "ID images accepted, %", 80.0, 99.9, step=0.1, key="upload_tpr",
+        help="Each detector's threshold accepts this share of the ID test set.",
+    )  # fmt: skip
+    tpr = accepted / 100
+    point = thresholds.at_tpr(scores.sample(), tpr=tpr)
+    verdicts = receipts.judge(view.every_detector().values(), acts, tpr=tpr)
+    table = receipts.wide(verdicts, receipts.predictions(acts, view.class_names), view.detector)
+    rejected = int((~table["is_id"]).sum())
+    st.markdown(
+        f"**{len(table) - rejected} accepted as ID, {rejected} rejected as OOD** by "
+        f"{cache.detector_titles()[view.detector]} at threshold {point.threshold:.5g}"
+    )
+    chosen = receipt.results(table, images, cache.detector_titles())
+    markers = dict(zip(table["image"], table["score"], strict=True))
+    reference = histogram(
+        scores.summary(), {n: scores.summary(n) for n in view.ood_sets},
+        threshold=point.threshold, markers=markers,
+        colours={n: view.colour(n) for n in view.ood_sets},
+        score_name=f"{cache.detector_titles()[view.detector]} score",
+    )  # fmt: skip
+    figures.show(reference, "upload_histogram", data=table, name="scores", height=300)
 
-st.subheader(f"Receipt: {chosen}")
-place = list(acts.ids).index(chosen)
-receipt.draw(view, acts, place, images[chosen], verdicts, scores)
+    st.subheader(f"Receipt: {chosen}")
+    place = list(acts.ids).index(chosen)
+    receipt.draw(view, acts, place, images[chosen], verdicts, scores)
 
-receipt.downloads(view, scores, table, verdicts, tpr)
+    receipt.downloads(view, scores, table, verdicts, tpr)

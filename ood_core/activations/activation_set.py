@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.store import BASE, Entry, EntryIndex, hash_of
 from ood_core.activations.stored import StoredActivations, StoredLayer, StoredTable
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.runtime.cache import Bounded
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -196,7 +196,7 @@ def _open_set(name: str, key: str, layers: Sequence[LayerInfo]) -> StoredActivat
     return _shared(name, entries, whole)
 
 
-_SHARED: OrderedDict[tuple[object, ...], StoredActivations] = OrderedDict()
+_SHARED: Bounded[tuple[object, ...], StoredActivations] = Bounded(64)
 """One object per stored set and process, so that what it has read is shared."""
 
 
@@ -205,13 +205,11 @@ def _shared(
 ) -> StoredActivations:
     layers = [entry.layer for entry in entries[1:]]
     key = (name, entries[0].folder, indices[0].sizes, *layers)
-    acts = _SHARED.get(key)
-    if acts is None:
+
+    def opened() -> StoredActivations:
         tables = [StoredLayer(e, i) for e, i in zip(entries[1:], indices[1:], strict=True)]
         fingerprint = hash_of(entries[0].set_key, layers)
         base = StoredTable(entries[0], indices[0])
-        acts = StoredActivations(name, fingerprint, base, dict(zip(layers, tables, strict=True)))
-        _SHARED[key] = acts
-        while len(_SHARED) > 64:
-            _SHARED.popitem(last=False)
-    return acts
+        return StoredActivations(name, fingerprint, base, dict(zip(layers, tables, strict=True)))
+
+    return _SHARED.get(key, opened)

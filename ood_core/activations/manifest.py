@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import ood_core
 from ood_core.activations.shards import DamagedShardError, read_array, write_bytes, write_shard
 from ood_core.activations.store import hash_of
 from ood_core.experiments import Experiment, Preprocessing
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
     from ood_core.models import ClassifierHead, LayerInfo, LoadedModel
 
 __all__ = ["Manifest", "read_manifest", "write_manifest"]
+
+FOUND_BY = "0.1.0"
+"""Changed when the same network would be told otherwise: other layers, another head. Older
+manifests are then never read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +90,14 @@ def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = 
 
 def _path(exp: Experiment, model: str, fit: ImageSet | None) -> Path:
     """The file stands for the classifier, the transform asked for, the names of the classes or
-    the set they come from, and the version of this package, which may find other layers."""
+    the set they come from, and what found its layers."""
     from ood_core.data import open_dataset
 
     names: object = exp.classifier.class_names
     if names is None and exp.fit_set in exp.sets:
         names = (fit or open_dataset(exp.sets[exp.fit_set])).identity
     transform = exp.preprocessing and dataclasses.asdict(exp.preprocessing)
-    key = hash_of(ood_core.__version__, model, transform, names)
+    key = hash_of(FOUND_BY, model, transform, names)
     return paths.store_dir() / "models" / f"{key}.json"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from ood_core.runtime.cache import Bounded
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["forget_models", "resident_model"]
 
-_KEPT = 2
-_models: OrderedDict[str, LoadedModel] = OrderedDict()
+_models: Bounded[str, LoadedModel] = Bounded(2)
 _lock = threading.Lock()
+"""Held while a model is loaded: whoever else asks for it waits instead of loading it too."""
 
 
 def resident_model(exp: Experiment) -> LoadedModel:
@@ -32,14 +33,13 @@ def resident_model(exp: Experiment) -> LoadedModel:
             key = f"{model_fingerprint(exp)} {exp.preprocessing} {exp.classifier.class_names}"
         except WeightsMissingError:
             key = ""
-        if key not in _models:
-            loaded = load_model(exp)
-            key = f"{loaded.fingerprint} {exp.preprocessing} {exp.classifier.class_names}"
-            _models[key] = loaded
-        _models.move_to_end(key)
-        while len(_models) > _KEPT:
-            _models.popitem(last=False)
-        return _models[key]
+        held = _models.find(key)
+        if held is not None:
+            return held
+        loaded = load_model(exp)
+        key = f"{loaded.fingerprint} {exp.preprocessing} {exp.classifier.class_names}"
+        _models.put(key, loaded)
+        return loaded
 
 
 def forget_models() -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 
@@ -14,44 +12,13 @@ import numpy as np
 from ood_core.activations.record import Activations, LazyRecord
 from ood_core.activations.shards import DamagedShardError, read_array, read_metadata
 from ood_core.activations.store import Entry, EntryIndex
+from ood_core.runtime.cache import Bounded
 
-__all__ = ["CACHE", "ArrayCache", "StoredActivations", "StoredLayer", "StoredTable"]
-
-
-class ArrayCache:
-    """Arrays read lately, up to `max_bytes`; an array larger than that is held alone."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._arrays: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str], read: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array under `key`, from `read()` when it is not held."""
-        with self._lock:
-            if key in self._arrays:
-                self._arrays.move_to_end(key)
-                return self._arrays[key]
-        array = read()
-        with self._lock:
-            self._arrays[key] = array
-            while len(self._arrays) > 1 and self.nbytes > self.max_bytes:
-                self._arrays.popitem(last=False)
-        return array
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return sum(array.nbytes for array in self._arrays.values())
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._arrays.clear()
+__all__ = ["CACHE", "StoredActivations", "StoredLayer", "StoredTable"]
 
 
-CACHE = ArrayCache(1 << 30)
-"""Arrays of all stored activations of this process."""
+CACHE: Bounded[tuple[str, str], np.ndarray] = Bounded(1 << 30, lambda array: array.nbytes)
+"""Arrays of all stored activations of this process that were read lately, by their bytes."""
 
 
 class StoredTable:

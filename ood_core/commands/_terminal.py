@@ -107,6 +107,8 @@ class Terminal:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
+    import numpy as np  # here, so that --help does not wait for it
+
+    if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,6 +27,9 @@ HELD_OUT = (8, 9)
 _ID_CLASSES = tuple(c for c in range(10) if c not in HELD_OUT)
 _SEED = 20230401
 _FIT_SHARE = 2 / 3
+_RECIPE = "1894f2c8a600e5818cec4f81b83f8407c46e77794dd5bbadd63dbbcac1e933dc"
+"""Which images the recipes below give. Stored activations are found by it: change it, to any
+other text, when an image, its id, its label or the order changes, and for nothing else."""
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Images (n, 8, 8) uint8, numbers (n,) for ids, labels (n,) int64 or None."""
@@ -66,7 +69,7 @@ class DigitsSet(ImageSet):
     @property
     def identity(self) -> str:
         """Hash of this recipe and of the versions of the packages that bring the images."""
-        parts = (self.source, _recipe_hash(), version("scikit-learn"), version("pillow"))
+        parts = (self.source, _RECIPE, version("scikit-learn"), version("pillow"))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def load(self, index: int) -> Image.Image:
@@ -198,9 +201,3 @@ def _split() -> tuple[np.ndarray, np.ndarray]:
         fit.append(members[:cut])
         test.append(members[cut:])
     return np.sort(np.concatenate(fit)), np.sort(np.concatenate(test))
-
-
-@cache
-def _recipe_hash() -> str:
-    """Hash of this file: changed recipes are never mistaken for the old ones."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from typing import ClassVar
 
 import numpy as np
@@ -15,14 +14,12 @@ from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
+from ood_core.runtime.cache import Bounded
 
 __all__ = ["KNN", "check_k", "unit_bank", "unit_factors"]
 
 _banks: weakref.WeakValueDictionary[int, Bank] = weakref.WeakValueDictionary()
-_known: OrderedDict[tuple[int, int, int], tuple[tuple[weakref.ref, ...], np.ndarray]] = (
-    OrderedDict()
-)
-_KEEP = 32
+_known: Bounded[tuple[int, int, int], tuple[tuple[weakref.ref, ...], np.ndarray]] = Bounded(32)
 
 
 def unit_factors(features: np.ndarray) -> np.ndarray:
@@ -57,7 +54,7 @@ def _kth_distance(bank: Bank, features: np.ndarray, k: int) -> np.ndarray:
     """
     arrays = (bank.features, features)
     key = (id(bank.features), id(features), k)
-    held, distances = _known.get(key, ((), np.empty(0)))
+    held, distances = _known.find(key) or ((), np.empty(0))
     if held and all(ref() is array for ref, array in zip(held, arrays, strict=True)):
         return distances
     out = np.empty(len(features))
@@ -66,9 +63,7 @@ def _kth_distance(bank: Bank, features: np.ndarray, k: int) -> np.ndarray:
         out[part] = bank.kth_distance(unit, k)
     if not any(array.flags.writeable for array in arrays):
         out.setflags(write=False)
-        _known[key] = (tuple(weakref.ref(array) for array in arrays), out)
-        while len(_known) > _KEEP:
-            _known.popitem(last=False)
+        _known.put(key, (tuple(weakref.ref(array) for array in arrays), out))
     return out
 
 

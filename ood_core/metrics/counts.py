@@ -38,7 +38,7 @@ class ScoreSummary:
 
     values: np.ndarray
     _comparisons: WeakKeyDictionary[ScoreSummary, Comparison] = field(
-        default_factory=WeakKeyDictionary, repr=False
+        init=False, default_factory=WeakKeyDictionary, repr=False
     )
 
     def __len__(self) -> int:

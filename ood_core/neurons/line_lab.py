@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from ood_core.metrics.counts import summarize
 from ood_core.models import ClassifierHead
 from ood_core.neurons.line_blocks import THREADS, blocks, joined, parallel, score_groups
 from ood_core.neurons.line_result import LineResult, compare_with_energy
+from ood_core.runtime.cache import Bounded
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["LineLab"]
@@ -84,7 +84,7 @@ class LineLab:
         self._plain = np.concatenate([z.argmax(1) for z in self._chunks(id_set)])
         self._groups: tuple[float, dict[str, GroupedRows]] | None = None
         self._cut: tuple[float, LineMasks] = (self._line.p_w, self._line.masks_)
-        self._results: OrderedDict[tuple[Any, ...], LineResult] = OrderedDict()
+        self._results: Bounded[tuple[Any, ...], LineResult] = Bounded(_KEPT)
 
     @cached_property
     def clip_high(self) -> float:
@@ -99,7 +99,7 @@ class LineLab:
 
     def known(self, p_a: float, p_w: float, clip: float) -> LineResult | None:
         """What `rescore` gave for these parameters lately, or None."""
-        return self._results.get((p_a, p_w, clip, None, ()))
+        return self._results.find((p_a, p_w, clip, None, ()))
 
     @property
     def n_images(self) -> int:
@@ -174,13 +174,11 @@ class LineLab:
             When `should_stop` says so.
         """
         key = (p_a, p_w, clip, limit, tuple(int(j) for j in drop))
-        if key not in self._results:
-            Line.check_params({"p_a": p_a, "p_w": p_w, "clip": clip})
-            gone = np.asarray(drop, dtype=np.int64)
-            self._results[key] = self._rescore(p_a, p_w, clip, limit, gone, progress, should_stop)
-            while len(self._results) > _KEPT:
-                self._results.popitem(last=False)
-        return self._results[key]
+        Line.check_params({"p_a": p_a, "p_w": p_w, "clip": clip})
+        gone = np.asarray(drop, dtype=np.int64)
+        return self._results.get(
+            key, lambda: self._rescore(p_a, p_w, clip, limit, gone, progress, should_stop)
+        )
 
     def _rescore(
         self,

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,18 +58,34 @@ class ScoreSet:
     warnings: tuple[str, ...]
     key: str
     fitted: Detector = field(repr=False)
-    _memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _memo: dict[Any, Any] = field(init=False, default_factory=dict, repr=False)
+
+    def on(self, ood_sets: Sequence[str]) -> ScoreSet:
+        """The same scores on some of the OOD sets, in this order; what is known stays known.
+
+        Raises
+        ------
+        ConfigError
+            On a set that has no scores here.
+        """
+        for name in ood_sets:
+            self._check(name)
+        chosen = replace(self, ood={name: self.ood[name] for name in ood_sets})
+        # Everything in it is under the names of sets, whose scores are the same arrays.
+        object.__setattr__(chosen, "_memo", self._memo)
+        return chosen
 
     def summary(self, name: str | None = None) -> ScoreSummary:
         """Sorted scores of an OOD set, of the ID test set for None; sorted once."""
-        if name is not None and name not in self.ood:
-            raise ConfigError(f"unknown OOD set {name!r}. {did_you_mean(name, self.ood)}")
+        if name is not None:
+            self._check(name)
         return self._once(
             ("summary", name), lambda: summarize(self.id_scores if name is None else self.ood[name])
         )
 
     def evaluate(self, ood_set: str) -> Evaluation:
         """Every metric against one OOD set; computed once."""
+        self._check(ood_set)
         return self._once(
             ("evaluation", ood_set), lambda: evaluate(self.summary(), self.summary(ood_set))
         )
@@ -82,6 +98,10 @@ class ScoreSet:
     def halves(self) -> Halves:
         """Every set split in two the same way each time: choose on one half, count on the other."""
         return self._once(("halves", *self.ood), lambda: halves(self.id_scores, self.ood))
+
+    def _check(self, name: str) -> None:
+        if name not in self.ood:
+            raise ConfigError(f"unknown OOD set {name!r}. {did_you_mean(name, self.ood)}")
 
     def _once(self, key: Any, compute: Any) -> Any:
         if key not in self._memo:
@@ -111,13 +131,14 @@ def fit(
         For an unknown detector, layer or parameter, or where the detector cannot run here.
     """
     from ood_core.detectors import make_detector
+    from ood_core.detectors.odin import Odin
 
     experiment = acts_set.experiment
     given = {**experiment.detectors.get(detector, {}), **(params or {})}
     if check_layer(acts_set, layer) and make_detector(detector, **given).layerwise:
         given["layer"] = None if layer == PENULTIMATE else layer
     made = make_detector(detector, **given)
-    if given.get("epsilon") and hasattr(made, "use_model"):
+    if given.get("epsilon") and isinstance(made, Odin):
         made.use_model(forward_pass(experiment))
     return made.fit(acts_set[experiment.fit_set], acts_set.head)
 

@@ -108,5 +108,5 @@ def setting(table: pd.DataFrame, names: Sequence[str], texts: Sequence[str]) -> 
         if text not in known:
             raise ConfigError(f"the sweep has no {name} = {text}; it has {', '.join(known)}.")
         value = known[text]
-        found[name] = value.item() if hasattr(value, "item") else value
+        found[name] = value.item() if isinstance(value, np.generic) else value
     return found

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-import ood_core.theory.hidden_classifier as measuring
 from ood_core.runtime.paths import home
+from ood_core.theory import hidden_classifier
 from ood_core.theory.hidden_classifier import HiddenClassifier
 
 __all__ = ["Key", "read_measured", "write_measured"]
@@ -33,13 +33,12 @@ class Key:
 
     @property
     def path(self) -> Path:
-        """Its file. The name changes with the code that measures, too."""
+        """Its file. The name changes with `hidden_classifier.VERSION`, too."""
         folder = home() / "theory"
         folder.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(repr(dataclasses.astuple(self)).encode())
-        for file in sorted(Path(measuring.__path__[0]).glob("*.py")):
-            digest.update(file.read_bytes())
-        return folder / f"{digest.hexdigest()[:32]}.safetensors"
+        parts = (hidden_classifier.VERSION, *dataclasses.astuple(self))
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return folder / f"{digest[:32]}.safetensors"
 
 
 def read_measured(key: Key) -> HiddenClassifier | None:

@@ -7,6 +7,7 @@
 """
 
 from ood_core.thresholds.choosing import (
+    PREVALENCE,
     Accepted,
     Halves,
     OperatingPoint,
@@ -24,6 +25,7 @@ from ood_core.thresholds.choosing import (
 )
 
 __all__ = [
+    "PREVALENCE",
     "Accepted",
     "Halves",
     "OperatingPoint",

@@ -26,6 +26,7 @@ from ood_core.thresholds.operating_point import (
 )
 
 __all__ = [
+    "PREVALENCE",
     "Accepted",
     "Halves",
     "OperatingPoint",
@@ -41,6 +42,10 @@ __all__ = [
     "halves",
 ]
 
+PREVALENCE = 0.5
+"""Share of OOD images in use where none is given. ID and OOD are then equally common, so the cost
+ratio alone decides; and it is what `cost=10` means in recipes that leave the share out."""
+
 
 def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> OperatingPoint:
     """Operating point from one line of text, as `--at` and recipes have it.
@@ -48,7 +53,7 @@ def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> Operatin
     Parameters
     ----------
     text : "tpr=0.95", "fpr=0.05", "alpha=0.05" (conformal), "cost=10,prevalence=0.1" or
-        "threshold=1.25".
+        "threshold=1.25". The prevalence may be left out: PREVALENCE.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> Operatin
         case ["alpha"]:
             return conformal(sample, alpha=values["alpha"], count_on=count_on)
         case ["cost"] | ["cost", "prevalence"]:
-            share = values.get("prevalence", 0.5)
+            share = values.get("prevalence", PREVALENCE)
             return at_cost(sample, None, values["cost"], share, count_on=count_on)
         case ["threshold"]:
             return at_threshold(count_on or sample, None, values["threshold"])
@@ -170,7 +175,7 @@ def at_cost(
     id_scores: Scores | Sample,
     ood: Mapping[str, Scores] | None = None,
     cost_ratio: float = 1.0,
-    prevalence: float = 0.5,
+    prevalence: float = PREVALENCE,
     *,
     count_on: Sample | None = None,
 ) -> OperatingPoint:

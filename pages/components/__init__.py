@@ -54,5 +54,6 @@ What makes a redraw fast: few elements (each is a message), data that does not g
 number of images, and fragments: what is drawn outside the fragment that reruns is not sent again.
 `workbench.draw` shows it: histogram and curves are sent once and follow in the browser.
 
-An `OODLensError` is a message, never a traceback: catch it, `st.error(str(error))`.
+An `OODLensError` is a message, never a traceback: draw inside `with told():`, and put `@told()`
+below each `@st.fragment` (`messages.told`). `view.scores` raises one where a detector cannot run.
 """

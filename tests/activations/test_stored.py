@@ -6,15 +6,17 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ood_core import scoring
-from ood_core.activations import extract, stored
-from ood_core.activations.stored import CACHE, ArrayCache
+from ood_core.activations import activation_set, extract, prepared, stored
+from ood_core.activations.stored import CACHE, StoredActivations
 from ood_core.experiments import Experiment
+from ood_core.runtime.cache import Bounded
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_chunks_read_only_their_shards(tiny: Experiment, read: list[tuple[str, s
     np.testing.assert_array_equal(rest[1].features, expected[16:])
     np.testing.assert_array_equal(rest[1].labels, labels[16:])
     assert rest[1].ids == acts.ids[16:]
-    assert CACHE.nbytes < expected.nbytes
+    assert CACHE.total < expected.nbytes
 
 
 @pytest.mark.parametrize("detector", ["nan", "feature_norm", "sparsity"])
@@ -72,14 +74,50 @@ def test_arrays_are_read_only_and_read_once(tiny: Experiment) -> None:
         acts.logits[0, 0] = 1
 
 
-def test_cache_forgets_the_oldest_beyond_its_bytes() -> None:
-    cache = ArrayCache(100)
+def test_arrays_are_held_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    CACHE.clear()
+    monkeypatch.setattr(CACHE, "limit", 100)
     for name in "abc":
-        cache.get(("entry", name), lambda: np.zeros(40, np.uint8))
-    assert cache.nbytes == 80
-    huge = cache.get(("entry", "huge"), lambda: np.zeros(500, np.uint8))
-    assert cache.nbytes == 500
-    assert cache.get(("entry", "huge"), lambda: np.zeros(1)) is huge
+        CACHE.get(("entry", name), lambda: np.zeros(40, np.uint8))
+    assert CACHE.total == 80
+    huge = CACHE.get(("entry", "huge"), lambda: np.zeros(500, np.uint8))
+    assert CACHE.total == 500
+    assert CACHE.get(("entry", "huge"), lambda: np.zeros(1)) is huge
+    CACHE.clear()
+
+
+def test_the_sets_used_lately_stay_one_object(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract(tiny)
+    monkeypatch.setattr(activation_set, "_SHARED", Bounded(2))
+
+    def opened(name: str) -> StoredActivations:
+        found = prepared(tiny, sets=[name])
+        assert found is not None
+        return found[name]
+
+    first, fit, other = tiny.fit_set, tiny.test_set, tiny.ood_sets[0]
+    held = opened(first)
+    opened(fit)
+    assert opened(first) is held
+    opened(other)
+    assert opened(first) is held, "the one used last was forgotten"
+    assert opened(fit) is opened(fit)
+
+
+def test_threads_that_open_a_set_share_it(tiny: Experiment) -> None:
+    extract(tiny)
+    activation_set._SHARED.clear()
+
+    def opened(_: int) -> StoredActivations:
+        found = prepared(tiny, sets=["fit"])
+        assert found is not None
+        return found["fit"]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(opened, range(32)))
+    assert all(acts is found[0] for acts in found)
 
 
 def test_the_warm_path_imports_nothing_heavy(tiny: Experiment, tmp_path: Path) -> None:

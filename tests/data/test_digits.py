@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
@@ -103,6 +104,38 @@ def test_identities_differ_and_are_the_same_every_time() -> None:
     identities = {DigitsSet(source).identity for source in DIGITS_SOURCES}
     assert len(identities) == len(DIGITS_SOURCES)
     assert DigitsSet("digits:fit").identity == DigitsSet("digits:fit", "other").identity
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("digits:fit", "a60a304b79914348"),
+        ("digits:test", "f991f802a0cdc49d"),
+        ("digits:held-out", "5dc2a99af7e8d9ec"),
+        ("digits:rotated", "fd69d5eff16591e7"),
+        ("digits:inverted", "194408d503e171ed"),
+        ("digits:shuffled", "dce9bd8a381a87e6"),
+        ("digits:noise", "9f9c97de2ea285e2"),
+    ],
+)
+def test_images_stay_those_of_their_recipe(source: str, expected: str) -> None:
+    """Stored activations are found by `digits._RECIPE`: change it when this has to change."""
+    images = DigitsSet(source)
+    labels = None if images.labels is None else images.labels.tolist()
+    digest = hashlib.sha256(pixels(source).tobytes())
+    digest.update(repr((images.ids, labels, images.class_names)).encode())
+    assert digest.hexdigest()[:16] == expected
+
+
+def test_photographs_stay_those_of_their_recipe() -> None:
+    """Up to how JPEG files are decoded; see the test above."""
+    found = pixels("digits:photos")
+    assert DigitsSet("digits:photos").ids[-1] == "digits:photos/0519"
+    np.testing.assert_allclose(
+        found.reshape(8, -1).mean(1),
+        [219.2, 165.8, 128.9, 73.9, 38.3, 89.9, 79.8, 55.9],
+        atol=0.5,
+    )
 
 
 def test_pixels_cannot_be_changed_through_an_image() -> None:

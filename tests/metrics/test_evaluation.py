@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -102,6 +103,13 @@ def test_figures_of_the_specification():
     middle = np.arange(100) / 100
     assert metrics.fpr_at_tpr(tail, middle) == 1.0
     assert metrics.fpr_at_tpr_ood_positive(tail, middle) == 0.06
+
+
+def test_a_replaced_summary_is_compared_anew():
+    a, b = summarize([1.0, 2.0, 3.0]), summarize([0.0, 2.5])
+    assert compare(a, b).accepted_id.tolist() == [1, 1, 2, 3, 3]
+    other = dataclasses.replace(a, values=a.values - 10)
+    assert compare(other, b).accepted_id.tolist() == [0, 0, 1, 2, 3]
 
 
 def test_needed_is_the_integer_ceiling():

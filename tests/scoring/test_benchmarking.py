@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 
@@ -26,6 +27,32 @@ def test_score_equals_fitting_and_scoring_by_hand(acts_set):
     assert list(s.ood) == ["near", "far"]
     assert s.seconds > 0
     assert not s.id_scores.flags.writeable
+
+
+def test_replaced_scores_have_figures_of_their_own(acts_set):
+    s = scoring.score(acts_set, "nan")
+    s.evaluate("near"), s.halves(), s.sample()
+    swapped = dataclasses.replace(s, ood={"near": s.ood["far"], "far": s.ood["near"]})
+    assert swapped.evaluate("near") == metrics.evaluate(s.id_scores, s.ood["far"])
+    assert swapped.halves().evaluation.ood["near"].values.size == 25
+    assert swapped.summary("near") is not s.summary("near")
+    lower = dataclasses.replace(s, id_scores=s.id_scores - 100)
+    assert lower.summary().values[0] == s.summary().values[0] - 100
+    assert lower.evaluate("near").auroc == 0.0
+
+
+def test_scores_on_some_sets_share_what_is_known(acts_set, monkeypatch):
+    s = scoring.score(acts_set, "nan")
+    known = s.evaluate("far")
+    few = s.on(["far"])
+    assert list(few.ood) == list(few.sample().ood) == list(few.halves().evaluation.ood) == ["far"]
+    assert few.evaluate("far") is known
+    assert s.on(["far", "near"]).evaluate("near") is s.evaluate("near")
+    assert list(s.halves().evaluation.ood) == ["near", "far"]
+    s.summary("near")
+    for ask in (few.evaluate, few.summary, lambda name: few.on([name])):
+        with pytest.raises(ConfigError, match=r"unknown OOD set 'near'\. Available: far"):
+            ask("near")
 
 
 def test_streaming_in_equal_pieces_gives_the_same_scores(acts_set, monkeypatch):

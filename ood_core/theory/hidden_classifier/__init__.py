@@ -12,7 +12,12 @@ arXiv 2310.05316.
 from ood_core.theory.hidden_classifier.measure import measure_head, measure_tail
 from ood_core.theory.hidden_classifier.result import Estimate, HiddenClassifier, activation_entropy
 
+VERSION = 1
+"""Raised when the same network and images give other numbers: older measurements are then never
+read."""
+
 __all__ = [
+    "VERSION",
     "Estimate",
     "HiddenClassifier",
     "activation_entropy",

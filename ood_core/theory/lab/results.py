@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ood_core.theory.hidden_classifier as measuring
 from ood_core.runtime.paths import home
+from ood_core.theory import hidden_classifier
 from ood_core.theory.lab import plan
 from ood_core.theory.lab.plan import Run, full_plan
 
@@ -30,7 +31,9 @@ _COLUMNS = {
     "sets": ("epoch", "layer", "set", "norm", "active_share", "activation_entropy"),
     "hidden": ("epoch", "layer", "set", "accuracy", "relative_error", "entropy", "mismatch_rate"),
 }
-_RECIPE = ("images.py", "network.py", "observing.py", "plan.py", "training.py")
+_FORMER = {"de286fe6bfe8c85e": "9aa17e6b9a179d43"}
+"""`recipe()` with the pinned scikit-learn and Pillow -> the folder that the same runs had while
+its name was a hash of source files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +66,12 @@ class LabResults:
 
 
 def lab_dir() -> Path:
-    """Folder of this recipe's runs. The name changes with the code and the images."""
+    """Folder of this recipe's runs. The name changes with what is trained and on which images."""
     folder = home() / "lab" / recipe()
+    former = folder.with_name(_FORMER.get(recipe(), recipe()))
+    if not folder.exists() and former.exists():
+        with suppress(OSError):  # another process has just done it
+            former.rename(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -134,13 +141,10 @@ def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.Data
 
 @cache
 def recipe() -> str:
-    """Hash of images, code and settings: other networks are never mistaken for these."""
+    """Hash of images, versions and settings: other networks are never mistaken for these."""
     from ood_core.theory.lab.images import lab_identity
 
-    digest = hashlib.sha256(lab_identity().encode())
-    own = [Path(__file__).parent / name for name in _RECIPE]
-    for file in (*own, *sorted(Path(measuring.__path__[0]).glob("*.py"))):
-        digest.update(file.read_bytes())
+    versions = (plan.RECIPE, hidden_classifier.VERSION)
     settings = (plan.EPOCHS, plan.SNAPSHOTS, plan.DEPTH, plan.HIDDEN)
-    digest.update(repr(settings).encode())
-    return digest.hexdigest()[:16]
+    text = repr((lab_identity(), versions, settings))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

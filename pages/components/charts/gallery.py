@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from ood_core.runtime.cache import Bounded
 from pages.components.kit import cache, state
 from pages.components.kit.assets import component, on_trigger
+from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
 __all__ = ["first_page", "show", "thumbnail_uri"]
@@ -22,6 +23,7 @@ _GALLERY = component(Path(__file__).parent, "gallery")
 
 
 @st.fragment
+@told()
 def show(
     view: View,
     rows: Any,
@@ -80,32 +82,25 @@ def first_page() -> None:
             state.put(str(key), 0)
 
 
+_THUMBNAILS: Bounded[tuple[str, str, int, int], str] = Bounded(8192)
+"""Thumbnails as data URIs, by fingerprint of the activations, set, image and size."""
+
+
 def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
     """Thumbnail of row `index` of `view.acts[name]` as a data URI; empty where it is unreadable."""
     image = int(view.acts[name].index[int(index)])  # rows of unreadable images are missing
-    return _thumbnail(view.fingerprint, name, image, size, _Opened(view.experiment.sets[name]))
+    spec = view.experiment.sets[name]
+    return _THUMBNAILS.get(
+        (view.fingerprint, name, image, size), lambda: _thumbnail(spec, image, size)
+    )
 
 
-class _Opened:
-    """An image set that is opened when a thumbnail is missing; all are alike to the cache."""
-
-    def __init__(self, spec: Any) -> None:
-        self.spec = spec
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Opened)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@lru_cache(maxsize=8192)
-def _thumbnail(fingerprint: str, name: str, index: int, size: int, opened: _Opened) -> str:
+def _thumbnail(spec: Any, index: int, size: int) -> str:
     from ood_core.data import thumbnail_bytes
     from ood_core.errors import OODLensError
 
     try:
-        image = cache.image_set(repr(opened.spec), opened.spec).load(index)
+        image = cache.image_set(repr(spec), spec).load(index)
         data = thumbnail_bytes(image, size, "WEBP")
     except (OODLensError, OSError):
         return ""

@@ -34,11 +34,15 @@ _INPUTS: dict[str, list[tuple[str, str, float, float, float, float]]] = {
     "fpr": [("fpr", "OOD accepted, at most %", 0.0, 99.9, 5.0, 0.5)],
     "cost": [
         ("cost_ratio", "OOD accepted costs ×", 0.01, 1000.0, 1.0, 0.5),
-        ("prevalence", "Share of OOD in use, %", 0.0, 100.0, 10.0, 1.0),
+        ("prevalence", "Share of OOD in use, %", 0.0, 100.0, 100 * thresholds.PREVALENCE, 1.0),
     ],
     "conformal": [("alpha", "ID rejected, at most %", 0.1, 50.0, 5.0, 0.5)],
     "free": [],
 }
+
+_UNSAID = 10.0
+"""Percent of OOD images that the address of a cost means where it does not say: it was the default
+of this page while addresses left it out."""
 
 
 def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]:
@@ -50,7 +54,10 @@ def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]
     """
     if state.pasted("threshold") and not state.pasted("threshold_mode"):
         state.put("threshold_mode", "free")  # an address with a threshold means that one
+    unsaid = state.pasted("threshold_mode") and not state.known("prevalence")
     mode = state.choose("threshold_mode", list(MODES), "tpr")
+    if mode == "cost" and unsaid:
+        state.put("prevalence", _UNSAID)
     sample = scores.sample()
     values = [state.number(*_without_label(field)) for field in _INPUTS[mode]]
     if mode == "free":

@@ -22,7 +22,7 @@ DETECTORS = ("feature_norm", "nan", "line", "energy")
 
 def choose(view: View) -> View:
     """The visitor's choice of another experiment, as a view; the page stops where there is none."""
-    known = {e.name: cache.available(e) for e in cache.experiments() if not hasattr(e, "message")}
+    known = {name: cache.available(one) for name, one in cache.usable().items()}
     others = [name for name in known if name != view.experiment.name]
     if not others:
         st.info("There is only one experiment. Make another on the Overview page.")

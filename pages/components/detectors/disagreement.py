@@ -10,12 +10,14 @@ from ood_core.plots.sweeps import score_scatter
 from ood_core.scoring.disagreement import GROUPS, disagreement
 from pages.components.charts import figures, gallery
 from pages.components.kit import cache, state
+from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
 __all__ = ["draw"]
 
 
 @st.fragment
+@told()
 def draw(view: View) -> None:
     """Scatter of the two scores, counts per set, four galleries."""
     titles = cache.detector_titles()

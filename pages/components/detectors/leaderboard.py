@@ -12,6 +12,7 @@ from ood_core.detectors import broken_plugins
 from ood_core.scoring import leaderboard, tables
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
+from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
 __all__ = ["draw", "score_everything"]
@@ -42,6 +43,7 @@ _WITH_INTERVAL = 168
 
 
 @st.fragment
+@told()
 def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
     """Metric choice, table, downloads, published figures."""
     labels = {name: label for name, (label, _, _) in leaderboard.METRICS.items()}
@@ -79,41 +81,47 @@ def _where(view: View) -> str:
     return f" Norm, sparsity and NAN at {view.layer}; the others read the penultimate features."
 
 
+class _Printed(float):
+    """A figure with the text of its cell: a Styler finds texts by value, and equal figures may
+    have different intervals and marks."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> _Printed:
+        made = super().__new__(cls, value)
+        made.text = text
+        return made
+
+
 def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
+    import pandas as pd
+
     titles = cache.detector_titles()
     sets = [s for s in view.ood_sets if s in table]
     means = [c for c in ("mean", "near-OOD", "far-OOD") if c in table]
     shown = table[["detector", *means, *sets, "seconds"]].copy()
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
-    marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
+    marked = (*means[:1], *sets)
     for column in [*means, *sets]:
-        shown[column] = table[column] = _apart(table[column])
-    symbol = {"best": "● ", "tie": "○ ", "": ""}
-
-    def text(column: str) -> Any:
-        """Value -> text with its mark and interval."""
-        spoken = {}
-        for row in table.to_dict("records"):
-            ends = (
-                f" [{row[f'{column} (low)']:.1f}, {row[f'{column} (high)']:.1f}]"
-                if intervals and f"{column} (low)" in row
-                else ""
-            )
-            spoken[row[column]] = f"{row[column]:.2f}{ends}"
-        for value, mark in zip(table[column], marks.get(column, ()), strict=False):
-            spoken[value] = symbol[mark] + spoken[value].lstrip("●○ ")
-        return spoken.get
-
-    styler = shown.style.format({c: text(c) for c in [*means, *sets]} | {"seconds": "{:.2f}"})
+        marks = leaderboard.ties(table, column, metric) if column in marked else [""] * len(table)
+        rows = zip(table.to_dict("records"), marks, strict=True)
+        cells = [_Printed(row[column], _text(row, column, mark, intervals)) for row, mark in rows]
+        shown[column] = pd.Series(cells, shown.index, dtype=object)
+    printed = {c: lambda figure: figure.text for c in [*means, *sets]}
+    styler = shown.style.format(printed | {"seconds": "{:.2f}"})
     higher = leaderboard.METRICS[metric][1]
     for column in [*means, *sets]:
         styler = styler.apply(_heat, higher=higher, subset=[column])
     return styler
 
 
-def _apart(values: Any) -> Any:
-    """Values of which no two are equal, by far less than is shown: a text belongs to a value."""
-    return values + 1e-9 * values.groupby(values).cumcount()
+def _text(row: dict[str, Any], column: str, mark: str, intervals: bool) -> str:
+    """One cell: its mark, the figure and, where there is one and it is shown, the interval."""
+    symbol = {"best": "● ", "tie": "○ ", "": ""}[mark]
+    ends = ""
+    if intervals and f"{column} (low)" in row:
+        ends = f" [{row[f'{column} (low)']:.1f}, {row[f'{column} (high)']:.1f}]"
+    return f"{symbol}{row[column]:.2f}{ends}"
 
 
 def _heat(column: Any, higher: bool) -> list[str]:

@@ -10,6 +10,7 @@ from ood_core.plots.sweeps import sweep_curve, sweep_heatmap
 from ood_core.scoring import sweeps
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs, state
+from pages.components.kit.messages import told
 from pages.components.kit.view import View, adopt
 
 __all__ = ["draw"]
@@ -18,6 +19,7 @@ METRICS = {"auroc": "AUROC", "fpr95": "FPR95, ID positive"}
 
 
 @st.fragment
+@told()
 def draw(view: View) -> None:
     """Choose detector and parameters, run in the background, draw, adopt."""
     titles = cache.detector_titles()

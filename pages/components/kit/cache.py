@@ -22,6 +22,7 @@ __all__ = [
     "refresh",
     "short_title",
     "status",
+    "usable",
 ]
 
 T = TypeVar("T")
@@ -117,6 +118,13 @@ def experiments() -> list[Any]:
     from ood_core.experiments import list_experiments
 
     return list(list_experiments())
+
+
+def usable() -> dict[str, Any]:
+    """Experiments by name, without those whose file is broken."""
+    from ood_core.experiments import Experiment
+
+    return {e.name: e for e in experiments() if isinstance(e, Experiment)}
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

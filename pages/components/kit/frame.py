@@ -66,8 +66,7 @@ def _stored(experiment: Any) -> tuple[Any | None, str]:
 
 
 def _choose_experiment() -> Any:
-    known = cache.experiments()
-    usable = {e.name: e for e in known if not hasattr(e, "message")}
+    usable = cache.usable()
     name = state.choose("experiment", list(usable), _first(DEFAULT_EXPERIMENT, usable))
     st.selectbox(
         "Experiment",

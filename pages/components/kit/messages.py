@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -13,15 +12,14 @@ from ood_core.errors import OODLensError
 __all__ = ["told"]
 
 
-def told(draw: Callable[..., Any]) -> Callable[..., Any]:
-    """Draw an `OODLensError` as a message. Below `@st.fragment`: it catches errors itself."""
+@contextmanager
+def told() -> Iterator[None]:
+    """Draw an `OODLensError` as a message in place of the rest.
 
-    @functools.wraps(draw)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return draw(*args, **kwargs)
-        except OODLensError as error:
-            st.error(str(error), icon=":material/block:")
-            return None
-
-    return wrapped
+    `with told():` round what a page draws, `@told()` on a function. A fragment needs its own,
+    below `@st.fragment`: Streamlit draws what a fragment raises itself.
+    """
+    try:
+        yield
+    except OODLensError as error:
+        st.error(str(error), icon=":material/block:")

@@ -35,7 +35,7 @@ _KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_
 _FORCED, _PAGE, _BEFORE, _ADOPTED = "_forced", "_page", "_before", "_adopted"
 _UNDER_WAY = 0.5
 """Seconds in which an interaction may still carry the address that was replaced meanwhile."""
-_ALWAYS = ("experiment", "layer", "detector")
+_ALWAYS = ("experiment", "layer", "detector", "prevalence")
 """In the URL also when they are the default, so that a pasted address names what it shows."""
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import streamlit as st
 
 from ood_core.errors import OODLensError
 from pages.components.kit import cache, state
@@ -70,29 +67,26 @@ class View:
         """`ScoreSet` of the chosen (or given) detector on the chosen OOD sets.
 
         Computed once per process for all OOD sets of the experiment, so choosing other sets
-        costs nothing. A detector that cannot run here is a message on the page, which stops.
+        costs nothing.
+
+        Raises
+        ------
+        OODLensError
+            When the detector cannot run here. The frame makes it a message on the page.
         """
         name = detector or self.detector
         if params is None:
             params = (
                 self.params if name == self.detector else detector_params(self.experiment, name)
             )
-        try:
-            full = self._all_scores(name, params, layer or self.layer)
-        except OODLensError as error:
-            st.error(str(error), icon=":material/block:")
-            st.stop()
-        return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets})
+        return self._all_scores(name, params, layer or self.layer).on(self.ood_sets)
 
     def attempt(self, detector: str) -> tuple[Any | None, str]:
         """`ScoreSet` of a detector with its parameters here, or None and why it cannot run."""
-        own = detector == self.detector
-        params = self.params if own else detector_params(self.experiment, detector)
         try:
-            full = self._all_scores(detector, params, self.layer)
+            return self.scores(detector), ""
         except OODLensError as error:
             return None, str(error)
-        return dataclasses.replace(full, ood={n: full.ood[n] for n in self.ood_sets}), ""
 
     def every_detector(self) -> dict[str, Any]:
         """`ScoreSet` of each detector that can run here, by name."""

@@ -31,7 +31,7 @@ def _redraw_all() -> None:
 
 
 @st.fragment(key="layer_curves")
-@told
+@told()
 def curves(view: View) -> None:
     """Curves and heatmap over depth; a click on a layer goes there."""
     if st.session_state.get("layer", view.layer) != view.layer:
@@ -103,7 +103,7 @@ def _go(key: str) -> Any:
 
 
 @st.fragment(key="layer_apart")
-@told
+@told()
 def apart(view: View) -> None:
     """Scatter of the norm against the number of active units, with what each cut accepts."""
     from ood_core import layers
@@ -137,7 +137,7 @@ def _auroc_table(view: View, table: Any) -> str:
 
 
 @st.fragment(key="layer_units")
-@told
+@told()
 def units(view: View) -> None:
     """Active units per image and entropy of the units, at the chosen layer and over depth."""
     from ood_core import layers

@@ -13,6 +13,7 @@ from ood_core.views import galleries, projection
 from ood_core.views.regions import Region
 from pages.components.charts import figures, gallery
 from pages.components.kit import cache, jobs, state, words
+from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
 __all__ = ["draw"]
@@ -26,6 +27,7 @@ _ITSELF = "_map_itself"  # (chart, region) where a chart shows the region that w
 
 
 @st.fragment
+@told()
 def draw(view: View) -> None:
     """Controls, map, and the images inside the drawn region."""
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -8,7 +8,9 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.experiments import BrokenExperiment
 from pages.components.kit import cache, missing, nav, prepare, state, words
+from pages.components.kit.messages import told
 from pages.components.kit.view import View
 from pages.components.wizard.verdicts import lines_html
 
@@ -111,6 +113,7 @@ def _facts_table(view: View) -> str:
     return f"<dl class='facts'>{cells}</dl>"
 
 
+@told()
 def _headline(view: View) -> None:
     names = [n for n in HEADLINE if n in cache.detector_titles()]
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
@@ -183,15 +186,14 @@ def _next(view: View) -> None:
 def _experiments(view: View) -> None:
     """Every experiment that there is, and whether its files are on this machine."""
     st.html("<h2 class='section'>Experiments</h2>")
-    known = cache.experiments()
-    rows = [_experiment_row(e, e.name == view.experiment.name) for e in known if _usable(e)]
+    rows = [_experiment_row(e, e.name == view.experiment.name) for e in cache.usable().values()]
     st.html(
         "<table class='figures experiments'><thead><tr><th scope='col'>experiment</th>"
         "<th scope='col'>classifier</th><th scope='col'>OOD sets</th><th scope='col'>files</th>"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
-    for entry in known:
-        if not _usable(entry):
+    for entry in cache.experiments():
+        if isinstance(entry, BrokenExperiment):
             named = entry.path.name in entry.message
             told = entry.message if named else f"{entry.path.name}: {entry.message}"
             st.warning(told, icon=":material/broken_image:")
@@ -206,7 +208,3 @@ def _experiment_row(experiment: Any, chosen: bool) -> str:
     link = f"<b>{title}</b>" if chosen else f"<a href='?{address}' target='_self'>{title}</a>"
     cells = (link, html.escape(experiment.classifier.architecture), len(experiment.ood_sets), files)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _usable(entry: Any) -> bool:
-    return not hasattr(entry, "message")

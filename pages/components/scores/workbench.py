@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.components.charts import gallery, operating, payload, threshold
 from pages.components.kit import cache, state, words
+from pages.components.kit.messages import told
 from pages.components.kit.redraw import redraw
 from pages.components.kit.view import View
 
@@ -41,6 +42,7 @@ def draw(view: View, scores: Any) -> None:
 
 
 @st.fragment(key=FOLLOW)
+@told()
 def _follow(view: View, scores: Any) -> None:
     known = payload.of(view, scores)
     point, check = operating.choose_point(scores, *known.ends)
