@@ -9,7 +9,8 @@ import streamlit as st
 
 from ood_core import papers
 from ood_core.detectors import broken_plugins
-from ood_core.scoring import leaderboard, tables
+from ood_core.scoring import tables
+from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
 from pages.components.kit.view import View
@@ -44,7 +45,7 @@ _WITH_INTERVAL = 168
 @st.fragment
 def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
     """Metric choice, table, downloads, published figures."""
-    labels = {name: label for name, (label, _, _) in leaderboard.METRICS.items()}
+    labels = {name: metric.label for name, metric in METRICS.items()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric = state.choose("board_metric", list(labels), "auroc")
         st.selectbox("Metric", list(labels), key="board_metric", format_func=labels.get, width=330)
@@ -55,7 +56,8 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
         words.metric("AUROC", "FPR95", "interval")
     state.publish()
     state.notes()
-    table = leaderboard.board(found, metric, view.experiment.near)
+    board = leaderboard(found, view.experiment.near, (metric,), intervals=True)
+    table = of_metric(board, metric)
     intervals = st.session_state["board_intervals"]
     st.dataframe(
         _styled(view, table, metric, intervals == "shown"),
@@ -85,7 +87,7 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     means = [c for c in ("mean", "near-OOD", "far-OOD") if c in table]
     shown = table[["detector", *means, *sets, "seconds"]].copy()
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
-    marks = {c: leaderboard.ties(table, c, metric) for c in [*means[:1], *sets]}
+    marks = {c: ties(table, c, metric) for c in [*means[:1], *sets]}
     for column in [*means, *sets]:
         shown[column] = table[column] = _apart(table[column])
     symbol = {"best": "● ", "tie": "○ ", "": ""}
@@ -105,7 +107,7 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
         return spoken.get
 
     styler = shown.style.format({c: text(c) for c in [*means, *sets]} | {"seconds": "{:.2f}"})
-    higher = leaderboard.METRICS[metric][1]
+    higher = METRICS[metric].higher
     for column in [*means, *sets]:
         styler = styler.apply(_heat, higher=higher, subset=[column])
     return styler
@@ -146,7 +148,7 @@ def _downloads(found: list[Any], view: View) -> None:
         ):
             st.download_button(
                 name,
-                lambda write=write: write(tables.leaderboard(found, near)),
+                lambda write=write: write(leaderboard(found, near)),
                 f"leaderboard.{'md' if name == 'Markdown' else 'tex'}",
                 mime,
                 key=f"board_{name.lower()}",
