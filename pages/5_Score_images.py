@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ood_core import thresholds
+from ood_core import scoring, thresholds
 from ood_core.activations import embed
 from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
@@ -67,8 +67,8 @@ with told():
     )  # fmt: skip
     tpr = accepted / 100
     point = thresholds.at_tpr(scores.sample(), tpr=tpr)
-    verdicts = receipts.judge(view.every_detector().values(), acts, tpr=tpr)
-    table = receipts.wide(verdicts, receipts.predictions(acts, view.class_names), view.detector)
+    found = scoring.verdicts(view.every_detector().values(), acts, view.acts.head, tpr=tpr)
+    verdicts, table = receipts.table(found), receipts.wide(found, view.detector)
     rejected = int((~table["is_id"]).sum())
     st.markdown(
         f"**{len(table) - rejected} accepted as ID, {rejected} rejected as OOD** by "

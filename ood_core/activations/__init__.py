@@ -3,6 +3,7 @@
 from ood_core.activations.activation_set import ActivationSet, prepared
 from ood_core.activations.duplicates import SharedImage, shared_images
 from ood_core.activations.extraction import extract
+from ood_core.activations.predictions import Predictions, predict, predicted_classes
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
 from ood_core.activations.store import StoredEntry, prune, store_usage
 from ood_core.activations.unstored import activation_map, embed
@@ -13,11 +14,14 @@ __all__ = [
     "Activations",
     "LayerRecord",
     "LazyRecord",
+    "Predictions",
     "SharedImage",
     "StoredEntry",
     "activation_map",
     "embed",
     "extract",
+    "predict",
+    "predicted_classes",
     "prepared",
     "prune",
     "shared_images",

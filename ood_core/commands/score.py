@@ -107,8 +107,9 @@ def _records(
                 records[str(path)] = {"path": str(path), "error": str(error)}
         if images:
             new = embed(acts.experiment, list(images.values()), list(images), device)
-            found = verdicts(scores, new, threshold, acts.head.names)
-            records |= {record["path"]: record for record in found}
+            at = {scores.detector: threshold}
+            (found,) = verdicts([scores], new, acts.head, thresholds=at)
+            records |= {record["path"]: record for record in found.records()}
         yield from (records[str(path)] for path in files[start : start + BATCH])
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from ood_core.experiments.loading import is_builtin_name
 from ood_core.experiments.parsing_sets import OPTIONS
 from ood_core.experiments.sources import FILE_KINDS
 from ood_core.runtime.paths import data_roots, experiments_dir
+from ood_core.runtime.toml_text import toml_text
 
 __all__ = ["save_experiment", "to_toml"]
 
@@ -64,21 +63,25 @@ def to_toml(experiment: Experiment, folder: Path | None = None) -> str:
     folder : where the file will lie. Paths below it, or below a data root, are written
         relative, so that the file can be shared with the data beside it.
     """
-    top = {"name": experiment.name, "title": experiment.title}
-    if experiment.description:
-        top["description"] = experiment.description
-    sections = [_pairs(top), _section("[classifier]", _classifier(experiment.classifier, folder))]
-    if experiment.preprocessing is not None:
-        sections.append(_section("[preprocessing]", vars(experiment.preprocessing)))
     fit, test = (experiment.sets[s] for s in (experiment.fit_set, experiment.test_set))
-    sections.append(_section("[id]", {"fit": _set(fit, folder), "test": _set(test, folder)}))
+    preprocessing = experiment.preprocessing
+    text = toml_text(
+        {
+            "name": experiment.name,
+            "title": experiment.title,
+            "description": experiment.description or None,
+            "classifier": _classifier(experiment.classifier, folder),
+            "preprocessing": None if preprocessing is None else vars(preprocessing),
+            "id": {"fit": _set(fit, folder), "test": _set(test, folder)},
+            "detectors": experiment.detectors or None,
+        }
+    )
     for name in experiment.ood_sets:
         near = {"near": True} if name in experiment.near else {}
-        entry = {"name": name, **_set(experiment.sets[name], folder), **near}
-        sections.append(_section("[[ood]]", entry))
-    for detector, params in experiment.detectors.items():
-        sections.append(_section(f"[detectors.{_key(detector)}]", params))
-    return "\n\n".join(sections) + "\n"
+        entry = toml_text({"ood": {"name": name, **_set(experiment.sets[name], folder), **near}})
+        # As [[ood]], the form in the documents: tomli_w writes short ones as one inline list.
+        text += "\n" + entry.replace("[ood]", "[[ood]]", 1)
+    return text
 
 
 def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
@@ -110,33 +113,3 @@ def _relative(path: str, folder: Path | None) -> str:
             if found == Path(path):
                 return relative.as_posix()
     return path
-
-
-def _section(header: str, values: Mapping[str, Any]) -> str:
-    return f"{header}\n{_pairs(values)}".rstrip()
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"{_key(k)} = {_value(v)}" for k, v in values.items() if v is not None)
-
-
-def _key(key: str) -> str:
-    plain = key and all(c.isascii() and (c.isalnum() or c in "_-") for c in key)
-    return key if plain else _text(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
-        return f"{{ {inner} }}"
-    if isinstance(value, str | Path):
-        return _text(str(value))
-    if isinstance(value, Iterable):
-        return f"[{', '.join(_value(v) for v in value)}]"
-    return repr(value)
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.runtime.toml_text import toml_text
 from ood_core.scoring.score_set import params_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ __all__ = ["Recipe", "is_recipe", "load_recipe", "of_view", "score_command"]
 
 VERSION = 1
 _KEYS = ("recipe", "experiment", "detector", "layer", "ood_sets", "at", "params", "results")
+_HEADER = """\
+# A view of OOD Lens. Run it: python -m ood_core benchmark THIS_FILE
+# The results are what the view showed; `benchmark` says when it finds other numbers.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,25 +51,18 @@ class Recipe:
 
     def to_toml(self) -> str:
         """Text of the recipe file."""
-        lines = [
-            "# A view of OOD Lens. Run it: python -m ood_core benchmark THIS_FILE",
-            f"recipe = {VERSION}",
-            f"experiment = {_value(self.experiment)}",
-            f"detector = {_value(self.detector)}",
-        ]
-        if self.layer is not None:
-            lines.append(f"layer = {_value(self.layer)}")
-        lines.append(f"ood_sets = [{', '.join(map(_value, self.ood_sets))}]")
-        lines.append(f"at = {_value(self.at)}")
-        given = {k: v for k, v in self.params.items() if v is not None}
-        if given:
-            lines += ["", "[params]", *(f"{k} = {_value(v)}" for k, v in given.items())]
-        if self.results:
-            lines += ["", "# What the view showed; `benchmark` says when it finds other numbers."]
-            lines += ["[results]"]
-            for name, (auroc, fpr95) in self.results.items():
-                lines.append(f"{_value(name)} = {{ auroc = {auroc!r}, fpr95 = {fpr95!r} }}")
-        return "\n".join(lines) + "\n"
+        values = {
+            "recipe": VERSION,
+            "experiment": self.experiment,
+            "detector": self.detector,
+            "layer": self.layer,
+            "ood_sets": self.ood_sets,
+            "at": self.at,
+            "params": {k: v for k, v in self.params.items() if v is not None} or None,
+            "results": {name: {"auroc": a, "fpr95": f} for name, (a, f) in self.results.items()}
+            or None,
+        }
+        return _HEADER + toml_text(values)
 
     def differences(self, scores: ScoreSet, tolerance: float = 1e-6) -> list[str]:
         """One sentence per result that is not what the recipe holds."""
@@ -194,11 +192,3 @@ def _results(table: Mapping[str, Any], where: str) -> dict[str, tuple[float, flo
                 f"{where}: results.{name} must hold auroc and fpr95, got {row!r}."
             ) from None
     return found
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

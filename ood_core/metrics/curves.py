@@ -70,20 +70,51 @@ def pr_curve(
     return PrCurve(recall[index], precision[index], c.thresholds[order][index])
 
 
-def thin(x: np.ndarray, y: np.ndarray, max_points: int, keep: Sequence[int] = ()) -> np.ndarray:
-    """Indices of at most `max_points` vertices that draw the polyline (x, y) best.
+def thin(
+    x: np.ndarray,
+    y: np.ndarray,
+    max_points: int | None = None,
+    *,
+    tolerance: float = 1e-12,
+    keep: Sequence[int] = (),
+) -> np.ndarray:
+    """Indices of the vertices that draw the polyline (x, y) best: of a curve, or round a region.
 
     Ramer-Douglas-Peucker, greedy: the vertex farthest from the line drawn so far enters next,
-    until the budget is spent or every vertex lies on the line. Ends and `keep` always stay, and
-    each point kept is an exact vertex.
+    until the budget is spent or every vertex lies within `tolerance` of the line. Ends and `keep`
+    always stay, and each point kept is an exact vertex.
+
+    Parameters
+    ----------
+    x, y : (n,) vertices in order.
+    max_points : how many to keep at most; as many as the tolerance needs for None.
+    tolerance : distance from the line, in the units of x and y, that is not seen.
+    keep : numbers of vertices that stay.
+
+    Returns
+    -------
+    (m,) int64, ascending.
+
+    Reference
+    ---------
+    Douglas & Peucker, Cartographica 10 (1973).
+
+    Examples
+    --------
+    >>> x, y = np.arange(5.0), np.array([0.0, 0.0, 0.1, 0.0, 1.0])
+    >>> thin(x, y, 3).tolist(), thin(x, y, tolerance=0.2).tolist()
+    ([0, 3, 4], [0, 3, 4])
+    >>> thin(x, y).tolist()
+    [0, 1, 2, 3, 4]
     """
     last = len(x) - 1
+    budget = len(x) if max_points is None else max_points
     kept = sorted({0, last, *(int(i) for i in keep)})
     queue = [_farthest(x, y, a, b) for a, b in pairwise(kept)]
     heapq.heapify(queue)
-    while queue and len(kept) < max_points:
+    while queue and len(kept) < budget:
         negative_distance, a, split, b = heapq.heappop(queue)
-        if negative_distance > -1e-12:
+        if negative_distance >= -tolerance:
             break
         kept.append(split)
         heapq.heappush(queue, _farthest(x, y, a, split))
@@ -92,13 +123,22 @@ def thin(x: np.ndarray, y: np.ndarray, max_points: int, keep: Sequence[int] = ()
 
 
 def _farthest(x: np.ndarray, y: np.ndarray, a: int, b: int) -> tuple[float, int, int, int]:
-    """(−distance, a, farthest vertex, b) of the vertices strictly between a and b."""
+    """(−distance, a, farthest vertex, b) of the vertices strictly between a and b.
+
+    The distance is that from the segment between a and b: past its ends, that from an end.
+    """
     if b - a < 2:
         return 0.0, a, a, b
     dx, dy = x[b] - x[a], y[b] - y[a]
     inner_x, inner_y = x[a + 1 : b] - x[a], y[a + 1 : b] - y[a]
     length = float(np.hypot(dx, dy))
-    # A closed stretch (both ends at one point) has no direction: take the distance to the point.
-    gap = np.abs(inner_x * dy - inner_y * dx) / length if length else np.hypot(inner_x, inner_y)
+    if length:
+        gap = np.abs(inner_x * dy - inner_y * dx) / length
+        along = (inner_x * dx + inner_y * dy) / length
+        before, after = along < 0, along > length
+        gap[before] = np.hypot(inner_x[before], inner_y[before])
+        gap[after] = np.hypot(inner_x[after] - dx, inner_y[after] - dy)
+    else:  # a closed stretch has no direction
+        gap = np.hypot(inner_x, inner_y)
     split = int(np.argmax(gap))
     return -float(gap[split]), a, a + 1 + split, b

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ood_core import metrics
-from ood_core.activations import PENULTIMATE, Activations, LayerRecord
+from ood_core.activations import PENULTIMATE, Activations, LayerRecord, predicted_classes
 from ood_core.detectors.base import Detector
 from ood_core.errors import DataError
 from ood_core.metrics.counts import Scores
@@ -94,16 +94,11 @@ def accuracy_effect(acts: Activations, head: ClassifierHead, drop: np.ndarray) -
         raise DataError(f"accuracy needs labels, and {acts.name!r} has none.")
     known = np.flatnonzero(acts.labels >= 0)
     labels = acts.labels[known]
-    logits = head.logits(acts.features) if acts.logits is None else acts.logits
-    before = _right(logits[known], labels)
-    after = _right(np.asarray(drop_neurons(acts, head, drop).logits)[known], labels)
+    before = predicted_classes(acts, head)[known] == labels
+    after = predicted_classes(drop_neurons(acts, head, drop))[known] == labels
     count = np.bincount(labels, minlength=head.n_classes)
     frame = pd.DataFrame({"class": list(head.names), "n": count})
     for column, right in (("before", before), ("after", after)):
         hits = np.bincount(labels, right, head.n_classes)
         frame[column] = np.divide(hits, count, out=np.zeros(len(count)), where=count > 0)
     return frame[frame["n"] > 0].reset_index(drop=True)
-
-
-def _right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.asarray(logits.argmax(1) == labels, np.float64)

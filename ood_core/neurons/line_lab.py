@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ood_core.activations import Activations
+from ood_core.activations import Activations, predicted_classes
 from ood_core.detectors._arrays import class_means, logsumexp, row_slices
 from ood_core.detectors.line import GroupedRows, Line, group_rows
 from ood_core.detectors.line_masks import LineMasks, line_masks, unit_masks
@@ -81,7 +81,7 @@ class LineLab:
         self._logits = {name: acts[name].logits for name in self._features}
         self._energy = {name: self._energy_of(name) for name in self._features}
         self._sorted = {name: summarize(values) for name, values in self._energy.items()}
-        self._plain = np.concatenate([z.argmax(1) for z in self._chunks(id_set)])
+        self._plain = predicted_classes(acts[id_set], head)
         self._groups: tuple[float, dict[str, GroupedRows]] | None = None
         self._cut: tuple[float, LineMasks] = (self._line.p_w, self._line.masks_)
         self._results: Bounded[tuple[Any, ...], LineResult] = Bounded(_KEPT)

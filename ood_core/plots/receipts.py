@@ -57,7 +57,7 @@ def neuron_bars(rows: pd.DataFrame, class_name: str) -> go.Figure:
 def percentile_dots(rows: pd.DataFrame, titles: dict[str, str]) -> go.Figure:
     """Where each detector puts one image among the ID test images, in percent.
 
-    `rows` are one image's rows of `receipts.judge`. Filled marks accept it, open ones reject it.
+    `rows` are one image's rows of `receipts.table`. Filled marks accept it, open ones reject it.
     """
     ordered = rows.sort_values("id_percentile")
     names = [titles.get(d, d) for d in ordered["detector"]]

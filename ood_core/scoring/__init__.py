@@ -1,22 +1,15 @@
 """Scores of an experiment's images: one detector (`score`), many (`benchmark`), new images."""
 
-from ood_core.scoring.benchmarking import (
-    Benchmark,
-    ScoreSet,
-    Skipped,
-    benchmark,
-    fit,
-    runs,
-    score,
-    score_rows,
-    table,
-    verdicts,
-)
+from ood_core.scoring.benchmarking import Benchmark, Skipped, benchmark, runs
+from ood_core.scoring.new_images import Verdicts, verdicts
+from ood_core.scoring.score_set import ScoreSet, fit, score, score_rows
+from ood_core.scoring.tables import tidy as table
 
 __all__ = [
     "Benchmark",
     "ScoreSet",
     "Skipped",
+    "Verdicts",
     "benchmark",
     "fit",
     "runs",

@@ -1,4 +1,4 @@
-"""Scoring: one detector (`score`), many (`benchmark`), new images (`verdicts`), tidy tables."""
+"""Many detectors on an experiment's sets, with those that could not run and why."""
 
 from __future__ import annotations
 
@@ -10,36 +10,15 @@ from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.scoring import tables
-from ood_core.scoring.new_images import verdicts
-from ood_core.scoring.score_set import (
-    ScoreSet,
-    check_layer,
-    chosen_ood_sets,
-    fit,
-    score,
-    score_rows,
-)
+from ood_core.scoring.leaderboard import leaderboard
+from ood_core.scoring.score_set import ScoreSet, check_layer, chosen_ood_sets, score
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ood_core.activations import ActivationSet
 
-__all__ = [
-    "Benchmark",
-    "ScoreSet",
-    "Skipped",
-    "benchmark",
-    "fit",
-    "runs",
-    "score",
-    "score_rows",
-    "table",
-    "verdicts",
-]
-
-table = tables.tidy
-"""One row per score set and OOD set, the columns of results.csv."""
+__all__ = ["Benchmark", "Skipped", "benchmark", "runs"]
 
 
 @dataclass(frozen=True)
@@ -77,11 +56,11 @@ class Benchmark:
 
     def table(self) -> pd.DataFrame:
         """One row per detector, layer and OOD set: the columns of results.csv."""
-        return table(self.score_sets)
+        return tables.tidy(self.score_sets)
 
     def leaderboard(self) -> pd.DataFrame:
         """One row per detector and layer: AUROC and FPR95 per OOD set and their means."""
-        return tables.leaderboard(self.score_sets, self.near)
+        return leaderboard(self.score_sets, self.near)
 
 
 def benchmark(

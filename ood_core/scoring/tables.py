@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ood_core.scoring.score_set import ScoreSet, params_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "latex", "leaderboard", "markdown", "means", "tidy"]
+__all__ = ["COLUMNS", "latex", "markdown", "tidy"]
 
 COLUMNS = (
     "detector", "params", "layer", "id_set", "ood_set", "auroc", "auroc_low", "auroc_high",
     "fpr95", "fpr95_low", "fpr95_high", "aupr_in", "aupr_out", "n_id", "n_ood",
 )  # fmt: skip
 """Columns of results.csv: rates in 0-1, intervals at 95 %, FPR95 with ID positive."""
-KEYS = ["detector", "params", "layer"]
 
 
 def tidy(score_sets: Sequence[ScoreSet]) -> pd.DataFrame:
@@ -39,32 +36,6 @@ def tidy(score_sets: Sequence[ScoreSet]) -> pd.DataFrame:
             figures = s.evaluate(name)
             rows.append(known | {c: getattr(figures, c) for c in COLUMNS[5:]})
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def leaderboard(score_sets: Sequence[ScoreSet], near: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per score set, best mean AUROC first.
-
-    Columns: detector, params, layer, then for each OOD set `NAME auroc`, `NAME fpr95` and
-    `NAME fpr95 OOD-positive` (OpenOOD's number), the unweighted means over the sets `near-OOD …`,
-    `far-OOD …` and `mean …` (near and far only where both exist), and `seconds`.
-    """
-    import pandas as pd
-
-    figures = {"auroc": "auroc", "fpr95": "fpr95", "fpr95 OOD-positive": "fpr95_ood_positive"}
-    rows = []
-    for s in score_sets:
-        row: dict[str, object] = dict(
-            zip(KEYS, (s.detector, params_text(s.params), s.layer), strict=True)
-        )
-        for label, attribute in figures.items():
-            values = {name: float(getattr(s.evaluate(name), attribute)) for name in s.ood}
-            row |= {f"{name} {label}": value for name, value in values.items()}
-            row |= {f"{group} {label}": v for group, v in means(values, near).items()}
-        rows.append(row | {"seconds": s.seconds})
-    table = pd.DataFrame(rows)
-    if "mean auroc" in table:
-        table = table.sort_values("mean auroc", ascending=False, kind="stable", ignore_index=True)
-    return table
 
 
 def markdown(board: pd.DataFrame) -> str:
@@ -93,19 +64,6 @@ def latex(board: pd.DataFrame) -> str:
         [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:],
          r"\bottomrule", r"\end{tabular}", ""]
     )  # fmt: skip
-
-
-def means(values: Mapping[str, float], near: Sequence[str]) -> dict[str, float]:
-    """Unweighted means over OOD sets: `near-OOD` and `far-OOD` where both exist, and `mean`."""
-    if not values:
-        return {}
-    groups = {
-        "near-OOD": [v for name, v in values.items() if name in near],
-        "far-OOD": [v for name, v in values.items() if name not in near],
-    }
-    split = all(groups.values())
-    found = {group: float(np.mean(v)) for group, v in groups.items()} if split else {}
-    return found | {"mean": float(np.mean(list(values.values())))}
 
 
 def _cells(

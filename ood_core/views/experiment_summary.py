@@ -6,23 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from ood_core.activations.predictions import accuracy
 
-from ood_core.activations.record import Activations
-from ood_core.models.head import ClassifierHead
-
-__all__ = ["Facts", "accuracy"]
-
-
-def accuracy(acts: Activations, head: ClassifierHead) -> float | None:
-    """Share of labelled images that the classifier gets right, 0-1; None without labels."""
-    if acts.labels is None:
-        return None
-    known = acts.labels >= 0
-    if not known.any():
-        return None
-    logits = head.logits(acts.features) if acts.logits is None else acts.logits
-    return float((np.argmax(logits, axis=1) == acts.labels)[known].mean())
+__all__ = ["Facts"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ood_core.activations.predictions import predicted_classes
 from ood_core.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -131,13 +132,15 @@ def describe(
     name where known, "" otherwise) and `percentile` (share of ID test scores not above, percent).
     """
     percentiles = summary.percentile_of(rows["score"].to_numpy())
-    columns = rows["set"].tolist(), rows["index"].tolist(), rows["score"].tolist()
+    sets, index = rows["set"].to_numpy(str), rows["index"].to_numpy(np.int64)
+    classes = np.empty(len(rows), np.int64)
+    for name in dict.fromkeys(sets.tolist()):
+        here = sets == name
+        classes[here] = predicted_classes(acts[name].take(index[here]), head)
+    columns = sets, index, rows["score"], percentiles, classes
     found = []
-    for name, index, score, percentile in zip(*columns, percentiles.tolist(), strict=True):
+    for name, index, score, percentile, c in zip(*(c.tolist() for c in columns), strict=True):
         a = acts[name]
-        logits = (
-            head.logits(a.features[index : index + 1])[0] if a.logits is None else a.logits[index]
-        )
         label = -1 if a.labels is None else int(a.labels[index])
         found.append(
             {
@@ -145,7 +148,7 @@ def describe(
                 "index": index,
                 "score": score,
                 "id": a.ids[index],
-                "prediction": head.names[int(np.argmax(logits))],
+                "prediction": head.names[c],
                 "label": head.names[label] if 0 <= label < len(head.names) else "",
                 "percentile": percentile,
             }

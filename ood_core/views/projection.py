@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from ood_core.errors import ConfigError, DataError, did_you_mean
 from ood_core.runtime.threads import one_blas_thread
 
-__all__ = ["METHODS", "gather", "pca", "predictions", "project", "subsample"]
+__all__ = ["METHODS", "gather", "pca", "project", "subsample"]
 
 METHODS = ("pca", "tsne", "umap")
 
@@ -150,8 +149,3 @@ def gather(frame: pd.DataFrame, values: Mapping[str, np.ndarray]) -> pd.Series:
         for name, group in frame.groupby("set", sort=False, observed=True)
     ]
     return pd.concat(parts).loc[frame.index]
-
-
-def predictions(acts: Mapping[str, Any], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Predicted class number of every image of the named sets: argmax of its logits."""
-    return {n: np.asarray(acts[n].logits).argmax(1) for n in names}

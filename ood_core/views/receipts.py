@@ -1,9 +1,9 @@
-"""A receipt for each new image: every detector's verdict, its neighbours, where it is active."""
+"""What the receipt of a new image shows: verdicts as tables, its neighbours, where it is active."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,7 @@ import pandas as pd
 
 from ood_core.activations import Activations
 from ood_core.errors import DataError
-from ood_core.scoring.score_set import ScoreSet, score_rows
-from ood_core.thresholds import at_tpr, conformal_p_values
+from ood_core.scoring.new_images import Verdicts
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,100 +19,56 @@ if TYPE_CHECKING:
 __all__ = [
     "agreement",
     "heat",
-    "judge",
     "nearest",
     "overlay",
-    "predictions",
     "records",
+    "table",
     "top_neurons",
     "wide",
 ]
 
 
-def predictions(acts: Activations, names: Sequence[str]) -> pd.DataFrame:
-    """Predicted class name and its softmax probability of each image.
+def table(found: Iterable[Verdicts]) -> pd.DataFrame:
+    """Verdicts of every detector below each other, one row per image and detector.
 
-    Returns
-    -------
-    DataFrame with columns `image`, `prediction`, `probability` (0 to 1).
-
-    Raises
-    ------
-    DataError
-        When the activations hold no logits.
+    Columns: `image, detector, score, threshold, is_id, id_percentile, p_value`, each as in
+    `Verdicts`.
     """
-    if acts.logits is None:
-        raise DataError("predictions need logits, and these activations have none.")
-    z = np.asarray(acts.logits, np.float64)
-    best = z.argmax(1)
-    rows = np.arange(len(z))
-    probability = 1 / np.exp(z - z[rows, best][:, None]).sum(1)
-    return pd.DataFrame(
-        {"image": acts.ids, "prediction": [names[c] for c in best], "probability": probability}
-    )
-
-
-def judge(
-    score_sets: Iterable[ScoreSet],
-    acts: Activations,
-    *,
-    tpr: float = 0.95,
-    thresholds: Mapping[str, float] | None = None,
-) -> pd.DataFrame:
-    """Verdict of every detector on every new image.
-
-    Parameters
-    ----------
-    score_sets : fitted detectors with their scores of the ID test set.
-    acts : the new images.
-    tpr : share of the ID test set that each detector's threshold accepts.
-    thresholds : detector -> threshold, where one was chosen otherwise.
-
-    Returns
-    -------
-    DataFrame, one row per image and detector: `image`, `detector`, `score`, `threshold`, `is_id`
-    (score >= threshold), `id_percentile` (share of the ID test set that scores no higher, in
-    percent), `p_value` (conformal: (1 + #{ID <= score}) / (n + 1); at most α of new ID images
-    have p <= α).
-    """
-    chosen = thresholds or {}
-    parts = []
-    for scores in score_sets:
-        found = score_rows(scores.fitted, acts)
-        threshold = chosen.get(scores.detector)
-        if threshold is None:
-            threshold = at_tpr(scores.summary(), tpr=tpr).threshold
-        parts.append(
-            pd.DataFrame(
-                {
-                    "image": acts.ids,
-                    "detector": scores.detector,
-                    "score": found,
-                    "threshold": threshold,
-                    "is_id": found >= threshold,
-                    "id_percentile": scores.summary().percentile_of(found),
-                    "p_value": conformal_p_values(scores.summary(), found),
-                }
-            )
+    parts = [
+        pd.DataFrame(
+            {
+                "image": v.images,
+                "detector": v.detector,
+                "score": v.score,
+                "threshold": v.threshold,
+                "is_id": v.is_id,
+                "id_percentile": v.id_percentile,
+                "p_value": v.p_value,
+            }
         )
-    if not parts:
-        raise DataError("judge needs at least one detector.")
+        for v in found
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
-def wide(verdicts: pd.DataFrame, predicted: pd.DataFrame, detector: str) -> pd.DataFrame:
+def wide(found: Sequence[Verdicts], detector: str) -> pd.DataFrame:
     """One row per image: prediction, the chosen detector's numbers, every detector's verdict.
 
-    Columns: `image, prediction, probability, score, id_percentile, p_value, is_id, rejected_by`
+    Columns: `image, prediction, probability, score, is_id, id_percentile, p_value, rejected_by`
     (how many detectors reject it), then one bool column per detector.
     """
-    own = verdicts[verdicts["detector"] == detector].drop(columns=["detector", "threshold"])
-    table = predicted.merge(own, on="image", validate="one_to_one")
-    each = verdicts.pivot(index="image", columns="detector", values="is_id")
-    each = each[list(dict.fromkeys(verdicts["detector"]))].astype(bool)
-    rejected = (~each).sum(axis=1)
-    table = table.merge(rejected.rename("rejected_by"), left_on="image", right_index=True)
-    return table.merge(each.add_prefix("accepts_"), left_on="image", right_index=True)
+    own = next(v for v in found if v.detector == detector)
+    columns = {
+        "image": own.images,
+        "prediction": own.predictions,
+        "probability": own.probability,
+        "score": own.score,
+        "is_id": own.is_id,
+        "id_percentile": own.id_percentile,
+        "p_value": own.p_value,
+        "rejected_by": np.sum([~v.is_id for v in found], axis=0),
+    }
+    return pd.DataFrame(columns | {f"accepts_{v.detector}": v.is_id for v in found})
 
 
 def agreement(verdicts: pd.DataFrame, image: str) -> str:
@@ -202,9 +157,9 @@ def overlay(image: Image.Image, heatmap: np.ndarray, size: int = 224) -> Image.I
     return Pictures.fromarray(np.clip(mixed, 0, 255).astype(np.uint8))
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain Python values for JSON; -inf, which JSON lacks, becomes None."""
-    plain = table.astype(object).where(table.notna(), None).to_dict("records")
+    plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return [
         {
             str(k): None if isinstance(v, float) and not math.isfinite(v) else v

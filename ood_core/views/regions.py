@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ood_core.errors import ConfigError, DataError
+from ood_core.metrics.curves import thin
 
 __all__ = ["Region", "inside"]
 
@@ -132,32 +133,9 @@ def _check_corners(x: Sequence[float], y: Sequence[float]) -> None:
         raise DataError("a region needs at least three corners, with one x and one y each.")
 
 
-def _needed(corners: np.ndarray, tolerance: float) -> list[int]:
-    """Numbers of the corners that the edge needs (Douglas and Peucker, 1973).
-
-    The closed line is cut at its first corner and at the one farthest from it.
-    """
+def _needed(corners: np.ndarray, tolerance: float) -> np.ndarray:
+    """Numbers of the corners that the edge needs; the closed line is cut at its first corner and
+    at the one farthest from it."""
     far = int(np.hypot(*(corners - corners[0]).T).argmax())
-    closed = np.vstack([corners, corners[:1]])
-    kept, parts = {0, far}, [(0, far), (far, len(corners))]
-    while parts:
-        first, last = parts.pop()
-        between = closed[first + 1 : last]
-        if not len(between):
-            continue
-        distance = _distance(between, closed[first], closed[last])
-        worst = int(distance.argmax())
-        if distance[worst] > tolerance:
-            middle = first + 1 + worst
-            kept.add(middle)
-            parts += [(first, middle), (middle, last)]
-    return sorted(kept)
-
-
-def _distance(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Distance of each point (n, 2) from the segment between two others."""
-    along = end - start
-    length = float(along @ along)
-    share = ((points - start) @ along / length).clip(0, 1) if length else np.zeros(len(points))
-    away: np.ndarray = np.hypot(*(points - start - share[:, None] * along).T)
-    return away
+    x, y = np.vstack([corners, corners[:1]]).T
+    return thin(x, y, tolerance=tolerance, keep=[far])[:-1]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ood_core.activations import PENULTIMATE
 from ood_core.activations.duplicates import shared_images
+from ood_core.activations.predictions import accuracy
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet, LayerRecord
@@ -71,7 +72,7 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
     where = layer or PENULTIMATE
     return (
         _head_gate(test, acts.head),
-        _accuracy_gate(test, exp.classifier.expected_accuracy),
+        _accuracy_gate(test, acts.head, exp.classifier.expected_accuracy),
         _classes_gate(fit, acts.head),
         _inactive_gate(record, where),
         _negatives_gate(record, where),
@@ -103,19 +104,15 @@ def _head_gate(test: StoredActivations, head: ClassifierHead) -> GateResult:
     )
 
 
-def _accuracy_gate(test: StoredActivations, expected: float | None) -> GateResult:
-    name, right, n = "ID accuracy is as expected", 0, 0
-    for piece in test.chunks():
-        known = np.zeros(len(piece), bool) if piece.labels is None else piece.labels >= 0
-        assert piece.logits is not None
-        guess = piece.logits.argmax(1)
-        right += int((known & (guess == piece.labels)).sum()) if known.any() else 0
-        n += int(known.sum())
-    if n == 0:
+def _accuracy_gate(
+    test: StoredActivations, head: ClassifierHead, expected: float | None
+) -> GateResult:
+    name, value = "ID accuracy is as expected", accuracy(test, head)
+    if value is None or test.labels is None:
         return GateResult(
             name, None, math.nan, expected or math.nan, "the ID test set has no labels"
         )
-    value = right / n
+    n = int((test.labels >= 0).sum())
     target = ACCURACY_UNDECLARED if expected is None else expected - ACCURACY_MARGIN
     limit = max(0.0, target - 1.96 * math.sqrt(max(target * (1 - target), 0.0) / n))
     ok = value >= limit

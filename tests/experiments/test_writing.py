@@ -64,6 +64,7 @@ def random_tables(rng: np.random.Generator) -> dict[str, object]:
                 "name": f"set {i}",
                 "torchvision": "SVHN",
                 **maybe(near=True, per_class=3, count=7, obtain=text(), split="extra"),
+                **maybe(label_map={text(): 1, "x": text()}),
             }
             for i in range(int(rng.integers(0, 4)))
         ],
@@ -90,6 +91,64 @@ def test_any_experiment_survives_the_round_trip(seed: int) -> None:
     experiment = parse_experiment(random_tables(np.random.default_rng(seed)))
     again = parse_experiment(tomllib.loads(to_toml(experiment)))
     assert again == experiment
+
+
+OLD = r"""name = "old"
+title = "quote \" and \\ back"
+description = "grüß 😀 #=[]{}"
+
+[classifier]
+architecture = "two words"
+random_weights = 3
+num_classes = 2
+class_names = ["tab\tand\nline", "\u007f\u0001"]
+
+[preprocessing]
+resize = 32
+mean = [0.1, 0.2, 0.3333333333333333]
+std = [1e-09, 0.25, 1.0]
+interpolation = "bilinear"
+mode = "RGB"
+
+[id]
+fit = { builtin = "digits:fit", limit = 7 }
+test = { torchvision = "CIFAR10", label_map = { "a b" = 1, x = "y" }, split = "test" }
+
+[[ood]]
+name = "set 0"
+torchvision = "SVHN"
+split = "extra"
+near = true
+
+[[ood]]
+name = "n"
+builtin = "digits:noise"
+
+[detectors.line]
+clip = 0.1
+p_a = 90
+x = true
+
+[detectors."odd name"]
+many = [1, 2.5]
+"""
+"""As version 0.1 wrote it first, by hand."""
+
+
+def test_older_files_load_and_are_written_anew_with_the_same_content() -> None:
+    experiment = parse_experiment(tomllib.loads(OLD))
+    assert experiment.classifier.class_names == ("tab\tand\nline", "\x7f\x01")
+    assert experiment.preprocessing.mean == (0.1, 0.2, 1 / 3)
+    assert experiment.sets["test"].options["label_map"] == {"a b": 1, "x": "y"}
+    assert experiment.near == ("set 0",)
+    assert parse_experiment(tomllib.loads(to_toml(experiment))) == experiment
+
+
+def test_a_name_that_is_no_text_cannot_be_written(project: Path) -> None:
+    experiment = dataclasses.replace(load_experiment("digits"), title="photo\udcff")
+    with pytest.raises(ConfigError, match="half of a surrogate pair"):
+        save_experiment(experiment, project / "a.toml")
+    assert not list(project.glob("*.toml")), "nothing is left behind"
 
 
 def test_files_survive_the_round_trip_and_the_data_can_move_along(project: Path) -> None:

@@ -82,7 +82,7 @@ def test_every_cell_of_the_leaderboard_has_its_own_interval_and_mark(open_page) 
 
     import ood_core
     from ood_core import scoring
-    from ood_core.scoring import leaderboard
+    from ood_core.scoring.leaderboard import leaderboard, of_metric, ties
 
     app = _ok(open_page("detectors", board_intervals="shown"))
     sent = app.dataframe[0].proto.arrow_data.styler.display_values
@@ -91,12 +91,13 @@ def test_every_cell_of_the_leaderboard_has_its_own_interval_and_mark(open_page) 
     classes = ood_core.all_detectors()
     titles = {kind.title: name for name, kind in classes.items()}
     scores = [scoring.score(acts, titles[title]) for title in shown.index]
-    table = leaderboard.board(scores, "auroc", acts.experiment.near)
+    board = leaderboard(scores, acts.experiment.near, ("auroc",), intervals=True)
+    table = of_metric(board, "auroc")
     symbols = {"best": "● ", "tie": "○ ", "": ""}
     for name in acts.experiment.ood_sets:
         best = table[name].max()
         low = table.loc[table[name] == best, f"{name} (low)"].min()
-        marks = leaderboard.ties(table, name, "auroc")
+        marks = ties(table, name, "auroc")
         assert set(marks[table[name] == best]) == {"best"}
         assert set(marks[table[name] < low]) <= {""}
         for detector, mark in zip(table["detector"], marks, strict=True):
@@ -338,6 +339,34 @@ def test_examples_are_scored_as_the_library_scores_them(open_page) -> None:
     app.button(key="clear_uploads").click()
     _ok(app.run())
     assert "Upload images" in _words(app)
+
+
+@pytest.mark.parametrize("detector", ["nan", "knn"])
+def test_page_and_command_line_give_the_same_verdicts(
+    open_page, tmp_path, capsys, detector: str
+) -> None:
+    import ood_core
+    from ood_core.commands._main import main
+    from ood_core.data import open_dataset
+
+    sets = ood_core.load_experiment("digits").sets
+    files = [tmp_path / f"{name}.png" for name in ("test", "photos", "noise")]
+    for file in files:
+        open_dataset(sets[file.stem]).load(3).save(file)
+    app = _ok(open_page("score", detector=detector, upload_tpr="90"))
+    app.text_input(key="upload_folder").set_value(str(tmp_path))
+    shown = _ok(app.run()).dataframe[0].value.set_index("image")
+    argv = ["score", "digits", "--detector", detector, "--at", "tpr=0.9", "--json"]
+    assert main([*argv, *map(str, files)]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(records) == len(shown) == 3
+    for record in records:
+        row = shown.loc[Path(record["path"]).name]
+        assert (row["verdict"] == "ID") == record["is_id"]
+        assert row["prediction"] == record["prediction"]
+        assert row["probability"] == 100 * record["probability"]
+        assert row["score"] == record["score"]
+        assert row["id_percentile"] == record["id_percentile"]
 
 
 def test_slider_and_verdicts_have_one_acceptance_rate(open_page) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import math
 
 import numpy as np
 import pandas as pd
@@ -209,21 +208,3 @@ def test_markdown_and_latex_mark_the_best(acts_set):
     assert best.replace("**", r"\textbf{", 1).replace("**", "}") in tex
     alone = tables.markdown(board[board["detector"] == "nan"].drop(columns="seconds"))
     assert alone.split()[:6] == ["|", "detector", "|", "near", "|", "far"]
-
-
-def test_verdicts_give_one_record_per_image(acts_set):
-    s = scoring.score(acts_set, "nan")
-    threshold = float(np.median(s.id_scores))
-    records = list(scoring.verdicts(s, acts_set["far"], threshold, ("a", "b", "c")))
-    assert len(records) == 50
-    first = records[0]
-    assert list(first) == [
-        "path", "prediction", "probability", "score", "threshold", "is_id", "id_percentile",
-    ]  # fmt: skip
-    z = np.asarray(acts_set["far"].logits[0], float)
-    assert first["prediction"] == "abc"[z.argmax()]
-    assert first["probability"] == pytest.approx(np.exp(z).max() / np.exp(z).sum())
-    assert first["score"] == s.ood["far"][0]
-    assert first["is_id"] == (first["score"] >= threshold)
-    assert first["id_percentile"] == pytest.approx(100 * np.mean(s.id_scores <= first["score"]))
-    assert not any(math.isnan(r["probability"]) for r in records)

@@ -9,8 +9,9 @@ import pytest
 from ood_core import papers, scoring
 from ood_core.errors import ConfigError
 from ood_core.plots.sweeps import score_scatter, sweep_curve, sweep_heatmap
-from ood_core.scoring import leaderboard, sweeps
+from ood_core.scoring import sweeps
 from ood_core.scoring.disagreement import GROUPS, disagreement
+from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 
 
 @pytest.fixture
@@ -18,9 +19,9 @@ def score_sets(acts_set):
     return [scoring.score(acts_set, n) for n in ("nan", "feature_norm", "energy")]
 
 
-@pytest.mark.parametrize("metric", list(leaderboard.METRICS))
+@pytest.mark.parametrize("metric", list(METRICS))
 def test_board_holds_the_metric_of_every_set(score_sets, metric: str) -> None:
-    table = leaderboard.board(score_sets, metric, near=("near",))
+    table = of_metric(leaderboard(score_sets, ("near",), (metric,), intervals=True), metric)
     assert table.columns.is_unique
     assert set(table["detector"]) == {"nan", "feature_norm", "energy"}
     for scores in score_sets:
@@ -29,7 +30,7 @@ def test_board_holds_the_metric_of_every_set(score_sets, metric: str) -> None:
         np.testing.assert_allclose([row["near"], row["far"]], values)
         assert list(row[["near-OOD", "far-OOD"]]) == values  # one set each
         assert row["mean"] == pytest.approx(np.mean(values))
-    higher = leaderboard.METRICS[metric][1]
+    higher = METRICS[metric].higher
     assert (
         table["mean"].is_monotonic_decreasing if higher else table["mean"].is_monotonic_increasing
     )
@@ -39,14 +40,14 @@ def test_ties_lie_in_the_best_ones_interval() -> None:
     table = pd.DataFrame(
         {"x": [90.0, 88.5, 80.0], "x (low)": [88.0, 86, 77], "x (high)": [92.0, 90, 83]}
     )
-    assert list(leaderboard.ties(table, "x", "auroc")) == ["best", "tie", ""]
-    assert list(leaderboard.ties(table, "x", "fpr95")) == ["", "", "best"]
-    assert list(leaderboard.ties(table[["x"]], "x", "aupr_in")) == ["best", "", ""]
+    assert list(ties(table, "x", "auroc")) == ["best", "tie", ""]
+    assert list(ties(table, "x", "fpr95")) == ["", "", "best"]
+    assert list(ties(table[["x"]], "x", "aupr_in")) == ["best", "", ""]
 
 
 def test_unknown_metric(score_sets) -> None:
     with pytest.raises(ConfigError, match=r"unknown metric 'auc'\. Did you mean 'auroc'"):
-        leaderboard.board(score_sets, "auc")
+        leaderboard(score_sets, metrics=("auc",))
 
 
 def test_sweep_equals_single_scores(acts_set) -> None:

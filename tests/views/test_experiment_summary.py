@@ -4,24 +4,13 @@ import numpy as np
 
 from ood_core.activations import Activations
 from ood_core.models import ClassifierHead
-from ood_core.views.experiment_summary import Facts, accuracy
+from ood_core.views.experiment_summary import Facts
 
 HEAD = ClassifierHead(np.eye(2))
 
 
 def acts(labels: list[int] | None) -> Activations:
     return Activations.from_arrays(np.eye(2)[[0, 1, 0, 1]], labels=labels)
-
-
-def test_accuracy_counts_labelled_images_only():
-    assert accuracy(acts([0, 1, 1, -1]), HEAD) == 2 / 3
-    assert accuracy(acts([-1, -1, -1, -1]), HEAD) is None
-    assert accuracy(acts(None), HEAD) is None
-
-
-def test_accuracy_reads_logits_where_there_are_some():
-    with_logits = Activations.from_arrays(np.eye(2), logits=-np.eye(2), labels=[0, 1])
-    assert accuracy(with_logits, HEAD) == 0.0
 
 
 def test_facts_of_an_experiment():

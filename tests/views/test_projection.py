@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ood_core.errors import ConfigError, DataError
-from ood_core.views.projection import gather, pca, predictions, project, subsample
+from ood_core.views.projection import gather, pca, project, subsample
 
 
 @pytest.fixture
@@ -78,11 +78,3 @@ def test_gather_follows_set_and_index(features: dict[str, np.ndarray]) -> None:
     values = {"test": np.arange(60.0), "ood": 1000 + np.arange(40.0)}
     slow = [values[s][i] for s, i in zip(frame["set"], frame["index"], strict=True)]
     np.testing.assert_array_equal(gather(frame, values), slow)
-
-
-def test_predictions_are_the_largest_logits() -> None:
-    from ood_core.activations import Activations
-
-    logits = np.random.default_rng(2).normal(size=(9, 4))
-    acts = {"test": Activations.from_arrays(np.ones((9, 3)), logits=logits)}
-    np.testing.assert_array_equal(predictions(acts, ["test"])["test"], logits.argmax(1))

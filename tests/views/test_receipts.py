@@ -23,44 +23,20 @@ def score_sets(acts_set):
     return [scoring.score(acts_set, name) for name in ("nan", "energy", "line", "knn")]
 
 
-def test_judge_equals_a_count_by_hand(acts_set, new, score_sets) -> None:
-    table = receipts.judge(score_sets, new, tpr=0.9)
-    assert len(table) == 4 * 9
-    for scores in score_sets:
-        rows = table[table["detector"] == scores.detector]
-        known = np.sort(scores.id_scores)
-        for place, row in enumerate(rows.itertuples()):
-            assert row.score == pytest.approx(scores.ood["near"][place], rel=1e-12)
-            below = sum(v <= row.score for v in known)
-            assert row.id_percentile == pytest.approx(100 * below / len(known))
-            assert row.p_value == pytest.approx((1 + below) / (len(known) + 1))
-            assert row.is_id == (row.score >= row.threshold)
-        assert np.mean(known >= rows["threshold"].iloc[0]) >= 0.9
-
-
-def test_a_given_threshold_wins(new, score_sets) -> None:
-    table = receipts.judge(score_sets, new, thresholds={"nan": -1.0})
-    assert table.loc[table["detector"] == "nan", "is_id"].all()
-    assert (table.loc[table["detector"] == "nan", "threshold"] == -1.0).all()
-
-
 def test_wide_has_one_row_per_image_and_counts_rejections(acts_set, new, score_sets) -> None:
-    verdicts = receipts.judge(score_sets, new)
-    predicted = receipts.predictions(new, acts_set.head.names)
-    table = receipts.wide(verdicts, predicted, "nan")
+    found = scoring.verdicts(score_sets, new, acts_set.head)
+    verdicts, table = receipts.table(found), receipts.wide(found, "nan")
+    own = verdicts[verdicts["detector"] == "nan"].reset_index(drop=True)
+    for column in ("image", "score", "is_id", "id_percentile", "p_value"):
+        pd.testing.assert_series_equal(table[column], own[column])
+    assert list(table["prediction"]) == list(found[0].predictions)
+    assert list(table["probability"]) == list(found[0].probability)
     assert list(table["image"]) == list(new.ids)
     assert len(json.dumps(receipts.records(table))) > 100
     for row in table.to_dict("records"):
         own = verdicts[verdicts["image"] == row["image"]]
         assert row["rejected_by"] == int((~own["is_id"]).sum())
         assert row["accepts_knn"] == own.set_index("detector").loc["knn", "is_id"]
-
-
-def test_predictions_are_softmax(acts_set, new) -> None:
-    frame = receipts.predictions(new, acts_set.head.names)
-    soft = np.exp(new.logits) / np.exp(new.logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(frame["probability"], soft.max(1), rtol=1e-6)
-    assert list(frame["prediction"]) == [acts_set.head.names[c] for c in soft.argmax(1)]
 
 
 def test_agreement_names_the_minority() -> None:
@@ -136,7 +112,7 @@ def test_figures_carry_every_neuron_and_detector(acts_set, new, score_sets) -> N
     assert sum(len(t.x) for t in bars.data) == len(rows)
     assert bars.layout.xaxis.title.text
     assert bars.layout.yaxis.title.text
-    verdicts = receipts.judge(score_sets, new)
+    verdicts = receipts.table(scoring.verdicts(score_sets, new, acts_set.head))
     dots = percentile_dots(verdicts[verdicts["image"] == new.ids[0]], {"nan": "NAN"})
     assert sum(len(t.x) for t in dots.data) == 4
     longest = max(len(name) for trace in dots.data for name in trace.y)

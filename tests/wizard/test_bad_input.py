@@ -14,7 +14,7 @@ import pytest
 
 from ood_core import wizard
 from ood_core.commands import _main as cli
-from ood_core.experiments.writing import _section
+from ood_core.runtime.toml_text import toml_text
 from ood_core.wizard import Draft, SetDraft
 from ood_core.wizard.draft import tables
 
@@ -178,10 +178,7 @@ def new(draft: Draft, capsys, check: int = 0) -> tuple[int, str, str]:
 def as_file(draft: Draft) -> str:
     """The experiment file that a user could have written by hand."""
     values = tables(draft)
-    blocks = [f"name = {values['name']!r}"]
-    blocks += [_section(f"[{k}]", values[k]) for k in ("classifier", "preprocessing", "id")]
-    blocks += [_section("[[ood]]", entry) for entry in values["ood"]]
-    return "\n\n".join(blocks)
+    return toml_text({k: values[k] for k in ("name", "classifier", "preprocessing", "id", "ood")})
 
 
 def test_the_name_is_no_part_of_the_checks_and_messages_name_no_file(good, tmp_path, checkpoint):

@@ -9,7 +9,8 @@ import streamlit as st
 
 from ood_core import papers
 from ood_core.detectors import broken_plugins
-from ood_core.scoring import leaderboard, tables
+from ood_core.scoring import tables
+from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
@@ -46,7 +47,7 @@ _WITH_INTERVAL = 168
 @told()
 def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
     """Metric choice, table, downloads, published figures."""
-    labels = {name: label for name, (label, _, _) in leaderboard.METRICS.items()}
+    labels = {name: metric.label for name, metric in METRICS.items()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric = state.choose("board_metric", list(labels), "auroc")
         st.selectbox("Metric", list(labels), key="board_metric", format_func=labels.get, width=330)
@@ -57,7 +58,8 @@ def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
         words.metric("AUROC", "FPR95", "interval")
     state.publish()
     state.notes()
-    table = leaderboard.board(found, metric, view.experiment.near)
+    board = leaderboard(found, view.experiment.near, (metric,), intervals=True)
+    table = of_metric(board, metric)
     intervals = st.session_state["board_intervals"]
     st.dataframe(
         _styled(view, table, metric, intervals == "shown"),
@@ -103,13 +105,13 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     shown["detector"] = [titles.get(d, d) for d in shown["detector"]]
     marked = (*means[:1], *sets)
     for column in [*means, *sets]:
-        marks = leaderboard.ties(table, column, metric) if column in marked else [""] * len(table)
+        marks = ties(table, column, metric) if column in marked else [""] * len(table)
         rows = zip(table.to_dict("records"), marks, strict=True)
         cells = [_Printed(row[column], _text(row, column, mark, intervals)) for row, mark in rows]
         shown[column] = pd.Series(cells, shown.index, dtype=object)
     printed = {c: lambda figure: figure.text for c in [*means, *sets]}
     styler = shown.style.format(printed | {"seconds": "{:.2f}"})
-    higher = leaderboard.METRICS[metric][1]
+    higher = METRICS[metric].higher
     for column in [*means, *sets]:
         styler = styler.apply(_heat, higher=higher, subset=[column])
     return styler
@@ -154,7 +156,7 @@ def _downloads(found: list[Any], view: View) -> None:
         ):
             st.download_button(
                 name,
-                lambda write=write: write(tables.leaderboard(found, near)),
+                lambda write=write: write(leaderboard(found, near)),
                 f"leaderboard.{'md' if name == 'Markdown' else 'tex'}",
                 mime,
                 key=f"board_{name.lower()}",

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.activations import predicted_classes
 from ood_core.errors import OODLensError
 from ood_core.plots.map import MOST_POINTS, drawn_rows, feature_map, outline
 from ood_core.thresholds import at_tpr
@@ -101,8 +102,10 @@ def _values(view: View, points: Any, colour: str) -> Any:
     if colour == "set":
         return None
     if colour == "class":
-        sets = tuple(points["set"].unique())
-        return projection.gather(points, projection.predictions(view.acts, sets))
+        head = view.acts.head
+        return projection.gather(
+            points, {n: predicted_classes(view.acts[n], head) for n in points["set"].unique()}
+        )
     scores = view.scores()
     values = projection.gather(points, {scores.id_name: scores.id_scores, **scores.ood})
     return values if colour == "score" else values >= at_tpr(scores.id_scores).threshold
