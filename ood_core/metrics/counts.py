@@ -77,13 +77,24 @@ class ScoreSummary:
 
 
 def ceil_share(rate: float, n: int) -> int:
-    """ceil(rate n) in exact arithmetic: 0.95 of 20 images is 19, whatever 0.95 is in binary."""
-    return math.ceil(Fraction(str(float(rate))) * n)
+    """ceil(rate n) as if in exact arithmetic: 0.95 of 20 images is 19, and k / n of n is k.
+
+    >>> ceil_share(0.95, 20), ceil_share(316 / 481, 481), ceil_share(0.951, 20)
+    (19, 316, 20)
+    """
+    return math.ceil(_share(rate, n))
 
 
 def floor_share(rate: float, n: int) -> int:
-    """floor(rate n) in exact arithmetic: 0.07 of 100 images is 7."""
-    return math.floor(Fraction(str(float(rate))) * n)
+    """floor(rate n) as if in exact arithmetic: 0.07 of 100 images is 7, and k / n of n is k."""
+    return math.floor(_share(rate, n))
+
+
+def _share(rate: float, n: int) -> Fraction:
+    """`rate n`; a whole number where the decimal rounding of `rate` alone keeps it from one."""
+    share = Fraction(str(float(rate))) * n
+    whole = round(share)
+    return Fraction(whole) if abs(share - whole) <= Fraction(n, 2**50) else share
 
 
 Scores = np.ndarray | Sequence[float] | ScoreSummary

@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from ood_core import metrics
 from ood_core.errors import ConfigError, DataError
-from ood_core.metrics.counts import compare, pool, summarize
+from ood_core.metrics.counts import ceil_share, compare, floor_share, pool, summarize
 from ood_core.metrics.curves import thin
 from ood_core.metrics.evaluation import needed
 
@@ -110,6 +110,13 @@ def test_a_replaced_summary_is_compared_anew():
     assert compare(a, b).accepted_id.tolist() == [1, 1, 2, 3, 3]
     other = dataclasses.replace(a, values=a.values - 10)
     assert compare(other, b).accepted_id.tolist() == [0, 0, 1, 2, 3]
+
+
+def test_a_share_that_came_from_a_count_gives_the_count_back():
+    for n in range(1, 700):
+        for k in range(n + 1):
+            assert ceil_share(k / n, n) == floor_share(k / n, n) == k
+    assert ceil_share(np.nextafter(0.5, 1) + 1e-9, 1_000_000) == 500_001  # more than rounding
 
 
 def test_needed_is_the_integer_ceiling():
