@@ -78,12 +78,18 @@ class ScoreSummary:
 
 def ceil_share(rate: float, n: int) -> int:
     """ceil(rate n) in exact arithmetic: 0.95 of 20 images is 19, whatever 0.95 is in binary."""
-    return math.ceil(Fraction(str(float(rate))) * n)
+    return math.ceil(_share(float(rate), n))
 
 
 def floor_share(rate: float, n: int) -> int:
     """floor(rate n) in exact arithmetic: 0.07 of 100 images is 7."""
-    return math.floor(Fraction(str(float(rate))) * n)
+    return math.floor(_share(float(rate), n))
+
+
+def _share(rate: float, n: int) -> Fraction:
+    """The decimal that the rate is written as, times n; k where the rate is the float k / n."""
+    whole = round(rate * n)
+    return Fraction(whole) if whole / max(n, 1) == rate else Fraction(str(rate)) * n
 
 
 Scores = np.ndarray | Sequence[float] | ScoreSummary

@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from ood_core import metrics
 from ood_core.curves import thin
 from ood_core.errors import ConfigError, DataError
-from ood_core.ranking import compare, pool, summarize
+from ood_core.ranking import ceil_share, compare, floor_share, pool, summarize
 
 CASES = range(40)
 
@@ -107,6 +107,12 @@ def test_needed_is_the_integer_ceiling():
     for n in range(1, 3000):
         assert metrics.needed(0.95, n, "tpr") == (95 * n + 99) // 100
     assert metrics.needed(np.float64(0.9), 10, "tpr") == 9
+
+
+@pytest.mark.parametrize("n", [3, 7, 481, 2739, 9973])
+def test_a_measured_share_means_the_images_it_was_measured_on(n):
+    for k in range(1, n + 1):
+        assert (ceil_share(k / n, n), floor_share(k / n, n)) == (k, k)
 
 
 @pytest.mark.parametrize("seed", CASES)
