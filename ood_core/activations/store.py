@@ -165,7 +165,7 @@ class StoredEntry:
 
 def store_usage() -> list[StoredEntry]:
     """Entries on disk, least recently used first."""
-    return sorted(_entries(), key=lambda entry: entry.used)
+    return sorted(_entries(), key=lambda entry: (entry.used, entry.set_key, entry.layer))
 
 
 def max_bytes() -> int:

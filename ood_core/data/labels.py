@@ -84,7 +84,7 @@ def _numbers(
     labels: Sequence[str | int], names: tuple[str, ...] | None, spec: DataSpec
 ) -> np.ndarray:
     number: dict[Any, int] = {name: n for n, name in enumerate(names or ())}
-    for label in {label for label in labels if isinstance(label, str)}:
+    for label in dict.fromkeys(label for label in labels if isinstance(label, str)):
         if label not in number:
             raise DataError(
                 f"data set {spec.name!r}: {label!r} is not a class of the classifier. "

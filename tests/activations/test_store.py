@@ -65,7 +65,7 @@ def _worker(tmp_path: Path, exp: Experiment, log: str, pause: float) -> subproce
 
 
 def _images(path: Path) -> int:
-    return sum(map(int, path.read_text().split())) if path.exists() else 0
+    return sum(map(int, path.read_text(encoding="utf-8").split())) if path.exists() else 0
 
 
 def _shards() -> list[Path]:

@@ -101,6 +101,11 @@ def test_labels_none_turns_class_folders_off(make_images: Make) -> None:
             r"'kat' is not a class of the classifier\. Did you mean 'cat'\? Available: cat, dog\.",
         ),
         (
+            [f"{letter}/1.png" for letter in "stuvwxyz"],
+            {"class_names": ("cat", "dog")},
+            r"'s' is not a class of the classifier",
+        ),
+        (
             ["a/1.png", "b/2.png"],
             {"num_classes": 3},
             r"has 2 classes \(a, b\) but the classifier has 3, so they cannot be numbered",
@@ -117,7 +122,16 @@ def test_labels_none_turns_class_folders_off(make_images: Make) -> None:
         ),
         (["1.png"], {"per_class": 3}, r"per_class = 3 needs class folders or labels"),
     ],
-    ids=["empty", "mixed", "not-a-class", "class-count", "one-class", "range", "per-class"],
+    ids=[
+        "empty",
+        "mixed",
+        "not-a-class",
+        "no-class",
+        "class-count",
+        "one-class",
+        "range",
+        "per-class",
+    ],
 )
 def test_folder_errors(
     make_images: Make, names: list[str], options: dict[str, object], message: str

@@ -1,6 +1,6 @@
 """Training lab: small networks on digits, trained here, that test the claims of the NAN paper.
 
-Every run is seeded, takes about a second and is kept on disk; nothing is precomputed.
+Every run is seeded, takes a few seconds and is kept on disk; nothing is precomputed.
 
 >>> from ood_core import lab
 >>> results = lab.run_lab()  # doctest: +SKIP

@@ -20,7 +20,7 @@ def run_lab(
     """Train the runs that are missing and return the results of all of them.
 
     Two processes that ask at once train once: the second waits for the first. A stopped run is
-    trained again from its beginning, which takes about a second; finished runs are kept.
+    trained again from its beginning, which takes a few seconds; finished runs are kept.
 
     Parameters
     ----------

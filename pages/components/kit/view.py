@@ -122,7 +122,7 @@ def adopt(detector: str, params: Mapping[str, Any]) -> None:
     state.put("detector", detector)
     state.remember("params", f"{detector}:{params_text(params)}")
     if detector == "line":
-        for name in LINE_SLIDERS.keys() & params.keys():
+        for name in (name for name in LINE_SLIDERS if name in params):
             state.put(f"line_{name}", float(params[name]))
 
 

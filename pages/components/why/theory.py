@@ -93,7 +93,7 @@ def lab_panel() -> Any | None:
     st.button(label, key="theory_run_lab", type="primary", icon=":material/play_arrow:",
               on_click=jobs.start_lab)  # fmt: skip
     st.caption(
-        "Takes one to three minutes of one core, once; you can leave this page meanwhile. What is "
+        "Takes two to five minutes of one core, once; you can leave this page meanwhile. What is "
         "trained is kept."
     )
     return None
