@@ -125,3 +125,72 @@ def test_a_cell_of_a_sweep_is_adopted(open_page) -> None:
     page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
     page.get_by_role("button", name=re.compile("Use LINe with p_a = ")).click()
     page.wait_for_url(re.compile("detector=line"))
+
+
+def _steps(page) -> int:
+    return page.evaluate("history.length")
+
+
+def _link(page, label: str):
+    return page.locator(".st-key-page_list").get_by_role("link", name=label, exact=True)
+
+
+def test_a_page_link_is_one_step_and_one_back_undoes_it(open_page) -> None:
+    page = open_page("Scores?detector=energy&gallery=most_id&ood_sets=photos")
+    page.wait_for_selector(".handle")
+    settle(page)
+    first, steps = page.url, _steps(page)
+    for label, mark in (("Layers", "is best at"), ("Map", "Draw round a group")):
+        _link(page, label).click()
+        page.wait_for_url(re.compile(f"/{label}.*detector=energy.*ood_sets=photos"))
+        page.get_by_text(mark).first.wait_for()
+        settle(page)
+        steps += 1
+        assert _steps(page) == steps
+    page.go_back()
+    page.wait_for_url(re.compile("/Layers"))
+    page.get_by_text("is best at").first.wait_for()
+    settle(page)
+    page.go_back()
+    page.wait_for_selector(".handle")
+    settle(page)
+    assert page.url == first
+    page.get_by_role("tab", name="Most ID", selected=True).wait_for()
+    page.go_forward()
+    page.wait_for_url(re.compile("/Layers.*detector=energy.*ood_sets=photos"))
+    page.get_by_text("is best at").first.wait_for()
+
+
+def test_back_reaches_the_first_page_of_another_experiment(open_page) -> None:
+    page = open_page("Scores?experiment=cifar10-densenet")
+    page.get_by_text("prepared").first.wait_for()
+    settle(page)
+    first = page.url
+    _link(page, "Layers").click()
+    page.wait_for_url(re.compile("/Layers.*experiment=cifar10-densenet"))
+    settle(page)
+    page.go_back()
+    page.wait_for_url(first)
+    settle(page)
+    page.wait_for_timeout(600)
+    assert page.url == first
+    assert "cifar10-densenet" in page.url
+
+
+def test_each_back_undoes_one_of_two_choices(open_page) -> None:
+    page = open_page("Scores")
+    page.wait_for_selector(".handle")
+    settle(page)
+    for option, name in (("Energy", "energy"), ("k-nearest neighbours (KNN)", "knn")):
+        choose(page, "detector", option)()
+        page.wait_for_url(re.compile(f"detector={name}"))
+        settle(page)
+    for name in ("energy", "nan"):
+        page.go_back()  # at once: nothing here waits for a clock
+        page.wait_for_url(re.compile(f"detector={name}"))
+        settle(page)
+        page.wait_for_function(
+            "name => document.querySelector('.st-key-detector').textContent"
+            ".toLowerCase().includes(name)",
+            arg=name,
+        )
