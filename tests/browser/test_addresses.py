@@ -131,66 +131,65 @@ def _steps(page) -> int:
     return page.evaluate("history.length")
 
 
-def _link(page, label: str):
-    return page.locator(".st-key-page_list").get_by_role("link", name=label, exact=True)
+def _follow(page, label: str, address: str) -> None:
+    page.locator("nav a", has_text=label).first.click()
+    _arrived(page, label, address)
+
+
+def _arrived(page, label: str, address: str) -> None:
+    page.wait_for_url(re.compile(f"/{label}.*{address}"))
+    page.get_by_role("heading", name=label, exact=True).wait_for()
+    settle(page)
 
 
 def test_a_page_link_is_one_step_and_one_back_undoes_it(open_page) -> None:
     page = open_page("Scores?detector=energy&gallery=most_id&ood_sets=photos")
     page.wait_for_selector(".handle")
     settle(page)
+    view = "detector=energy.*ood_sets=photos"
     first, steps = page.url, _steps(page)
-    for label, mark in (("Layers", "is best at"), ("Map", "Draw round a group")):
-        _link(page, label).click()
-        page.wait_for_url(re.compile(f"/{label}.*detector=energy.*ood_sets=photos"))
-        page.get_by_text(mark).first.wait_for()
-        settle(page)
+    for label in ("Layers", "Map"):
+        _follow(page, label, view)
         steps += 1
         assert _steps(page) == steps
     page.go_back()
-    page.wait_for_url(re.compile("/Layers"))
-    page.get_by_text("is best at").first.wait_for()
-    settle(page)
+    _arrived(page, "Layers", view)
     page.go_back()
-    page.wait_for_selector(".handle")
-    settle(page)
+    _arrived(page, "Scores", view)
     assert page.url == first
     page.get_by_role("tab", name="Most ID", selected=True).wait_for()
     page.go_forward()
-    page.wait_for_url(re.compile("/Layers.*detector=energy.*ood_sets=photos"))
-    page.get_by_text("is best at").first.wait_for()
+    _arrived(page, "Layers", view)
+    assert _steps(page) == steps, "nothing was written behind the visitor's back"
 
 
 def test_back_reaches_the_first_page_of_another_experiment(open_page) -> None:
-    page = open_page("Scores?experiment=cifar10-densenet")
-    page.get_by_text("prepared").first.wait_for()
-    settle(page)
+    view = "experiment=cifar10-densenet"
+    page = open_page(f"Scores?{view}")
+    _arrived(page, "Scores", view)
     first = page.url
-    _link(page, "Layers").click()
-    page.wait_for_url(re.compile("/Layers.*experiment=cifar10-densenet"))
-    settle(page)
+    _follow(page, "Layers", view)
     page.go_back()
-    page.wait_for_url(first)
-    settle(page)
-    page.wait_for_timeout(600)
+    _arrived(page, "Scores", view)
     assert page.url == first
-    assert "cifar10-densenet" in page.url
 
 
 def test_each_back_undoes_one_of_two_choices(open_page) -> None:
     page = open_page("Scores")
     page.wait_for_selector(".handle")
     settle(page)
-    for option, name in (("Energy", "energy"), ("k-nearest neighbours (KNN)", "knn")):
+    readouts = [page.locator(".readout").inner_text()]
+    for option, name in (("Energy", "energy"), ("KNN", "knn")):
         choose(page, "detector", option)()
         page.wait_for_url(re.compile(f"detector={name}"))
         settle(page)
-    for name in ("energy", "nan"):
-        page.go_back()  # at once: nothing here waits for a clock
+        readouts.append(page.locator(".readout").inner_text())
+    assert len(set(readouts)) == 3
+    for name, readout in zip(("energy", "nan"), readouts[1::-1], strict=True):
+        page.go_back()
         page.wait_for_url(re.compile(f"detector={name}"))
-        settle(page)
         page.wait_for_function(
-            "name => document.querySelector('.st-key-detector').textContent"
-            ".toLowerCase().includes(name)",
-            arg=name,
+            "text => [...document.querySelectorAll('*')].some(e => e.shadowRoot"
+            " && e.shadowRoot.querySelector('.readout')?.innerText === text)",
+            arg=readout,
         )

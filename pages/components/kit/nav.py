@@ -13,7 +13,7 @@ from pages.components.kit.assets import component, on_trigger
 
 __all__ = ["SHARED", "page_links", "pages"]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = (
     "experiment",
     "layer",
