@@ -125,3 +125,71 @@ def test_a_cell_of_a_sweep_is_adopted(open_page) -> None:
     page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.4)
     page.get_by_role("button", name=re.compile("Use LINe with p_a = ")).click()
     page.wait_for_url(re.compile("detector=line"))
+
+
+def _steps(page) -> int:
+    return page.evaluate("history.length")
+
+
+def _follow(page, label: str, address: str) -> None:
+    page.locator("nav a", has_text=label).first.click()
+    _arrived(page, label, address)
+
+
+def _arrived(page, label: str, address: str) -> None:
+    page.wait_for_url(re.compile(f"/{label}.*{address}"))
+    page.get_by_role("heading", name=label, exact=True).wait_for()
+    settle(page)
+
+
+def test_a_page_link_is_one_step_and_one_back_undoes_it(open_page) -> None:
+    page = open_page("Scores?detector=energy&gallery=most_id&ood_sets=photos")
+    page.wait_for_selector(".handle")
+    settle(page)
+    view = "detector=energy.*ood_sets=photos"
+    first, steps = page.url, _steps(page)
+    for label in ("Layers", "Map"):
+        _follow(page, label, view)
+        steps += 1
+        assert _steps(page) == steps
+    page.go_back()
+    _arrived(page, "Layers", view)
+    page.go_back()
+    _arrived(page, "Scores", view)
+    assert page.url == first
+    page.get_by_role("tab", name="Most ID", selected=True).wait_for()
+    page.go_forward()
+    _arrived(page, "Layers", view)
+    assert _steps(page) == steps, "nothing was written behind the visitor's back"
+
+
+def test_back_reaches_the_first_page_of_another_experiment(open_page) -> None:
+    view = "experiment=cifar10-densenet"
+    page = open_page(f"Scores?{view}")
+    _arrived(page, "Scores", view)
+    first = page.url
+    _follow(page, "Layers", view)
+    page.go_back()
+    _arrived(page, "Scores", view)
+    assert page.url == first
+
+
+def test_each_back_undoes_one_of_two_choices(open_page) -> None:
+    page = open_page("Scores")
+    page.wait_for_selector(".handle")
+    settle(page)
+    readouts = [page.locator(".readout").inner_text()]
+    for option, name in (("Energy", "energy"), ("KNN", "knn")):
+        choose(page, "detector", option)()
+        page.wait_for_url(re.compile(f"detector={name}"))
+        settle(page)
+        readouts.append(page.locator(".readout").inner_text())
+    assert len(set(readouts)) == 3
+    for name, readout in zip(("energy", "nan"), readouts[1::-1], strict=True):
+        page.go_back()
+        page.wait_for_url(re.compile(f"detector={name}"))
+        page.wait_for_function(
+            "text => [...document.querySelectorAll('*')].some(e => e.shadowRoot"
+            " && e.shadowRoot.querySelector('.readout')?.innerText === text)",
+            arg=readout,
+        )

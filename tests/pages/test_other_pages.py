@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from pages.components.kit import address
+
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "detectors": "pages/2_Detectors.py",
@@ -272,12 +274,12 @@ def test_a_region_of_the_map_is_in_the_address(open_page) -> None:
     assert "region" not in app.query_params
 
 
-def test_a_plain_address_shows_no_region_of_before(open_page) -> None:
+def test_a_plain_address_shows_no_region_of_before(open_page, monkeypatch) -> None:
     app = _ok(open_page("map", region=EVERYWHERE))
     assert "images in the region" in _words(app)
     app.session_state["map_method"] = "tsne"
     _ok(app.run())
-    app.session_state["_before"] = (None, 0.0)
+    monkeypatch.setattr(address, "walked", lambda: True)  # by Back
     app.query_params.clear()
     app.query_params["experiment"] = "digits"
     assert "Draw round a group" in _words(_ok(app.run()))

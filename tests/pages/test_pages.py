@@ -328,3 +328,14 @@ def _texts(at: AppTest) -> str:
     parts += [e.proto.body for e in at.get("html")]
     parts += [e.proto.text for e in at.get("progress")]
     return "\n".join(str(p) for p in parts)
+
+
+def test_the_page_list_has_every_page_with_its_choices(prepared: Any) -> None:
+    at = open_page(SCORES, detector="energy", curve="pr_ood")
+    links = sent(at, "page_list")["pages"]
+    assert [link["path"] for link in links] == sorted(ALL_PAGES)
+    for link in links:
+        for kind in ("href", "whole"):
+            assert "detector=energy" in link[kind], link
+        assert "curve" not in link["href"], "a new tab takes the shared choices"
+        assert ("curve=pr_ood" in link["whole"]) == (link["label"] == "Scores"), link

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from streamlit.testing.v1 import AppTest
+
+from pages.components.kit import address
 
 
 def page() -> None:
@@ -37,12 +40,13 @@ def test_some_sets_stay_as_far_as_the_other_experiment_has_them() -> None:
 
 
 def walk_to(at: AppTest, **url: str) -> AppTest:
-    """What the browser does on Back: another address, then a run."""
-    at.session_state["_before"] = (None, 0.0)
+    """What the browser does on Back: another address, then a run of which it says so."""
     at.query_params.clear()
     for name, value in url.items():
         at.query_params[name] = value
-    return at.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(address, "walked", lambda: True)
+        return at.run()
 
 
 def test_back_undoes_a_choice_that_began_at_its_default() -> None:
@@ -67,7 +71,7 @@ def test_no_set_at_all_is_told() -> None:
     at = AppTest.from_function(page).run()
     at.multiselect(key="ood_sets").set_value([]).run()
     assert at.multiselect(key="ood_sets").value == ["near", "photos", "far"]
-    assert at.session_state["_notes"] == [
+    assert at.session_state["_choices"].notes == [
         "At least one of the OOD sets is needed: all are chosen again."
     ]
 

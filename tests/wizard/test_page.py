@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from ood_core import activations, wizard
 from ood_core.experiments import load_experiment, to_toml
 from ood_core.wizard import Draft, SetDraft
+from pages.components.kit import address
 
 ROOT = Path(__file__).parents[2]
 
@@ -324,7 +325,9 @@ def test_a_taken_name_is_replaced_only_when_that_is_ticked(own: AppTest, full: P
     own.button(key="new_save").click().run()
     kept = draft(own)
     own.query_params["wizard"] = "on"
-    own.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(address, "walked", lambda: True)  # by Back
+        own.run()
     own.session_state["_draft"] = dataclasses.replace(kept, title="Again")
     wait(own, "resnet20: 3 classes")
     assert own.button(key="new_save").disabled

@@ -18,7 +18,11 @@ export default function ({ parentElement, data: [data], setTriggerValue }) {
     link.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
       event.preventDefault()
-      if (page.label !== data.current) setTriggerValue("go", page.path)
+      if (page.label === data.current) return
+      // The step in the history is made here: Streamlit would first put the new page's choices
+      // behind the old page's path, as a step of its own.
+      history.pushState({}, "", page.whole)
+      setTriggerValue("go", page.path)
     }
   })
 }

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from pages.components.kit import state
+from pages.components.kit.address import Address
 from pages.components.kit.assets import component, on_trigger
 
 __all__ = ["SHARED", "page_links", "pages"]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHARED = (
     "experiment",
     "layer",
@@ -53,11 +54,18 @@ def page_links(current: str) -> None:
 
     One element instead of a `st.page_link` for each page: ten of those were a third of what the
     browser does when the detector is switched. The links carry the shared choices, so they open
-    the same view in a new tab.
+    the same view in a new tab; in this one they carry the page's own as well, so that its address
+    is whole before it is drawn: one step in the history.
     """
     query = urlencode(state.link_params(*SHARED), doseq=True)
     links = [
-        {"path": path, "label": label, "icon": icon[10:-1], "href": f"{_address(path)}?{query}"}
+        {
+            "path": path,
+            "label": label,
+            "icon": icon[10:-1],
+            "href": f"{_address(path)}?{query}",
+            "whole": f"{_address(path)}?{urlencode(_whole(label), doseq=True)}",
+        }
         for path, label, icon in pages()
     ]
     _LIST(
@@ -72,9 +80,15 @@ def _address(path: str) -> str:
     return "./" + (Path(path).stem.split("_", 1)[1] if path.startswith("pages/") else "")
 
 
+def _whole(label: str) -> Address:
+    """Choices in the address of a page that is about to be entered."""
+    return state.page_params(label, *SHARED)
+
+
 def _go(path: str) -> None:
-    if path in [known for known, _, _ in pages()]:
-        st.switch_page(path)
+    for known, label, _ in pages():
+        if path == known:
+            st.switch_page(path, query_params=_whole(label))
 
 
 def _order(file: Path) -> int:

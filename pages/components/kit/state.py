@@ -1,76 +1,64 @@
 """What the visitor chose: one store behind the widgets, kept across pages and in the URL.
 
 Streamlit forgets a widget's value when its page is left. Here each choice has a name, which is
-both its widget key and its URL parameter, and a place in a store that outlives the page. A URL
-that was pasted or walked back to wins over the store; a value in it that is not usable gives a
-note on the page and the default, never an error.
+both its widget key and its URL parameter, and a place in a store that outlives the page. The
+address is believed when a session begins, when a page is entered and after Back or Forward, of
+which the browser tells; with any other run it can only be behind the store. A value in it that is
+not usable gives a note on the page and the default, never an error.
+
+Streamlit 1.67 has a binding of its own (`bind="query-params"`, `persist_state="session"`). Tried in
+Chromium with a select box, a slider in a fragment and a multiselect on two pages, it lacks:
+
+* Back: a choice replaces the step in the history (`replaceState`), so after two choices one Back
+  left the dashboard; one page link made four steps, and Back through them lost two choices.
+* Defaults that follow: all sets of one experiment, never chosen, became those that the other has
+  too, not all of the other's.
+* Notes: unusable values left the address without a word, and a number out of range became the
+  default instead of the nearest.
+* Names that stay in the address at their default (the experiment), and beside it values that no
+  widget holds: a bound parameter is not to be set by `st.query_params`.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import streamlit as st
+
+from pages.components.kit import address
+from pages.components.kit.address import Address, Texts, Value
+from pages.components.kit.choices import Choices
 
 __all__ = [
     "adopted",
     "begin",
     "choose",
     "choose_many",
+    "forget",
     "kept",
+    "known",
     "link_params",
     "note",
     "notes",
     "number",
+    "page_params",
     "pasted",
     "publish",
+    "put",
     "remember",
+    "span",
     "text",
 ]
 
-_KEPT, _URL, _SHOWN, _NOTES, _DEFAULTS = "_kept", "_url", "_shown", "_notes", "_defaults"
-_FORCED, _PAGE, _BEFORE, _ADOPTED = "_forced", "_page", "_before", "_adopted"
-_UNDER_WAY = 0.5
-"""Seconds in which an interaction may still carry the address that was replaced meanwhile."""
-_ALWAYS = ("experiment", "layer", "detector", "prevalence")
-"""In the URL also when they are the default, so that a pasted address names what it shows."""
+_T = TypeVar("_T", bound=Value)
 
 
 def begin(page: str) -> None:
-    """Start a run of `page`: adopt the URL when it is not the one that this session wrote."""
-    store = st.session_state.setdefault(_KEPT, {})
-    st.session_state.setdefault(_SHOWN, set())
-    st.session_state[_NOTES] = []
-    st.session_state[_ADOPTED] = False
-    url = {name: st.query_params.get_all(name) for name in st.query_params}
-    if st.session_state.get(_PAGE) != page:
-        # Widgets of another page are other widgets: each gets its value again.
-        st.session_state[_PAGE] = page
-        st.session_state[_FORCED] = set(store)
-        st.session_state[_SHOWN] = set()
-    elif url == st.session_state.get(_URL) or _overtaken(url):
-        return
-    else:  # walked back to, or pasted over: what it does not name is at its default
-        for name in st.session_state.get(_URL, {}).keys() - url.keys():
-            store.pop(name, None)
-            st.session_state.pop(name, None)
-    if url != st.session_state.get(_URL):
-        for name, values in url.items():
-            store[name] = _Raw(values)
-            st.session_state.pop(name, None)
-        st.session_state[_URL] = url
-        st.session_state[_ADOPTED] = True
-    # Names from the URL that nothing on this page has read yet stay in it until something does.
-    st.session_state[_SHOWN] |= set(url)
-
-
-def _overtaken(url: dict[str, list[str]]) -> bool:
-    """Whether the browser sent this address before it knew the one that was written just now."""
-    before, when = st.session_state.get(_BEFORE, (None, 0.0))
-    return url == before and time.monotonic() - when < _UNDER_WAY
+    """Start a run of `page`: adopt the address where it is to be believed."""
+    for name in _mine().arrive(page, address.current(), address.walked()):
+        st.session_state.pop(name, None)
 
 
 def choose(name: str, options: Sequence[str], default: str) -> str:
@@ -80,11 +68,11 @@ def choose(name: str, options: Sequence[str], default: str) -> str:
     default of its own.
     """
     value = _current(name)
-    if isinstance(value, _Raw):
-        value = _from_url(name, value[-1:], options, [default])[0]
+    if isinstance(value, Texts):
+        value = _noted(address.options(name, value[-1:], options, [default]))[0]
     if value not in options:
         value = default
-    return _hold(name, value, default)
+    return _hold(name, cast("str", value), default)
 
 
 def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> list[str]:
@@ -92,33 +80,25 @@ def choose_many(name: str, options: Sequence[str], default: Sequence[str]) -> li
 
     Who had chosen the default gets the new one when it changes: all sets of another experiment.
     """
-    value, before = _current(name), st.session_state.get(_DEFAULTS, {}).get(name)
-    if isinstance(value, _Raw):
-        value = _from_url(name, value, options, list(default))
+    value, before = _current(name), _mine().defaults.get(name)
+    if isinstance(value, Texts):
+        value = _noted(address.options(name, value, options, default))
     elif before is not None and value == before != list(default):
         value = None
     elif value == []:
         what = {"ood_sets": "OOD sets"}.get(name, name)
-        _note(f"At least one of the {what} is needed: all are chosen again.")
-    value = [o for o in options if o in (value or ())]
-    return _hold(name, value or list(default), list(default))
+        note(f"At least one of the {what} is needed: all are chosen again.")
+    chosen = value if isinstance(value, list | tuple) else ()
+    return _hold(name, [o for o in options if o in chosen] or list(default), list(default))
 
 
 def number(name: str, low: float, high: float, default: float) -> float:
     """Value of the number `name` within [low, high], whole where the default is; see `choose`."""
     value = _current(name)
-    if isinstance(value, _Raw):
-        text, value = value[-1], None
-        try:
-            value = float(text)
-        except ValueError:
-            _note(f"The address gives {name} = {text!r}, which is not a number. Using {default:g}.")
-        if value is not None and not low <= value <= high:
-            used = min(max(value, low), high) if math.isfinite(value) else default
-            _note(
-                f"The address gives {name} = {text}; allowed is {low:g} to {high:g}. "
-                f"Using {used:g}."
-            )
+    if isinstance(value, Texts):
+        read, said = address.number(name, value, low, high, default)
+        value = read[0] if read else None
+        note(said)
     if not isinstance(value, int | float) or not math.isfinite(value):
         value = default
     value = min(max(value, low), high)
@@ -127,62 +107,66 @@ def number(name: str, low: float, high: float, default: float) -> float:
 
 def span(name: str, low: float, high: float) -> tuple[float, float] | None:
     """Range (from, to) that a selection holds, or None."""
-    value = st.session_state.get(_KEPT, {}).get(name)
-    if isinstance(value, _Raw):
-        try:
-            a, b = (float(text) for text in value)
-        except ValueError:
-            a, b = math.nan, math.nan
-        if not (a <= b and a <= high and b >= low):
-            _note(
-                f"The address gives {name} = {', '.join(value)}; it takes two numbers, lowest "
-                f"first, that reach into {low:g} to {high:g}. Nothing is selected."
-            )
+    value = _mine().kept.get(name)
+    if isinstance(value, Texts):
+        read, said = address.span(name, value, low, high)
+        note(said)
+        if read is None:
             forget(name)
-            return None
-        value = [a, b]
-    if not value:
+        value = read
+    if not isinstance(value, list | tuple) or not value:
         return None
-    remember(name, list(value))
-    return float(value[0]), float(value[1])
-
-
-def put(name: str, value: Any) -> None:
-    """Set a choice from a callback, whether or not a widget shows it."""
-    st.session_state[name] = value
-    st.session_state.setdefault(_FORCED, set()).add(name)
-    remember(name, value)
-
-
-def kept(name: str, default: Any = None) -> Any:
-    """Last known value of `name`, also of a choice whose widget is on another page."""
-    value = st.session_state.get(_KEPT, {}).get(name, default)
-    return default if isinstance(value, _Raw) else value
+    a, b = float(value[0]), float(value[1])
+    remember(name, [a, b])
+    return a, b
 
 
 def text(name: str) -> str:
     """Free text of `name` from the URL or an earlier choice; "" when there is none."""
     value = _current(name)
-    if isinstance(value, _Raw):
-        value = str(value[-1]) if value else ""
+    if isinstance(value, Texts):
+        value = value[-1] if value else ""
     if value:
         remember(name, value)
     return str(value or "")
 
 
-def note(message: str) -> None:
-    """Tell the visitor about an unusable value in the URL, at the top of the page."""
-    _note(message)
+def put(name: str, value: Value) -> None:
+    """Set a choice from a callback, whether or not a widget shows it."""
+    st.session_state[name] = value
+    _mine().forced.add(name)
+    remember(name, value)
+
+
+def remember(name: str, value: Value) -> None:
+    """Keep a value that no widget holds (a selection, a page number) and put it in the URL."""
+    _mine().kept[name] = value
+    _mine().here().add(name)
+
+
+def forget(name: str) -> None:
+    """Drop a value that no longer means anything; it leaves the URL too."""
+    _mine().kept.pop(name, None)
+    _mine().here().discard(name)
+
+
+def kept(name: str, default: Any = None) -> Any:
+    """Last known value of `name`, also of a choice whose widget is on another page.
+
+    Its type is what was kept under that name: the caller knows it.
+    """
+    value = _mine().kept.get(name, default)
+    return default if isinstance(value, Texts) else value
 
 
 def known(name: str) -> bool:
     """Whether the visitor, or the URL, ever gave `name` a value."""
-    return name in st.session_state.get(_KEPT, {})
+    return name in _mine().kept
 
 
 def pasted(name: str) -> bool:
     """Whether the address gave `name` a value that nothing has read yet."""
-    return isinstance(st.session_state.get(_KEPT, {}).get(name), _Raw)
+    return isinstance(_mine().kept.get(name), Texts)
 
 
 def adopted() -> bool:
@@ -190,41 +174,37 @@ def adopted() -> bool:
 
     Asked once: a fragment that is redrawn later must not take it for its own.
     """
-    return bool(st.session_state.pop(_ADOPTED, False))
-
-
-def remember(name: str, value: Any) -> None:
-    """Keep a value that no widget holds (a selection, a page number) and put it in the URL."""
-    st.session_state.setdefault(_KEPT, {})[name] = value
-    st.session_state.setdefault(_SHOWN, set()).add(name)
-
-
-def forget(name: str) -> None:
-    """Drop a value that no longer means anything; it leaves the URL too."""
-    st.session_state.get(_KEPT, {}).pop(name, None)
-    st.session_state.get(_SHOWN, set()).discard(name)
+    mine = _mine()
+    told, mine.adopted = mine.adopted, False
+    return told
 
 
 def publish() -> None:
     """Write the choices shown on this page into the URL. Call it after the widgets."""
-    url = link_params(*st.session_state.get(_SHOWN, ()))
-    if url != st.session_state.get(_URL):
-        st.session_state[_BEFORE] = (st.session_state.get(_URL), time.monotonic())
-        st.session_state[_URL] = url
-        st.query_params.from_dict(url)
+    mine = _mine()
+    url = page_params(mine.page)
+    if url != mine.url:
+        mine.url = url
+        address.write(url)
 
 
-def link_params(*names: str) -> dict[str, list[str]]:
+def page_params(page: str, *also: str) -> Address:
+    """Choices in the address of `page` when it was last open, and those named, as parameters."""
+    return link_params(*_mine().shown.get(page, ()), *also)
+
+
+def link_params(*names: str) -> Address:
     """Named choices as URL parameters: what `st.page_link(query_params=…)` takes.
 
     A choice that is at its default is left out, so that addresses stay short.
     """
-    store, defaults = st.session_state.get(_KEPT, {}), st.session_state.get(_DEFAULTS, {})
-    url = {}
-    for name in sorted(set(names) & set(store)):
-        if name in _ALWAYS or name not in defaults or store[name] != defaults[name]:
-            url[name] = _texts(store[name])
-    return {name: texts for name, texts in url.items() if texts}
+    return _mine().params(names)
+
+
+def note(message: str) -> None:
+    """Tell the visitor about an unusable value in the URL, at the top of the page."""
+    if message:
+        _mine().notes.append(message)
 
 
 def notes() -> None:
@@ -232,53 +212,38 @@ def notes() -> None:
 
     `open_page` does it for its own choices; call it after yours.
     """
-    for text in st.session_state.get(_NOTES, ()):
-        st.warning(text, icon=":material/link_off:")
-    st.session_state[_NOTES] = []
+    mine = _mine()
+    for message in mine.notes:
+        st.warning(message, icon=":material/link_off:")
+    mine.notes = []
 
 
-class _Raw(list[str]):
-    """Texts from the URL that no widget has read yet."""
+def _mine() -> Choices:
+    if "_choices" not in st.session_state:
+        st.session_state["_choices"] = Choices()
+    return cast("Choices", st.session_state["_choices"])
 
 
-def _current(name: str) -> Any:
+def _current(name: str) -> Value | Texts:
+    """What the widget of this name holds, else what is kept."""
     if name in st.session_state:
-        return st.session_state[name]
-    return st.session_state.setdefault(_KEPT, {}).get(name)
+        return cast("Value", st.session_state[name])
+    return _mine().kept.get(name)
 
 
-def _hold(name: str, value: Any, default: Any) -> Any:
-    st.session_state.setdefault(_DEFAULTS, {})[name] = default
-    forced = st.session_state.get(_FORCED, set())
-    if name in forced or name not in st.session_state or st.session_state[name] != value:
+def _noted(read: address.Options) -> list[str]:
+    note(read.note)
+    return read.values
+
+
+def _hold(name: str, value: _T, default: _T) -> _T:
+    """Keep a value and give it to the widget that is about to be drawn."""
+    mine = _mine()
+    mine.defaults[name] = default
+    if name in mine.forced or name not in st.session_state or st.session_state[name] != value:
         # Assigned in the run that draws the widget: what a callback assigned before another
         # fragment's rerun would not reach the browser.
         st.session_state[name] = value
-        forced.discard(name)
+        mine.forced.discard(name)
     remember(name, value)
     return value
-
-
-def _from_url(name: str, texts: list[str], options: Sequence[str], default: list[str]) -> list[str]:
-    bad = [t for t in texts if t not in options]
-    if bad:
-        from ood_core.errors import did_you_mean
-
-        shown = ", ".join(repr(t[:60]) for t in bad)
-        _note(
-            f"The address asks for {name} {shown}, which does not exist here. "
-            f"{did_you_mean(bad[0], options)} Using {', '.join(default)}."
-        )
-    return [t for t in texts if t in options] or default
-
-
-def _texts(value: Any) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, list | tuple):
-        return [repr(v) if isinstance(v, float) else str(v) for v in value]
-    return [repr(value) if isinstance(value, float) else str(value)]
-
-
-def _note(text: str) -> None:
-    st.session_state.setdefault(_NOTES, []).append(text)
