@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ood_core.activations import Activations
+from ood_core.detectors import by_canonical_name, canonical_name
 from ood_core.errors import DataError
 from ood_core.scoring.score_set import ScoreSet, score_rows
 from ood_core.thresholds import at_tpr, conformal_p_values
@@ -76,7 +77,7 @@ def judge(
     percent), `p_value` (conformal: (1 + #{ID <= score}) / (n + 1); at most α of new ID images
     have p <= α).
     """
-    chosen = thresholds or {}
+    chosen = by_canonical_name(thresholds or {})
     parts = []
     for scores in score_sets:
         found = score_rows(scores.fitted, acts)
@@ -107,7 +108,9 @@ def wide(verdicts: pd.DataFrame, predicted: pd.DataFrame, detector: str) -> pd.D
     Columns: `image, prediction, probability, score, id_percentile, p_value, is_id, rejected_by`
     (how many detectors reject it), then one bool column per detector.
     """
-    own = verdicts[verdicts["detector"] == detector].drop(columns=["detector", "threshold"])
+    own = verdicts[verdicts["detector"] == canonical_name(detector)].drop(
+        columns=["detector", "threshold"]
+    )
     table = predicted.merge(own, on="image", validate="one_to_one")
     each = verdicts.pivot(index="image", columns="detector", values="is_id")
     each = each[list(dict.fromkeys(verdicts["detector"]))].astype(bool)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -73,15 +73,22 @@ def _overtaken(url: dict[str, list[str]]) -> bool:
     return url == before and time.monotonic() - when < _UNDER_WAY
 
 
-def choose(name: str, options: Sequence[str], default: str) -> str:
+def choose(
+    name: str,
+    options: Sequence[str],
+    default: str,
+    *,
+    renamed: Callable[[str], str] | None = None,
+) -> str:
     """Value of the single choice `name`, ready in `st.session_state` for its widget.
 
     Call it before the widget is drawn, then draw the widget with `key=name` and without a
-    default of its own.
+    default of its own. `renamed` turns what an address may still call an option into its name.
     """
     value = _current(name)
     if isinstance(value, _Raw):
-        value = _from_url(name, value[-1:], options, [default])[0]
+        given = [t if t in options or renamed is None else renamed(t) for t in value[-1:]]
+        value = _from_url(name, given, options, [default])[0]
     if value not in options:
         value = default
     return _hold(name, value, default)
