@@ -107,8 +107,8 @@ def nan_apart(
 
 
 def _row(inside: Quantities, outside: Quantities, ood: str) -> dict[str, object]:
-    areas = {s: metrics.auroc(inside.score(s), outside.score(s)) for s in _SCORES}
-    return {"ood_set": ood} | areas
+    row: dict[str, object] = {"ood_set": ood}
+    return row | {s: metrics.auroc(inside.score(s), outside.score(s)) for s in _SCORES}
 
 
 def _accepts_95(scores: np.ndarray) -> float:

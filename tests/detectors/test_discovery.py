@@ -104,7 +104,7 @@ def test_a_broken_plugin_is_told_and_does_no_harm(install, caplog):
     assert "must declare title: a string each" in told["untitled"]
     assert "OSError: no such table" in told["broken"]
     assert "must be a subclass of ood_core.Detector" in told["other"]
-    assert "'knn' is taken by another detector" in told["twin"]
+    assert "the name 'knn' of Median is taken by the detector 'knn'" in told["twin"]
     assert "plug-in broken is left out" in caplog.text
     assert "line" in all_detectors()
     assert all_detectors()["knn"].__module__ == "ood_core.detectors.knn"

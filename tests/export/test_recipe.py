@@ -25,7 +25,7 @@ def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
     plain = scoring.score(acts_set, "nan")
     begin = "python -m ood_core score"
     assert score_command(plain, experiment, "tpr=0.95") == (
-        f"{begin} fake --detector nan --at tpr=0.95"
+        f"{begin} fake --detector negative_aware_norm --at tpr=0.95"
     )
     experiment.name, experiment.detectors = "my net", {"feature_norm": {"p": 2}}
     early = scoring.score(acts_set, "feature_norm", {"p": 4}, "early")

@@ -104,14 +104,14 @@ def test_unusable_address_gives_a_note_and_the_default(page: str, prepared: Any)
     assert "asks for detector 'nam'" in notes
     assert "asks for layer 'block9'" in notes
     assert "asks for ood_sets 'rain'" in notes
-    assert at.selectbox(key="detector").value == "nan"
+    assert at.selectbox(key="detector").value == "negative_aware_norm"
     assert at.selectbox(key="layer").value == "penultimate"
     assert at.multiselect(key="ood_sets").value == ["noise"]
 
 
 def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     shown = _texts(open_page(OVERVIEW))
-    for detector in ("feature_norm", "nan", "line", "energy"):
+    for detector in ("feature_norm", "negative_aware_norm", "line", "energy"):
         scores = scoring.score(prepared, detector)
         for name in scores.ood:
             e = scores.evaluate(name)

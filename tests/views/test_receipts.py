@@ -20,7 +20,9 @@ def new(acts_set) -> Activations:
 
 @pytest.fixture
 def score_sets(acts_set):
-    return [scoring.score(acts_set, name) for name in ("nan", "energy", "line", "knn")]
+    return [
+        scoring.score(acts_set, name) for name in ("negative_aware_norm", "energy", "line", "knn")
+    ]
 
 
 def test_judge_equals_a_count_by_hand(acts_set, new, score_sets) -> None:
@@ -39,15 +41,15 @@ def test_judge_equals_a_count_by_hand(acts_set, new, score_sets) -> None:
 
 
 def test_a_given_threshold_wins(new, score_sets) -> None:
-    table = receipts.judge(score_sets, new, thresholds={"nan": -1.0})
-    assert table.loc[table["detector"] == "nan", "is_id"].all()
-    assert (table.loc[table["detector"] == "nan", "threshold"] == -1.0).all()
+    table = receipts.judge(score_sets, new, thresholds={"negative_aware_norm": -1.0})
+    assert table.loc[table["detector"] == "negative_aware_norm", "is_id"].all()
+    assert (table.loc[table["detector"] == "negative_aware_norm", "threshold"] == -1.0).all()
 
 
 def test_wide_has_one_row_per_image_and_counts_rejections(acts_set, new, score_sets) -> None:
     verdicts = receipts.judge(score_sets, new)
     predicted = receipts.predictions(new, acts_set.head.names)
-    table = receipts.wide(verdicts, predicted, "nan")
+    table = receipts.wide(verdicts, predicted, "negative_aware_norm")
     assert list(table["image"]) == list(new.ids)
     assert len(json.dumps(receipts.records(table))) > 100
     for row in table.to_dict("records"):
@@ -65,7 +67,11 @@ def test_predictions_are_softmax(acts_set, new) -> None:
 
 def test_agreement_names_the_minority() -> None:
     rows = pd.DataFrame(
-        {"image": "a", "detector": ["nan", "line", "knn"], "is_id": [True, False, True]}
+        {
+            "image": "a",
+            "detector": ["negative_aware_norm", "line", "knn"],
+            "is_id": [True, False, True],
+        }
     )
     assert receipts.agreement(rows, "a") == (
         "2 of 3 detectors accept it as ID. Rejected only by line."
@@ -137,7 +143,9 @@ def test_figures_carry_every_neuron_and_detector(acts_set, new, score_sets) -> N
     assert bars.layout.xaxis.title.text
     assert bars.layout.yaxis.title.text
     verdicts = receipts.judge(score_sets, new)
-    dots = percentile_dots(verdicts[verdicts["image"] == new.ids[0]], {"nan": "NAN"})
+    dots = percentile_dots(
+        verdicts[verdicts["image"] == new.ids[0]], {"negative_aware_norm": "NAN"}
+    )
     assert sum(len(t.x) for t in dots.data) == 4
     longest = max(len(name) for trace in dots.data for name in trace.y)
     assert dots.layout.margin.l >= 7 * longest, "names fit left of the marks"

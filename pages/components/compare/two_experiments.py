@@ -93,10 +93,10 @@ def _histogram(one: View, scores: Any, tag: str, hues: Mapping[str, str]) -> Non
 
 def _table(table: Any) -> None:
     table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
-    table["detector"] = [cache.short_title(n) for n in table["detector"]]
+    titles = [cache.short_title(n) for n in table["detector"]]
     number = st.column_config.NumberColumn
     st.dataframe(
-        table,
+        table.assign(detector=titles),
         hide_index=True,
         placeholder="–",  # an OOD set that only one of them has
         column_order=[c for c in table.columns if c != "apart"] + ["apart"],

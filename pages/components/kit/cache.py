@@ -115,9 +115,9 @@ def image_set(key: str, _spec: Any) -> Any:
 @st.cache_resource(max_entries=1, ttl=10, show_spinner=False)
 def experiments() -> list[Any]:
     """All experiments, broken ones included; a new file shows within ten seconds."""
-    from ood_core.experiments import list_experiments
+    from ood_core.experiments import BrokenExperiment, list_experiments
 
-    return [entry if hasattr(entry, "message") else _checked(entry) for entry in list_experiments()]
+    return [e if isinstance(e, BrokenExperiment) else _checked(e) for e in list_experiments()]
 
 
 def _checked(experiment: Any) -> Any:
