@@ -256,7 +256,7 @@ def test_download_says_how_to_get_what_it_cannot_fetch(capsys, tmp_path, monkeyp
 def test_check_detector_reports_each_check(capsys, monkeypatch):
     from ood_core.detectors.contract import CheckResult
 
-    status, out, err = run(capsys, "check-detector", "nan")
+    status, out, err = run(capsys, "check-detector", "nan", "negative_aware_norm")
     assert status == 0, out
     assert {line.split()[0] for line in out.splitlines()} == {"holds"}
     assert re.fullmatch(r"negative_aware_norm: (\d+) of \1 checks hold\.\n", err)

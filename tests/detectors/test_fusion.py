@@ -92,7 +92,7 @@ def test_parameters_of_the_parts_are_its_own():
         "clip_distance": False,
     }
     assert fusion.title == "NAN + ReAct + KNN"
-    with pytest.raises(ConfigError, match=r"'nan\+knn' has no parameter 'kk'. Did you mean 'k'"):
+    with pytest.raises(ConfigError, match=r"norm\+knn' has no parameter 'kk'. Did you mean 'k'"):
         make_detector("nan+knn", kk=3)
     with pytest.raises(ConfigError, match=r"'k' must be a whole number of at least 1, got 0"):
         make_detector("nan+knn", k=0)

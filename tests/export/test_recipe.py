@@ -41,6 +41,12 @@ def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
     assert "--params 'p_a=10.0;clip=0.5'" in score_command(line, experiment, "tpr=0.9")
 
 
+def test_a_recipe_with_an_alias_is_read_and_written_with_the_name() -> None:
+    old = load_recipe("recipe = 1\nexperiment = 'a'\ndetector = 'knn+nan'\n")
+    assert old.detector == "negative_aware_norm+knn"
+    assert 'detector = "negative_aware_norm"\n' in Recipe("a", "nan").to_toml()
+
+
 def test_the_same_scores_have_no_differences_and_others_have(acts_set) -> None:
     scores = scoring.score(acts_set, "nan")
     recipe = of_view(scores, "fake")

@@ -172,6 +172,27 @@ def test_every_name_is_checked_before_anything_runs(acts_set):
     assert not steps
 
 
+def test_either_name_is_the_same_detector_and_runs_once(acts_set):
+    names = ["nan", "negative_aware_norm", "knn+nan", "nan+knn", "nan"]
+    params = {"nan": {"pool": "flat"}, "nan+knn": {"k": 3}}
+    acts_set.experiment.detectors = {"knn+nan": {"k": 9, "squared": True}}
+    first, second = scoring.benchmark(acts_set, names, params=params).score_sets
+    assert (first.detector, second.detector) == ("negative_aware_norm", "negative_aware_norm+knn")
+    assert first.params == {"pool": "flat"}
+    assert (second.params["k"], second.params["squared"]) == (3, True)
+    assert first.key == scoring.score(acts_set, "negative_aware_norm", {"pool": "flat"}).key
+    with pytest.raises(ConfigError, match="'nan' and 'negative_aware_norm' are both given"):
+        scoring.benchmark(acts_set, ["nan"], params={"nan": {}, "negative_aware_norm": {}})
+
+
+def test_an_experiment_that_names_a_detector_twice_is_told(acts_set):
+    acts_set.experiment.detectors = {"nan": {"pool": "gap"}, "negative_aware_norm": {}}
+    with pytest.raises(
+        ConfigError, match=r"experiment 'fake', \[detectors\]: 'nan' and 'negative_aware_norm' are"
+    ):
+        scoring.score(acts_set, "nan")
+
+
 def test_progress_and_stop(acts_set):
     steps = []
     scoring.benchmark(acts_set, ["nan", "energy"], progress=steps.append)

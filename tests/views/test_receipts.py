@@ -41,7 +41,7 @@ def test_judge_equals_a_count_by_hand(acts_set, new, score_sets) -> None:
 
 
 def test_a_given_threshold_wins(new, score_sets) -> None:
-    table = receipts.judge(score_sets, new, thresholds={"negative_aware_norm": -1.0})
+    table = receipts.judge(score_sets, new, thresholds={"nan": -1.0})
     assert table.loc[table["detector"] == "negative_aware_norm", "is_id"].all()
     assert (table.loc[table["detector"] == "negative_aware_norm", "threshold"] == -1.0).all()
 
