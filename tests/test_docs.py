@@ -162,7 +162,7 @@ def facts(digits) -> SimpleNamespace:
     table = layers.layer_metrics(digits, "test", sets)
     found.depth = layers.best_layers(layers.mean_over_sets(table))
     gain = table.pivot(index=["layer", "ood_set"], columns="score", values="auroc")
-    found.gain = 100 * (gain["nan"] - gain["l1"])
+    found.gain = 100 * (gain["negative_aware_norm"] - gain["l1"])
     found.apart = layers.nan_apart(digits, "test", ["shuffled"])
     found.units = {
         (name, layer): layers.quantities(digits[name].layer(layer), "gap")
@@ -241,7 +241,7 @@ def test_first_answer_of_the_tour(facts) -> None:
 
 def test_second_answer_of_the_tour(facts) -> None:
     assert facts.depth.nan_wins == ("penultimate",)
-    nan, norm = (100 * facts.depth.best[s][1] for s in ("nan", "l1"))
+    nan, norm = (100 * facts.depth.best[s][1] for s in ("negative_aware_norm", "l1"))
     check("penultimate one: # % against # %", [nan, norm])
     gain = facts.gain["penultimate"]
     sets = ("held-out", "shuffled", "rotated", "noise", "photos", "inverted")
@@ -267,9 +267,9 @@ def test_second_answer_of_the_tour(facts) -> None:
     assert units[0] < units[1]
     assert norms[0] > norms[1]
     row = facts.apart.auroc.iloc[0]
-    areas = [100 * row[s] for s in ("l1", "sparsity", "nan")]
+    areas = [100 * row[s] for s in ("l1", "sparsity", "negative_aware_norm")]
     check("# % for the norm, # % for few active units alone, # % for NAN", areas)
-    assert row["nan"] > max(row["l1"], row["sparsity"])
+    assert row["negative_aware_norm"] > max(row["l1"], row["sparsity"])
 
 
 def test_third_answer_of_the_tour(facts) -> None:
@@ -319,9 +319,11 @@ def test_limits_in_the_readme(digits) -> None:
     """NAN on `rotated`, and what LINe gains on energy."""
     area = {
         n: {o: 100 * s.evaluate(o).auroc for o in s.ood}
-        for n, s in ((n, scoring.score(digits, n)) for n in ("nan", "line", "energy", "ssd"))
+        for n, s in (
+            (n, scoring.score(digits, n)) for n in ("negative_aware_norm", "line", "energy", "ssd")
+        )
     }
-    check(r"\(NAN: AUROC # %\)", [area["nan"]["rotated"]], " ".join(README.split()))
+    check(r"\(NAN: AUROC # %\)", [area["negative_aware_norm"]["rotated"]], " ".join(README.split()))
     gain = {o: area["line"][o] - area["energy"][o] for o in area["line"]}
     assert gain.pop("rotated") > 5
     assert max(gain.values()) < 0.1

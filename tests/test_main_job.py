@@ -45,10 +45,10 @@ def test_two_benchmarks_print_the_same_numbers(shell, tmp_path):
 def test_what_the_experiment_is_meant_to_show(digits_home, monkeypatch):
     monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
     acts = activations.prepared(load_experiment("digits"))
-    names = ("feature_norm", "nan", "line")
+    names = ("feature_norm", "negative_aware_norm", "line")
     found = {name: scoring.score(acts, name) for name in names}
     near = {name: found[name].evaluate("held-out").auroc for name in names}
-    assert near["nan"] > near["feature_norm"]
+    assert near["negative_aware_norm"] > near["feature_norm"]
     for name in names:
         assert found[name].evaluate("photos").auroc >= 0.90, name
 

@@ -98,6 +98,7 @@ def test_benchmark_of_the_recipe_gives_its_figures(
     no_pass: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert is_recipe(OLD / "recipe.toml")
+    assert load_recipe(OLD / "recipe.toml").detector == "negative_aware_norm", "once called nan"
     assert cli.main(["benchmark", str(OLD / "recipe.toml")]) == 0
     told = capsys.readouterr().err
     assert "as in the recipe: 2 OOD sets, every figure the same." in told
@@ -161,4 +162,5 @@ def test_runs_of_the_lab_are_not_trained_again(
     found = lab.run_lab([run])
     assert found.runs == (run,)
     assert found.training["accuracy"].iloc[-1] == 1.0
+    assert set(found.separation["score"]) == {"norm", "sparsity", "negative_aware_norm"}
     assert [folder.name for folder in (old_home / "lab").iterdir()] == [lab_results.recipe()]

@@ -59,8 +59,10 @@ def prepared_set(
     """
     from ood_core.activations import extract
     from ood_core.experiments import load_experiment
+    from ood_core.scoring.score_set import given_params
 
     exp = load_experiment(args.experiment)
+    given_params(exp)  # complains before the work, not after it
     if ood_sets is not None:
         sets = (exp.fit_set, exp.test_set, *ood_sets)
     return extract(

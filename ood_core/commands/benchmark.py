@@ -116,12 +116,13 @@ def _check_files(paths: list[Path]) -> None:
 
 
 def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> None:
+    from ood_core.export.tables import csv_text
     from ood_core.scoring import tables
 
     table, board = done.table(), done.leaderboard()
     for path in args.out:
         write = {".md": tables.markdown, ".tex": tables.latex}.get(path.suffix)
-        text = write(board) if write else table.to_csv(index=False)
+        text = write(board) if write else csv_text(table)
         path.write_text(text, encoding="utf-8")
     if args.json:
         for row in table.to_dict("records"):

@@ -20,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Run the contract suite on each detector; False when a check fails."""
+    from ood_core.detectors import canonical_name
     from ood_core.detectors.contract import check_detector
 
     good = True
-    for name in args.detectors:
+    for name in dict.fromkeys(map(canonical_name, args.detectors)):
         results = check_detector(name)
         for result in results:
             if args.json:

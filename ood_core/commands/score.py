@@ -61,9 +61,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     scores = scoring.score(acts, args.detector, params, args.layer, ood_sets)
     point = thresholds.at(args.at, scores.sample())
     for warning in scores.warnings:
-        terminal.note(f"{args.detector}: {warning}")
+        terminal.note(f"{scores.detector}: {warning}")
     if args.layer and scores.layer != args.layer:
-        terminal.note(f"{args.detector} reads the penultimate features: --layer changes nothing.")
+        terminal.note(f"{scores.detector} reads the penultimate features: --layer changes nothing.")
     if not args.json:
         terminal.note(f"threshold {point.threshold:.6g}. {point.how}")
     good = True

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Measure, write the table, print the summary."""
     from ood_core.experiments import load_experiment
+    from ood_core.export.tables import csv_text
     from ood_core.theory import theory_table
 
     table = theory_table(
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         should_stop=terminal.should_stop,
     )
     if args.out:
-        table.to_csv(args.out, index=False)
+        args.out.write_text(csv_text(table), encoding="utf-8")
         terminal.note(f"wrote {len(table):,} rows to {args.out}")
     for row in table.attrs["summary"].to_dict("records"):
         if args.json:

@@ -4,6 +4,8 @@ from ood_core.detectors.base import FAMILIES, Detector
 from ood_core.detectors.discovery import (
     all_detectors,
     broken_plugins,
+    by_canonical_name,
+    canonical_name,
     detector_class,
     make_detector,
 )
@@ -13,6 +15,8 @@ __all__ = [
     "Detector",
     "all_detectors",
     "broken_plugins",
+    "by_canonical_name",
+    "canonical_name",
     "detector_class",
     "make_detector",
 ]

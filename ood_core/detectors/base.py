@@ -44,7 +44,8 @@ class Detector(ABC):
 
     Attributes
     ----------
-    name : what `make_detector` calls it, lower case.
+    name : what `make_detector` calls it, lower case; what lists and files write.
+    aliases : other names that it is accepted under; not inherited.
     title : how pages print it.
     summary : one plain sentence for a reader who has not read the paper.
     equation : LaTeX of the score.
@@ -64,6 +65,7 @@ class Detector(ABC):
     """
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
     title: ClassVar[str]
     summary: ClassVar[str]
     equation: ClassVar[str]

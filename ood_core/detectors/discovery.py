@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from ood_core.detectors.base import DECLARED, FAMILIES, Detector, logger
 from ood_core.detectors.fusion import FUSIONS
@@ -19,12 +20,16 @@ __all__ = [
     "ENTRY_POINTS",
     "all_detectors",
     "broken_plugins",
+    "by_canonical_name",
+    "canonical_name",
     "detector_class",
     "forget",
     "make_detector",
 ]
 
 ENTRY_POINTS = "ood_core.detectors"
+
+T = TypeVar("T")
 
 
 def all_detectors() -> dict[str, type[Detector]]:
@@ -47,12 +52,14 @@ def broken_plugins() -> dict[str, str]:
 def detector_class(name: str) -> type[Detector]:
     """Class of the named detector, fusion ("nan+knn") or pytorch-ood detector ("pytorch_ood:RMD").
 
+    Aliases are accepted, alone and in fusions.
+
     Raises
     ------
     ConfigError
         For an unknown name, with what is available.
     """
-    known = all_detectors()
+    known = _by_any_name(all_detectors().values())
     if name in known:
         return known[name]
     if name.startswith(PREFIX):
@@ -63,6 +70,39 @@ def detector_class(name: str) -> type[Detector]:
     if name in broken:
         raise ConfigError(f"detector {name!r} is a plug-in that cannot be used: {broken[name]}")
     raise ConfigError(f"unknown detector {name!r}. {did_you_mean(name, known)}")
+
+
+def canonical_name(name: str) -> str:
+    """The one name that lists and files give the detector; what names none stays as it is.
+
+    >>> canonical_name("knn+nan")
+    'negative_aware_norm+knn'
+    """
+    try:
+        return detector_class(name).name
+    except ConfigError:  # whoever uses the name says what is wrong with it, and where it stands
+        return name
+
+
+def by_canonical_name(given: Mapping[str, T]) -> dict[str, T]:
+    """What is given by detector, parameters for example, under the detectors' canonical names.
+
+    Raises
+    ------
+    ConfigError
+        When two of the names are the same detector's.
+    """
+    found: dict[str, T] = {}
+    as_given: dict[str, str] = {}
+    for name, value in given.items():
+        canonical = canonical_name(name)
+        if canonical in found:
+            raise ConfigError(
+                f"{as_given[canonical]!r} and {name!r} are both given, and are the same detector, "
+                f"{canonical!r}: keep one of them."
+            )
+        found[canonical], as_given[canonical] = value, name
+    return found
 
 
 def make_detector(name: str, **params: Any) -> Detector:
@@ -97,6 +137,21 @@ def _built_in() -> dict[str, type[Detector]]:
         for value in vars(module).values():
             if _is_detector(value) and value.__module__ == module.__name__:
                 found[value.name] = value
+    _by_any_name(found.values())
+    return found
+
+
+def _by_any_name(classes: Iterable[type[Detector]]) -> dict[str, type[Detector]]:
+    """Name or alias -> class; ConfigError where two classes ask for the same."""
+    found: dict[str, type[Detector]] = {}
+    for cls in classes:
+        # An alias belongs to the class that declares it, as the name does: a subclass is another.
+        for name in (cls.name, *vars(cls).get("aliases", ())):
+            if found.setdefault(name, cls) is not cls:
+                raise ConfigError(
+                    f"the name {name!r} of {cls.__name__} is taken by the detector "
+                    f"{found[name].name!r}: give it another name or alias."
+                )
     return found
 
 
@@ -116,8 +171,7 @@ def _plugins() -> tuple[dict[str, type[Detector]], dict[str, str]]:
     for point in entry_points(group=ENTRY_POINTS):
         try:
             cls = _load(point)
-            if cls.name in _built_in() or cls.name in found:
-                raise ConfigError(f"the name {cls.name!r} is taken by another detector.")
+            _by_any_name([*_built_in().values(), *found.values(), cls])
         except Exception as error:  # noqa: BLE001 - someone else's code may raise anything
             broken[point.name] = f"{point.value}: {type(error).__name__}: {error}"
             logger.warning("plug-in %s is left out: %s", point.name, broken[point.name])
@@ -136,4 +190,6 @@ def _load(point: EntryPoint) -> type[Detector]:
     lacking = [a for a in DECLARED if not isinstance(getattr(cls, a, None), str)]
     if lacking:
         raise ConfigError(f"{point.value} must declare {', '.join(lacking)}: a string each.")
+    if not (isinstance(cls.aliases, tuple) and all(isinstance(a, str) for a in cls.aliases)):
+        raise ConfigError(f"{point.value}: aliases must be a tuple of names, got {cls.aliases!r}.")
     return cls

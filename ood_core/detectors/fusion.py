@@ -1,8 +1,8 @@
 """Fusions "a+b": a distance recalibrated by a norm, optionally of clipped activations.
 
 The NAN paper divides a distance by NAN; here any part with the right `fusion_role` takes part:
-one "norm" (nan, feature_norm), and a "clip" (react), a "distance" (knn, ssd, mahalanobis,
-residual), or both.
+one "norm" (negative_aware_norm, feature_norm), and a "clip" (react), a "distance" (knn, ssd,
+mahalanobis, residual), or both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from ood_core.models.head import ClassifierHead
 
 __all__ = ["FUSIONS", "ROLES", "Fusion"]
 
-FUSIONS = ("nan+knn", "nan+ssd", "nan+react", "nan+react+knn", "nan+react+ssd")
+FUSIONS = tuple(
+    f"negative_aware_norm+{rest}" for rest in ("knn", "ssd", "react", "react+knn", "react+ssd")
+)
 """Fusions that lists show; others are made on request."""
 
 ROLES = ("norm", "clip", "distance")

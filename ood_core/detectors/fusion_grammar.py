@@ -20,7 +20,7 @@ def fusion_class(name: str, known: Mapping[str, type[Detector]]) -> type[Fusion]
     Parameters
     ----------
     name : names of detectors joined by "+".
-    known : detectors that can be parts, by name.
+    known : detectors that can be parts, by name and by alias.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def fusion_class(name: str, known: Mapping[str, type[Detector]]) -> type[Fusion]
 
 
 def _menu(able: Mapping[str, type[Detector]]) -> str:
-    by_role = {r: [n for n, cls in able.items() if cls.fusion_role == r] for r in ROLES}
+    by_role = {r: [n for n, c in able.items() if (c.fusion_role, c.name) == (r, n)] for r in ROLES}
     return " ".join(f"{role.capitalize()}: {', '.join(by_role[role])}." for role in ROLES)
 
 

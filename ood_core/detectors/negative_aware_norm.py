@@ -38,7 +38,8 @@ class NegativeAwareNorm(Detector):
     pool : "gap" (channel means) or "flat" (every position); the two differ on maps.
     """
 
-    name = "nan"
+    name = "negative_aware_norm"
+    aliases = ("nan",)  # programs that read tables take a cell "nan" for a missing value
     title = "Negative-aware norm (NAN)"
     short = "NAN"
     summary = "Mean strength of the units that respond: it also credits units that stay off."

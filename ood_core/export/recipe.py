@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.runtime.toml_text import toml_text
-from ood_core.scoring.score_set import params_text
+from ood_core.scoring.score_set import own_params, params_text
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -35,7 +35,7 @@ class Recipe:
     Parameters
     ----------
     experiment : name or path.
-    detector, params, layer : what scores.
+    detector, params, layer : what scores; an alias becomes the canonical name.
     ood_sets : names, in order; all of the experiment's when empty.
     at : threshold rule, as for `score --at`.
     results : OOD set -> (auroc, fpr95) that the view showed, rates in 0 to 1.
@@ -48,6 +48,11 @@ class Recipe:
     ood_sets: tuple[str, ...] = ()
     at: str = "tpr=0.95"
     results: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        from ood_core.detectors import canonical_name
+
+        object.__setattr__(self, "detector", canonical_name(self.detector))
 
     def to_toml(self) -> str:
         """Text of the recipe file."""
@@ -103,7 +108,7 @@ def score_command(scores: ScoreSet, experiment: Experiment, at: str) -> str:
     """
     from ood_core.detectors import make_detector
 
-    own = make_detector(scores.detector, **experiment.detectors.get(scores.detector, {}))
+    own = make_detector(scores.detector, **own_params(experiment, scores.detector))
     usual = own.get_params()
     given = {k: v for k, v in scores.params.items() if v != usual.get(k)}
     words = ["python", "-m", "ood_core", "score", experiment.name]

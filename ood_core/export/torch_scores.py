@@ -257,7 +257,7 @@ _FORMS: dict[str, Callable[[Any], Score]] = {
     "gradnorm": _gradnorm,
     "feature_norm": _norm,
     "sparsity": _sparsity,
-    "nan": _nan,
+    "negative_aware_norm": _nan,
     "react": _react,
     "dice": _dice,
     "react_dice": _react_dice,

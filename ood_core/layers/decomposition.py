@@ -15,6 +15,8 @@ from ood_core.layers.quantities import Quantities, quantities
 
 __all__ = ["NanApart", "nan_apart"]
 
+_SCORES = ("l1", "sparsity", "negative_aware_norm")
+
 
 @dataclass(frozen=True, eq=False)
 class NanApart:
@@ -22,17 +24,19 @@ class NanApart:
 
     Attributes
     ----------
-    points : columns `set, index, active, l1, nan`: an even subsample of each set, `index` into
-        that set. All images where a set is small.
+    points : columns `set, index, active, l1, negative_aware_norm`: an even subsample of each set,
+        `index` into that set. All images where a set is small.
     marginals : columns `set, axis ("active" or "l1"), left, right, count, share`, exact.
     density : set -> (rows = l1 bins, columns = active bins) counts over the edges, exact.
     active_edges, l1_edges : edges of the bins, even within the range; an outer bin gathers the
         few images beyond it.
     active_range, l1_range : ends that hold at least 99 % of every set.
     totals : set -> number of images.
-    thresholds : "nan", "l1" and "sparsity" -> value that accepts 95 % of the ID images.
+    thresholds : "l1", "sparsity" and "negative_aware_norm" -> value that accepts 95 % of the ID
+        images.
     iso : NAN values of the iso-lines: 5 %, 50 % and 95 % quantile over ID images.
-    auroc : columns `ood_set, l1, sparsity, nan`, AUROC of each part and of the whole.
+    auroc : columns `ood_set, l1, sparsity, negative_aware_norm`, AUROC of each part and of the
+        whole.
     layer, pool, n_units : what was measured.
     """
 
@@ -93,8 +97,8 @@ def nan_apart(
         active_range=active_range,
         l1_range=l1_range,
         totals={name: len(q.l1) for name, q in parts.items()},
-        thresholds={s: _accepts_95(inside.score(s)) for s in ("nan", "l1", "sparsity")},
-        iso=tuple(np.quantile(inside.nan, [0.05, 0.5, 0.95]).tolist()),
+        thresholds={s: _accepts_95(inside.score(s)) for s in _SCORES},
+        iso=tuple(np.quantile(inside.negative_aware_norm, [0.05, 0.5, 0.95]).tolist()),
         auroc=pd.DataFrame([_row(inside, parts[ood], ood) for ood in ood_sets]),
         layer=layer or "penultimate",
         pool=pool,
@@ -103,8 +107,8 @@ def nan_apart(
 
 
 def _row(inside: Quantities, outside: Quantities, ood: str) -> dict[str, object]:
-    scores = ("l1", "sparsity", "nan")
-    return {"ood_set": ood} | {s: metrics.auroc(inside.score(s), outside.score(s)) for s in scores}
+    row: dict[str, object] = {"ood_set": ood}
+    return row | {s: metrics.auroc(inside.score(s), outside.score(s)) for s in _SCORES}
 
 
 def _accepts_95(scores: np.ndarray) -> float:
@@ -140,7 +144,8 @@ def _subsample(parts: Mapping[str, Quantities], max_points: int) -> pd.DataFrame
         n = len(q.l1)
         index = np.arange(n) if n <= each else np.linspace(0, n - 1, each).astype(np.int64)
         columns = {"set": name, "index": index, "active": q.l0[index].astype(np.int64)}
-        frames.append(pd.DataFrame(columns).assign(l1=q.l1[index], nan=q.nan[index]))
+        scores = {s: q.score(s)[index] for s in ("l1", "negative_aware_norm")}
+        frames.append(pd.DataFrame(columns | scores))
     return pd.concat(frames, ignore_index=True)
 
 

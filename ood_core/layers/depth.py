@@ -16,7 +16,7 @@ from ood_core.metrics.counts import summarize
 
 __all__ = ["LAYER_SCORES", "DepthSummary", "best_layers", "layer_metrics", "mean_over_sets"]
 
-LAYER_SCORES = ("l1", "l2", "nan", "sparsity")
+LAYER_SCORES = ("l1", "l2", "negative_aware_norm", "sparsity")
 """Scores that exist at every layer: `‖a‖₁`, `‖a‖₂`, `‖a‖₁/‖a‖₀`, `1/‖a‖₀`."""
 
 MEAN = "mean"
@@ -119,7 +119,7 @@ def best_layers(frame: pd.DataFrame, metric: str = "auroc") -> DepthSummary:
     rows = {s: frame[frame["score"] == s].set_index("layer")[metric] for s in LAYER_SCORES}
     value = {s: rows[s].loc[layers].to_numpy(np.float64) for s in LAYER_SCORES}
     best = {s: int(np.argmax(sign * v)) for s, v in value.items()}
-    gain = sign * (value["nan"] - value["l1"])
+    gain = sign * (value["negative_aware_norm"] - value["l1"])
     top = int(np.argmax(gain))
     return DepthSummary(
         best={s: (layers[i], float(value[s][i])) for s, i in best.items()},

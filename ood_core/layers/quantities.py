@@ -25,7 +25,7 @@ class Quantities:
     ----------
     l1, l2 : norms of the activation.
     l0 : number of active units, those > 0.
-    nan : `‖a‖₁ / ‖a‖₀`, 0 where no unit is active.
+    negative_aware_norm : `‖a‖₁ / ‖a‖₀`, 0 where no unit is active.
     sparsity : `1 / ‖a‖₀`, 0 where no unit is active.
     n_units : number of units d that could be active.
     """
@@ -33,12 +33,12 @@ class Quantities:
     l1: np.ndarray
     l2: np.ndarray
     l0: np.ndarray
-    nan: np.ndarray
+    negative_aware_norm: np.ndarray
     sparsity: np.ndarray
     n_units: int
 
     def score(self, name: str) -> np.ndarray:
-        """Scores of the named kind ("l1", "l2", "nan", "sparsity"), higher = more ID."""
+        """Scores of the named kind, one of `LAYER_SCORES`, higher = more ID."""
         return np.asarray(getattr(self, name))
 
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 SCORE_LINES = {
-    "nan": ("NAN", ACCENT, "solid", "circle"),
+    "negative_aware_norm": ("NAN", ACCENT, "solid", "circle"),
     "norm": ("L1 norm", GREY, "solid", "square"),
     "sparsity": ("Sparsity", GREY, "dot", "x"),
 }
@@ -134,14 +134,14 @@ def nan_gain(rows: pd.DataFrame, ood_sets: Sequence[str], title: str) -> go.Figu
     figure = go.Figure()
     for name, row in means.iterrows():
         figure.add_scatter(
-            x=[row["norm"], row["nan"]], y=[name, name], mode="lines", showlegend=False,
-            line={"color": GREY, "width": 2}, hoverinfo="skip",
+            x=[row["norm"], row["negative_aware_norm"]], y=[name, name], mode="lines",
+            showlegend=False, line={"color": GREY, "width": 2}, hoverinfo="skip",
         )  # fmt: skip
     for score, (label, colour, _, symbol) in SCORE_LINES.items():
         if score in means:
             figure.add_scatter(
                 x=means[score], y=list(means.index), mode="markers", name=label,
-                marker={"color": colour, "symbol": symbol, "size": 11 if score == "nan" else 9},
+                marker={"color": colour, "symbol": symbol, "size": 11 if label == "NAN" else 9},
                 hovertemplate="%{y}: %{x:.1f} %<extra>" + label + "</extra>",
             )  # fmt: skip
     figure.update_layout(

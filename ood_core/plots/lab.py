@@ -160,7 +160,7 @@ def depth_figure(rows: pd.DataFrame, sets: pd.DataFrame, against: str) -> go.Fig
 def width_figure(points: pd.DataFrame, against: str) -> go.Figure:
     """AUROC against the width of the last hidden layer, band = range over seeds."""
     figure = go.Figure()
-    for score in ("norm", "nan"):
+    for score in ("norm", "negative_aware_norm"):
         label, colour, dash, _ = SCORE_LINES[score]
         per_seed = points[points["score"] == score].pivot_table("auroc", "width", "seed")
         _band(figure, per_seed, label, colour, None, dash, x=[float(w) for w in per_seed.index])
@@ -182,7 +182,7 @@ def width_figure(points: pd.DataFrame, against: str) -> go.Figure:
 def one_class_figure(points: pd.DataFrame) -> go.Figure:
     """AUROC of networks that saw one digit only, one column a digit."""
     figure = go.Figure()
-    for score in ("norm", "nan"):
+    for score in ("norm", "negative_aware_norm"):
         label, colour, _, symbol = SCORE_LINES[score]
         means = 100 * points[points["score"] == score].groupby("only_class")["auroc"].mean()
         figure.add_scatter(

@@ -91,7 +91,7 @@ def _add_points(figure: go.Figure, apart: NanApart, name: str, colour: str) -> N
     figure.add_scatter(
         x=rows["active"].to_numpy(np.float32),
         y=rows["l1"].to_numpy(np.float32),
-        customdata=rows["nan"].to_numpy(np.float32),
+        customdata=rows["negative_aware_norm"].to_numpy(np.float32),
         name=name,
         mode="markers",
         marker={"color": colour, "size": 4, "opacity": 0.45},
@@ -122,7 +122,7 @@ def _add_marginals(figure: go.Figure, apart: NanApart, name: str, colour: str) -
 
 def _add_iso(figure: go.Figure, apart: NanApart) -> None:
     """Lines of equal NAN through the origin, and the cuts that accept 95 % of the ID images."""
-    cut, norm = apart.thresholds["nan"], apart.thresholds["l1"]
+    cut, norm = apart.thresholds["negative_aware_norm"], apart.thresholds["l1"]
     low, high = 0.0, 2 * apart.active_range[1]
     faint = {"color": GREY, "width": 1, "dash": "dot"}
     lines = [(0.0, v, f"NAN = {v:.3g}", faint, v == apart.iso[1]) for v in apart.iso[1:]]

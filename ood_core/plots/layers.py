@@ -20,15 +20,20 @@ __all__ = [
     "entropy_curves",
 ]
 
-SCORE_TITLES = {"nan": "NAN", "l1": "L1 norm", "l2": "L2 norm", "sparsity": "Sparsity"}
+SCORE_TITLES = {
+    "negative_aware_norm": "NAN",
+    "l1": "L1 norm",
+    "l2": "L2 norm",
+    "sparsity": "Sparsity",
+}
 METRIC_TITLES = {"auroc": "AUROC", "fpr95": "FPR95"}
 _LINES = {
-    "nan": {"color": ACCENT, "width": 3},
+    "negative_aware_norm": {"color": ACCENT, "width": 3},
     "l1": {"color": GREY, "width": 2},
     "l2": {"color": GREY, "width": 1.5, "dash": "dash"},
     "sparsity": {"color": GREY, "width": 1.5, "dash": "dot"},
 }
-_MARKERS = {"nan": "circle", "l1": "square", "l2": "diamond", "sparsity": "x"}
+_MARKERS = {"negative_aware_norm": "circle", "l1": "square", "l2": "diamond", "sparsity": "x"}
 
 
 def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None = None) -> go.Figure:
@@ -46,7 +51,7 @@ def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None =
             name=SCORE_TITLES[score],
             mode="lines+markers",
             line=_LINES[score],
-            marker={"symbol": _MARKERS[score], "size": 8 if score == "nan" else 6},
+            marker={"symbol": _MARKERS[score], "size": 8 if score == "negative_aware_norm" else 6},
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
             hovertemplate="%{customdata}: %{y:.2f} %<extra>" + SCORE_TITLES[score] + "</extra>",
@@ -72,7 +77,10 @@ def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None =
 
 
 def depth_heatmap(
-    frame: pd.DataFrame, score: str = "nan", metric: str = "auroc", layer: str | None = None
+    frame: pd.DataFrame,
+    score: str = "negative_aware_norm",
+    metric: str = "auroc",
+    layer: str | None = None,
 ) -> go.Figure:
     """One cell per OOD set and layer; `score` is one of LAYER_SCORES or "gain" (NAN minus L1)."""
     wide, title = _cells(frame, score, metric)
@@ -167,7 +175,7 @@ def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, 
 
     title = METRIC_TITLES[metric]
     if score == "gain":
-        wide = table("nan") - table("l1")
+        wide = table("negative_aware_norm") - table("l1")
         return wide if metric == "auroc" else -wide, f"What NAN gains over the L1 norm in {title}"
     return table(score), f"{title} of {SCORE_TITLES[score]} by layer and OOD set"
 

@@ -76,7 +76,8 @@ def benchmark(
 
     Parameters
     ----------
-    detectors : names and fusions; None is every detector, leaving out what cannot run.
+    detectors : names and fusions, each run once; None is every detector, leaving out what cannot
+        run.
     layer : a recorded layer, or "all": every layer for the layer-wise detectors.
     ood_sets : names of OOD sets; None is all.
     params : detector name -> parameters that differ from the defaults.
@@ -103,14 +104,17 @@ def runs(
     should_stop: StopCheck | None = None,
 ) -> Iterator[ScoreSet | Skipped]:
     """As `benchmark`, one result at a time: what a front end keeps when it is interrupted."""
+    from ood_core.detectors import by_canonical_name
+
     plan = _plan(acts_set, detectors, layer)
+    given = by_canonical_name(params or {})
     ood_sets = chosen_ood_sets(acts_set, ood_sets)
     meter = Meter("scoring", len(plan), progress, should_stop)
     for name, where in plan:
         meter.stage = name
         meter.check(force=True)
         try:
-            yield score(acts_set, name, (params or {}).get(name), where, ood_sets)
+            yield score(acts_set, name, given.get(name), where, ood_sets)
         except OODLensError as error:
             if detectors is not None:
                 raise
@@ -122,13 +126,15 @@ def _plan(
     acts_set: ActivationSet, detectors: Sequence[str] | None, layer: str | None
 ) -> list[tuple[str, str]]:
     """(detector, layer) pairs to run; every name is checked before the first one runs."""
-    from ood_core.detectors import all_detectors, make_detector
+    from ood_core.detectors import all_detectors, canonical_name, make_detector
 
     every = [info.name for info in acts_set.layers]
     if layer != "all":
         check_layer(acts_set, layer)
     plan = []
-    for name in detectors if detectors is not None else all_detectors():
+    for name in dict.fromkeys(
+        map(canonical_name, all_detectors() if detectors is None else detectors)
+    ):
         layerwise = make_detector(name).layerwise
         if layerwise and layer == "all":
             plan += [(name, where) for where in every]

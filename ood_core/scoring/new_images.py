@@ -10,6 +10,7 @@ import numpy as np
 
 from ood_core.activations.predictions import predict
 from ood_core.activations.record import Activations
+from ood_core.detectors import by_canonical_name
 from ood_core.errors import DataError
 from ood_core.models.head import ClassifierHead
 from ood_core.scoring.score_set import ScoreSet, score_rows
@@ -87,12 +88,13 @@ def verdicts(
     DataError
         Without any detector.
     """
+    chosen = by_canonical_name(thresholds or {})
     known = predict(acts, head)
     names = tuple(head.names[c] for c in known.classes)
     found = []
     for scores in score_sets:
         values, summary = score_rows(scores.fitted, acts), scores.summary()
-        threshold = (thresholds or {}).get(scores.detector)
+        threshold = chosen.get(scores.detector)
         if threshold is None:
             threshold = at_tpr(summary, tpr=tpr).threshold
         found.append(

@@ -22,8 +22,18 @@ from ood_core.thresholds.operating_point import Halves, Sample, halves
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.detectors import Detector
+    from ood_core.experiments import Experiment
 
-__all__ = ["ScoreSet", "chosen_ood_sets", "fit", "params_text", "score", "score_rows"]
+__all__ = [
+    "ScoreSet",
+    "chosen_ood_sets",
+    "fit",
+    "given_params",
+    "own_params",
+    "params_text",
+    "score",
+    "score_rows",
+]
 
 CHUNK = 16384
 """Most images scored at a time where a set is streamed."""
@@ -37,7 +47,8 @@ class ScoreSet:
 
     Attributes
     ----------
-    detector, params, layer : what scored; `params` are all parameters but the layer.
+    detector, params, layer : what scored, by its canonical name; `params` are all parameters but
+        the layer.
     fit_set, id_name : names of the fit set and of the ID test set.
     id_scores : (n,) scores of the ID test set in the order of its images, higher = more ID.
     ood : OOD set name -> its scores, in the experiment's order.
@@ -119,7 +130,7 @@ def fit(
 
     Parameters
     ----------
-    detector : a name, or a fusion "a+b".
+    detector : a name or alias, or a fusion "a+b".
     params : parameters that differ from the defaults. The experiment's own overrides apply first.
     layer : recorded layer for layer-wise detectors; others read the penultimate features.
 
@@ -134,13 +145,36 @@ def fit(
     from ood_core.detectors.odin import Odin
 
     experiment = acts_set.experiment
-    given = {**experiment.detectors.get(detector, {}), **(params or {})}
+    given = {**own_params(experiment, detector), **(params or {})}
     if check_layer(acts_set, layer) and make_detector(detector, **given).layerwise:
         given["layer"] = None if layer == PENULTIMATE else layer
     made = make_detector(detector, **given)
     if given.get("epsilon") and isinstance(made, Odin):
         made.use_model(forward_pass(experiment))
     return made.fit(acts_set[experiment.fit_set], acts_set.head)
+
+
+def own_params(experiment: Experiment, detector: str) -> dict[str, Any]:
+    """Parameters that the experiment gives a detector, under whichever of its names."""
+    from ood_core.detectors import canonical_name
+
+    return dict(given_params(experiment).get(canonical_name(detector), {}))
+
+
+def given_params(experiment: Experiment) -> dict[str, Mapping[str, Any]]:
+    """Parameters that the experiment gives, by canonical name of the detector.
+
+    Raises
+    ------
+    ConfigError
+        When it names one detector twice, as [detectors.nan] and [detectors.negative_aware_norm].
+    """
+    from ood_core.detectors import by_canonical_name
+
+    try:
+        return by_canonical_name(experiment.detectors)
+    except ConfigError as error:
+        raise ConfigError(f"experiment {experiment.name!r}, [detectors]: {error}") from None
 
 
 def score_rows(fitted: Detector, acts: Activations) -> np.ndarray:
@@ -210,7 +244,7 @@ def score(
     for scores in rows.values():
         scores.setflags(write=False)
     return ScoreSet(
-        detector=detector,
+        detector=fitted.name,
         params=used,
         layer=where,
         fit_set=experiment.fit_set,
@@ -219,7 +253,7 @@ def score(
         ood=rows,
         seconds=seconds,
         warnings=tuple(fitted.warnings_),
-        key=_key(acts_set, detector, used, where, names),
+        key=_key(acts_set, fitted.name, used, where, names),
         fitted=fitted,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ood_core.activations import Activations
+from ood_core.detectors import canonical_name
 from ood_core.errors import DataError
 from ood_core.scoring.new_images import Verdicts
 
@@ -57,7 +58,7 @@ def wide(found: Sequence[Verdicts], detector: str) -> pd.DataFrame:
     Columns: `image, prediction, probability, score, is_id, id_percentile, p_value, rejected_by`
     (how many detectors reject it), then one bool column per detector.
     """
-    own = next(v for v in found if v.detector == detector)
+    own = next(v for v in found if v.detector == canonical_name(detector))
     columns = {
         "image": own.images,
         "prediction": own.predictions,

@@ -83,7 +83,7 @@ def test_back_from_another_detector_with_a_free_threshold(open_page) -> None:
     settle(page)
     page.wait_for_timeout(600)
     page.go_back()
-    page.wait_for_url(re.compile("detector=nan"))
+    page.wait_for_url(re.compile("detector=negative_aware_norm"))
     settle(page)
     page.wait_for_timeout(800)
     assert page.locator(".readout").inner_text() == before
@@ -107,7 +107,7 @@ def test_every_part_of_the_layers_page_follows_the_units(open_page) -> None:
     assert page.locator("table.figures").first.inner_text() == after
 
 
-@pytest.mark.parametrize("detector", ["energy", "nan"])
+@pytest.mark.parametrize("detector", ["energy", "nan", "negative_aware_norm"])
 def test_two_detectors_opens_for_any(open_page, detector: str) -> None:
     page = open_page(f"Detectors?tab=compare&detector={detector}")
     page.get_by_text("Each at its own threshold").wait_for()

@@ -23,11 +23,11 @@ def test_ten_visitors_at_once(browser, server, capsys) -> None:
 
 
 def test_choices_do_not_cross(open_page) -> None:
-    names = ("nan", "energy", "line", "knn")
+    names = ("negative_aware_norm", "energy", "line", "knn")
     pages = [open_page(f"Scores?detector={name}") for name in names]
     for page in pages:
         page.locator(".handle").wait_for()
     titles = [page.locator("svg .title").first.text_content() for page in pages]
     assert len(set(titles)) == len(names), titles
     for page, name in zip(pages, names, strict=True):
-        assert f"detector={name}" in page.url or name == "nan"
+        assert f"detector={name}" in page.url or name == names[0]

@@ -74,9 +74,9 @@ def test_benchmark_prints_the_same_table_twice_and_writes_files(known, capsys, t
     assert status == 0
     assert out == run(capsys, *argv)[1]
     assert out.startswith("| detector")
-    assert "seconds: nan" in err
+    assert "seconds: negative_aware_norm" in err
     rows = list(csv.DictReader(files[0].read_text().splitlines()))
-    assert [r["detector"] for r in rows] == ["nan", "nan", "line", "line"]
+    assert [r["detector"] for r in rows] == [*["negative_aware_norm"] * 2, "line", "line"]
     assert list(rows[0])[:6] == ["detector", "params", "layer", "id_set", "ood_set", "auroc"]
     assert "seconds" in files[1].read_text()
     assert files[2].read_text().startswith(r"\begin{tabular}")
@@ -256,10 +256,10 @@ def test_download_says_how_to_get_what_it_cannot_fetch(capsys, tmp_path, monkeyp
 def test_check_detector_reports_each_check(capsys, monkeypatch):
     from ood_core.detectors.contract import CheckResult
 
-    status, out, err = run(capsys, "check-detector", "nan")
+    status, out, err = run(capsys, "check-detector", "nan", "negative_aware_norm")
     assert status == 0, out
     assert {line.split()[0] for line in out.splitlines()} == {"holds"}
-    assert re.fullmatch(r"nan: (\d+) of \1 checks hold\.\n", err)
+    assert re.fullmatch(r"negative_aware_norm: (\d+) of \1 checks hold\.\n", err)
     broken = [CheckResult("is right", True), CheckResult("is quick", False, "took an hour")]
     monkeypatch.setattr("ood_core.detectors.contract.check_detector", lambda name: broken)
     status, out, err = run(capsys, "check-detector", "mine")
@@ -300,7 +300,7 @@ def test_ctrl_c_keeps_finished_detectors(known, capsys, tmp_path, monkeypatch, c
     assert "Ctrl-C again ends at once" in err
     assert "interrupted. What was finished is kept" in err
     assert {r["detector"] for r in csv.DictReader(out_file.read_text().splitlines())} == {
-        "nan",
+        "negative_aware_norm",
         "line",
     }
     assert "energy" not in out

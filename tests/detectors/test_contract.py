@@ -45,9 +45,10 @@ def test_every_parameter_has_a_constraint_and_a_label(name):
 
 
 def test_all_detectors_of_the_design_are_found():
-    parts = "nan line feature_norm sparsity msp max_logit energy kl odin gen gradnorm fdbd she vim"
+    parts = "line feature_norm sparsity msp max_logit energy kl odin gen gradnorm fdbd she vim"
     more = "nnguide mahalanobis ssd knn residual react dice react_dice ash_p ash_b ash_s scale"
-    fused = "nan+knn nan+ssd nan+react nan+react+knn nan+react+ssd"
+    nan = "negative_aware_norm"
+    fused = f"{nan} {nan}+knn {nan}+ssd {nan}+react {nan}+react+knn {nan}+react+ssd"
     assert set(f"{parts} {more} {fused}".split()) <= set(all_detectors())
 
 

@@ -12,6 +12,8 @@ from ood_core.detectors import (
     FAMILIES,
     all_detectors,
     broken_plugins,
+    by_canonical_name,
+    canonical_name,
     detector_class,
     discovery,
     make_detector,
@@ -104,7 +106,7 @@ def test_a_broken_plugin_is_told_and_does_no_harm(install, caplog):
     assert "must declare title: a string each" in told["untitled"]
     assert "OSError: no such table" in told["broken"]
     assert "must be a subclass of ood_core.Detector" in told["other"]
-    assert "'knn' is taken by another detector" in told["twin"]
+    assert "the name 'knn' of Median is taken by the detector 'knn'" in told["twin"]
     assert "plug-in broken is left out" in caplog.text
     assert "line" in all_detectors()
     assert all_detectors()["knn"].__module__ == "ood_core.detectors.knn"
@@ -112,6 +114,65 @@ def test_a_broken_plugin_is_told_and_does_no_harm(install, caplog):
         ConfigError, match=r"'broken' is a plug-in that cannot be used.*no such table"
     ):
         make_detector("broken")
+
+
+ALIASED = PLUGIN.replace('title = "Median"', 'aliases = {aliases}\n    title = "Median"')
+
+
+def test_an_alias_is_accepted_and_never_listed():
+    assert detector_class("nan") is all_detectors()["negative_aware_norm"]
+    assert "nan" not in all_detectors()
+    assert canonical_name("nan") == "negative_aware_norm"
+    assert canonical_name("knn+nan") == "negative_aware_norm+knn"
+    for unknown in ("nam", "nan+msp", "pytorch_ood:none", ""):
+        assert canonical_name(unknown) == unknown
+
+
+def test_what_is_given_by_detector_is_given_once():
+    given = {"nan": 1, "knn+nan": 2, "nope": 3}
+    assert by_canonical_name(given) == {
+        "negative_aware_norm": 1, "negative_aware_norm+knn": 2, "nope": 3,
+    }  # fmt: skip
+    with pytest.raises(
+        ConfigError,
+        match=r"'nan' and 'negative_aware_norm' are both given, and are the same detector",
+    ):
+        by_canonical_name({"nan": 1, "negative_aware_norm": 1})
+
+
+def test_a_plugin_may_have_aliases(install):
+    source = ALIASED.format(name="median", aliases='("middle",)')
+    install("ood_median", source, median="ood_median:Median")
+    assert detector_class("middle") is all_detectors()["median"]
+    assert "middle" not in all_detectors()
+
+
+@pytest.mark.parametrize(
+    ("name", "aliases", "message"),
+    [
+        ("median", '("knn",)', "the name 'knn' of Median is taken by the detector 'knn'"),
+        ("median", '("nan",)', "'nan' of Median is taken by the detector 'negative_aware_norm'"),
+        ("nan", "()", "'nan' of Median is taken by the detector 'negative_aware_norm'"),
+        ("median", '"nan"', "aliases must be a tuple of names, got 'nan'"),
+    ],
+)
+def test_a_clash_of_names_is_told(install, name, aliases, message):
+    install("ood_clash", ALIASED.format(name=name, aliases=aliases), clash="ood_clash:Median")
+    assert message in broken_plugins()["clash"]
+    assert detector_class("nan").__module__ == "ood_core.detectors.negative_aware_norm"
+
+
+def test_a_subclass_does_not_inherit_aliases(install):
+    source = """
+        from ood_core.detectors.negative_aware_norm import NegativeAwareNorm
+
+        class Mine(NegativeAwareNorm):
+            name = "mine"
+    """
+    install("ood_mine", source, mine="ood_mine:Mine")
+    assert not broken_plugins()
+    assert detector_class("nan").name == "negative_aware_norm"
+    assert detector_class("mine").name == "mine"
 
 
 def test_a_plugin_distance_can_be_fused(install):

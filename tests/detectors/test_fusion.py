@@ -77,7 +77,7 @@ def test_flat_maps_cannot_be_clipped(mapped):
 
 def test_parts_in_any_order_are_one_fusion():
     assert detector_class("knn+react+nan") is detector_class("nan+react+knn")
-    assert detector_class("ssd+nan") is all_detectors()["nan+ssd"]
+    assert detector_class("ssd+nan") is all_detectors()["negative_aware_norm+ssd"]
 
 
 def test_parameters_of_the_parts_are_its_own():
@@ -92,7 +92,7 @@ def test_parameters_of_the_parts_are_its_own():
         "clip_distance": False,
     }
     assert fusion.title == "NAN + ReAct + KNN"
-    with pytest.raises(ConfigError, match=r"'nan\+knn' has no parameter 'kk'. Did you mean 'k'"):
+    with pytest.raises(ConfigError, match=r"norm\+knn' has no parameter 'kk'. Did you mean 'k'"):
         make_detector("nan+knn", kk=3)
     with pytest.raises(ConfigError, match=r"'k' must be a whole number of at least 1, got 0"):
         make_detector("nan+knn", k=0)
@@ -101,7 +101,10 @@ def test_parameters_of_the_parts_are_its_own():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nan+msp", r"'msp' cannot take part. Norm: .*nan.*Clip: react. Distance: .*knn"),
+        (
+            "nan+msp",
+            r"'msp' cannot take part. Norm: .*negative_aware_norm.*Clip: react. Distance: .*knn",
+        ),
         ("nan+kn", r"fusion 'nan\+kn': no 'kn'. Norm:"),
         ("nan+knn+ssd", r"'knn' and 'ssd' are both a distance; one is allowed"),
         ("react+knn", r"needs one norm, and a clip or a distance"),
@@ -134,5 +137,6 @@ def test_parts_do_not_speak_for_themselves(small, caplog):
     caplog.clear()
     detector.score_samples(small.test)
     assert [record.getMessage() for record in caplog.records] == [
-        "nan+react+knn: 1 of 20 images of 'test' have a norm of 0; their score is -inf."
+        "negative_aware_norm+react+knn: 1 of 20 images of 'test' have a norm of 0; their score is "
+        "-inf."
     ]

@@ -60,7 +60,7 @@ def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
     plain = scoring.score(acts_set, "nan")
     begin = "python -m ood_core score"
     assert score_command(plain, experiment, "tpr=0.95") == (
-        f"{begin} fake --detector nan --at tpr=0.95"
+        f"{begin} fake --detector negative_aware_norm --at tpr=0.95"
     )
     experiment.name, experiment.detectors = "my net", {"feature_norm": {"p": 2}}
     early = scoring.score(acts_set, "feature_norm", {"p": 4}, "early")
@@ -74,6 +74,12 @@ def test_score_command_names_what_differs_and_quotes(acts_set) -> None:
     assert score_command(deep, experiment, "tpr=0.9").endswith("--layer penultimate")
     line = scoring.score(acts_set, "line", {"p_a": 10.0, "clip": 0.5})
     assert "--params 'p_a=10.0;clip=0.5'" in score_command(line, experiment, "tpr=0.9")
+
+
+def test_a_recipe_with_an_alias_is_read_and_written_with_the_name() -> None:
+    old = load_recipe("recipe = 1\nexperiment = 'a'\ndetector = 'knn+nan'\n")
+    assert old.detector == "negative_aware_norm+knn"
+    assert 'detector = "negative_aware_norm"\n' in Recipe("a", "nan").to_toml()
 
 
 def test_the_same_scores_have_no_differences_and_others_have(acts_set) -> None:

@@ -36,7 +36,9 @@ def test_what_cannot_be_exported_is_told() -> None:
     acts = Activations.from_arrays(data, data[:, :3], np.arange(40) % 3, layers={"early": data})
     head = ClassifierHead(np.eye(3, 6))
     fusion = make_detector("nan+knn", k=3).fit(acts, head)
-    with pytest.raises(ConfigError, match=r"'nan\+knn' cannot be exported\. Exportable: ash_b"):
+    with pytest.raises(
+        ConfigError, match=r"'negative_aware_norm\+knn' cannot be exported\. Exportable: ash_b"
+    ):
         torch_score(fusion)
     early = make_detector("nan", layer="early").fit(acts, head)
     with pytest.raises(ConfigError, match="reads layer 'early'"):

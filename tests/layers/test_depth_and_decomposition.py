@@ -53,7 +53,7 @@ def test_layer_metrics_equal_the_detectors() -> None:
     for name, params in {
         "l1": ("feature_norm", {"p": 1}),
         "l2": ("feature_norm", {"p": 2}),
-        "nan": ("nan", {}),
+        "negative_aware_norm": ("negative_aware_norm", {}),
         "sparsity": ("sparsity", {}),
     }.items():
         detector = make_detector(params[0], layer="block2", **params[1]).fit(ACTS["test"])
@@ -80,13 +80,15 @@ def test_best_layers_says_where_nan_beats_the_norm(metric: str) -> None:
     layers = list(dict.fromkeys(mean["layer"]))
     sign = 1 if metric == "auroc" else -1
     assert summary.nan_wins == tuple(
-        m for m in layers if sign * (value[m, "nan"] - value[m, "l1"]) > 0
+        m for m in layers if sign * (value[m, "negative_aware_norm"] - value[m, "l1"]) > 0
     )
     for score in LAYER_SCORES:
         best = max(layers, key=lambda m: sign * value[m, score])
         assert summary.best[score] == (best, pytest.approx(value[best, score]))
     _, gain = summary.largest_gain
-    assert gain == pytest.approx(max(sign * (value[m, "nan"] - value[m, "l1"]) for m in layers))
+    assert gain == pytest.approx(
+        max(sign * (value[m, "negative_aware_norm"] - value[m, "l1"]) for m in layers)
+    )
     assert summary.n_layers == 3
 
 
@@ -118,7 +120,9 @@ def test_nan_apart_counts_every_image_and_draws_few() -> None:
         rows = apart.points[apart.points["set"] == name]
         assert len(rows) == min(20, len(acts))
         np.testing.assert_allclose(rows["l1"], q.l1[rows["index"]])
-        np.testing.assert_allclose(rows["nan"], q.nan[rows["index"]])
+        np.testing.assert_allclose(
+            rows["negative_aware_norm"], q.negative_aware_norm[rows["index"]]
+        )
         assert (rows["active"].to_numpy() == q.l0[rows["index"]]).all()
         assert apart.totals[name] == len(acts) == apart.density[name].sum()
         for axis, values in (("active", q.l0), ("l1", q.l1)):
@@ -153,8 +157,8 @@ def test_nan_apart_cuts_accept_95_percent_of_id() -> None:
     for name, threshold in apart.thresholds.items():
         assert (q.score(name) >= threshold).mean() >= 0.95
         assert (q.score(name) > threshold).mean() < 0.95
-    np.testing.assert_allclose(apart.iso, np.quantile(q.nan, [0.05, 0.5, 0.95]))
+    np.testing.assert_allclose(apart.iso, np.quantile(q.negative_aware_norm, [0.05, 0.5, 0.95]))
     far = quantities(ACTS["far"].layer())
     row = apart.auroc.iloc[0]
-    for name in ("l1", "sparsity", "nan"):
+    for name in ("l1", "sparsity", "negative_aware_norm"):
         np.testing.assert_allclose(row[name], _slow_auroc(q.score(name), far.score(name)))

@@ -48,7 +48,7 @@ def test_quantities_equal_a_loop(pool: str) -> None:
         np.testing.assert_allclose(q.l1[i], l1, atol=1e-12)
         np.testing.assert_allclose(q.l2[i], math.sqrt(sum(u * u for u in units)), atol=1e-12)
         assert q.l0[i] == l0
-        np.testing.assert_allclose(q.nan[i], l1 / l0 if l0 else 0.0, atol=1e-12)
+        np.testing.assert_allclose(q.negative_aware_norm[i], l1 / l0 if l0 else 0.0, atol=1e-12)
         np.testing.assert_allclose(q.sparsity[i], 1 / l0 if l0 else 0.0, atol=1e-12)
     assert q.n_units == (5 if pool == "gap" else 45)
 
@@ -57,7 +57,8 @@ def test_quantities_do_not_depend_on_the_chunk() -> None:
     a = np.random.default_rng(1).normal(size=(20_000, 6)).astype(np.float32)
     whole = quantities(LayerRecord.from_vectors(a))
     np.testing.assert_array_equal(
-        whole.nan[9000:9010], quantities(LayerRecord.from_vectors(a[9000:9010])).nan
+        whole.negative_aware_norm[9000:9010],
+        quantities(LayerRecord.from_vectors(a[9000:9010])).negative_aware_norm,
     )
 
 

@@ -48,7 +48,7 @@ def test_headline_and_charts_say_what_the_core_says(acts: Any) -> None:
     assert not at.exception
     sets = acts.experiment.ood_sets
     table = layers.layer_metrics(acts, acts.experiment.test_set, sets)
-    best = layers.best_layers(layers.mean_over_sets(table)).best["nan"]
+    best = layers.best_layers(layers.mean_over_sets(table)).best["negative_aware_norm"]
     text = " ".join(m.value for m in at.markdown)
     assert f"NAN is best at `{best[0]}` (AUROC {100 * best[1]:.2f} %)" in text
     shown = titles(at)

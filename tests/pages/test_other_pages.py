@@ -74,7 +74,7 @@ def test_leaderboard_numbers_are_the_librarys(open_page) -> None:
     board = app.dataframe[0].value.set_index("detector")
     acts = ood_core.prepared(ood_core.load_experiment("digits"))
     own = scoring.score(acts, "nan")
-    row = board.loc[ood_core.all_detectors()["nan"].title]
+    row = board.loc[ood_core.all_detectors()["negative_aware_norm"].title]
     for name in own.ood:
         assert row[name] == pytest.approx(100 * own.evaluate(name).auroc, abs=1e-9)
 
@@ -166,11 +166,11 @@ def test_export_names_one_file_and_says_what_it_takes(open_page) -> None:
             break
         time.sleep(0.5)
     code = next(c.value for c in app.code if "torch.export.load" in c.value)
-    assert '"digits-nan.pt2"' in code
+    assert '"digits-negative_aware_norm.pt2"' in code
     assert "float32 (n, 1, 16, 16) in [0, 1]" in code
     assert "1 x 16 x 16" in _words(app)
     labels = [b.proto.label for b in app.get("download_button")]
-    assert "Download digits-nan.pt2" in labels
+    assert "Download digits-negative_aware_norm.pt2" in labels
 
 
 def test_compare_has_no_none_where_no_ood_set_is_shared(digits_home, monkeypatch) -> None:
@@ -218,7 +218,7 @@ def test_compare_gives_each_experiment_its_own_parameters(digits_home, monkeypat
         100 * score(acts, "line", {"p_a": p_a}).evaluate(digits.ood_sets[0]).auroc
         for p_a in (70.0, 50.0)
     ]
-    for detector in ("nan", "line"):
+    for detector in ("negative_aware_norm", "line"):
         app.selectbox(key="detector").set_value(detector)
         table = _ok(app.run()).dataframe[0].value
         assert set(table["ood_set"]) == {digits.ood_sets[0]}, "the others were left out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import os
@@ -104,14 +105,62 @@ def test_unusable_address_gives_a_note_and_the_default(page: str, prepared: Any)
     assert "asks for detector 'nam'" in notes
     assert "asks for layer 'block9'" in notes
     assert "asks for ood_sets 'rain'" in notes
-    assert at.selectbox(key="detector").value == "nan"
+    assert at.selectbox(key="detector").value == "negative_aware_norm"
     assert at.selectbox(key="layer").value == "penultimate"
     assert at.multiselect(key="ood_sets").value == ["noise"]
 
 
+@pytest.mark.parametrize(
+    ("page", "old", "new"),
+    [
+        ("1_Scores", {"detector": "nan"}, {"detector": "negative_aware_norm"}),
+        ("1_Scores", {"detector": "knn+nan", "params": "nan+knn:k=7"},
+         {"detector": "negative_aware_norm+knn", "params": "negative_aware_norm+knn:k=7"}),
+        ("2_Detectors", {"tab": "compare", "compare_detector": "nan", "detector": "msp"},
+         {"compare_detector": "negative_aware_norm"}),
+        ("2_Detectors", {"tab": "sweep", "sweep_detector": "nan+react"},
+         {"sweep_detector": "negative_aware_norm+react"}),
+        ("3_Layers", {"layers_heat": "nan"}, {"layers_heat": "negative_aware_norm"}),
+    ],
+)  # fmt: skip
+def test_an_old_address_opens_and_gets_the_names_of_today(
+    page: str, old: dict[str, str], new: dict[str, str], prepared: Any
+) -> None:
+    at = open_page(f"pages/{page}.py", **old)
+    assert not at.exception
+    assert "The address" not in messages(at)
+    for name, value in new.items():
+        assert at.query_params[name] in (value, [value])
+        assert at.session_state["_kept"][name] == value, "no longer the text of the address"
+
+
+def test_parameters_in_an_old_address_are_the_detectors(prepared: Any) -> None:
+    """The figures are those of k = 7, not of the default."""
+    at = open_page("pages/7_Export.py", detector="nan+knn", params="knn+nan:k=7")
+    assert not at.exception
+    assert any("k = 7" in code.value for code in at.code)
+
+
+def test_an_experiment_that_names_a_detector_twice_is_listed_as_broken(
+    prepared: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from ood_core import experiments
+
+    twice = dataclasses.replace(
+        prepared.experiment, name="twice", path=tmp_path / "twice.toml",
+        detectors={"nan": {}, "negative_aware_norm": {"pool": "flat"}},
+    )  # fmt: skip
+    monkeypatch.setattr(experiments, "list_experiments", lambda: [prepared.experiment, twice])
+    st.cache_resource.clear()
+    at = open_page("pages/1_Scores.py", experiment="twice")
+    assert not at.exception
+    assert "asks for experiment 'twice'" in messages(at)
+    assert "keep one of them" in messages(open_page(OVERVIEW))
+
+
 def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     shown = _texts(open_page(OVERVIEW))
-    for detector in ("feature_norm", "nan", "line", "energy"):
+    for detector in ("feature_norm", "negative_aware_norm", "line", "energy"):
         scores = scoring.score(prepared, detector)
         for name in scores.ood:
             e = scores.evaluate(name)

@@ -50,7 +50,7 @@ def test_depth_curves_draw_every_layer_in_percent(metric: str) -> None:
     assert figure.layout.shapes[0].x0 == 2
 
 
-@pytest.mark.parametrize("score", ["nan", "l1", "gain"])
+@pytest.mark.parametrize("score", ["negative_aware_norm", "l1", "gain"])
 @pytest.mark.parametrize("metric", ["auroc", "fpr95"])
 def test_depth_heatmap_cells(score: str, metric: str) -> None:
     figure = plots.depth_heatmap(FRAME, score, metric, "penultimate")
@@ -59,7 +59,11 @@ def test_depth_heatmap_cells(score: str, metric: str) -> None:
     for i, ood in enumerate(["near", "far"]):
         rows = FRAME[FRAME["ood_set"] == ood].set_index(["score", "layer"])[metric]
         for j, layer in enumerate(["block1", "block2", "penultimate"]):
-            want = rows["nan", layer] - rows["l1", layer] if score == "gain" else rows[score, layer]
+            want = (
+                rows["negative_aware_norm", layer] - rows["l1", layer]
+                if score == "gain"
+                else rows[score, layer]
+            )
             sign = -1 if score == "gain" and metric == "fpr95" else 1
             np.testing.assert_allclose(z[i, j], 100 * sign * want, rtol=1e-6)
     if score == "gain":
@@ -94,7 +98,7 @@ def test_nan_scatter_stays_small_with_many_images() -> None:
     apart = nan_apart(big, "test", ["near", "far"])
     lines = {t.hovertemplate: t for t in figure.data if (t.hovertemplate or "").startswith("NAN")}
     cut = next(t for text, t in lines.items() if "accepts 95 %" in text)
-    np.testing.assert_allclose(cut.y[1], apart.thresholds["nan"] * cut.x[1])
+    np.testing.assert_allclose(cut.y[1], apart.thresholds["negative_aware_norm"] * cut.x[1])
     assert cut.y[0] == cut.x[0] == 0
 
 

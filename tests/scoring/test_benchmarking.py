@@ -145,14 +145,15 @@ def test_results_csv_has_the_columns_of_the_design(acts_set):
 def test_layer_all_runs_each_layer_of_layerwise_detectors(acts_set):
     table = scoring.benchmark(acts_set, ["nan", "energy"], layer="all", ood_sets=["far"]).table()
     assert list(zip(table["detector"], table["layer"], strict=True)) == [
-        ("nan", "early"), ("nan", PENULTIMATE), ("energy", PENULTIMATE),
+        ("negative_aware_norm", "early"), ("negative_aware_norm", PENULTIMATE),
+        ("energy", PENULTIMATE),
     ]  # fmt: skip
 
 
 def test_without_names_what_cannot_run_is_left_out_with_the_reason(acts_set):
     acts_set.head = None
     done = scoring.benchmark(acts_set)
-    assert "nan" in {s.detector for s in done.score_sets}
+    assert "negative_aware_norm" in {s.detector for s in done.score_sets}
     reasons = {s.detector: s.reason for s in done.skipped}
     assert "head" in reasons["line"]
     with pytest.raises(DataError, match="'line' cannot run: it needs the classifier's head"):
@@ -170,11 +171,32 @@ def test_every_name_is_checked_before_anything_runs(acts_set):
     assert not steps
 
 
+def test_either_name_is_the_same_detector_and_runs_once(acts_set):
+    names = ["nan", "negative_aware_norm", "knn+nan", "nan+knn", "nan"]
+    params = {"nan": {"pool": "flat"}, "nan+knn": {"k": 3}}
+    acts_set.experiment.detectors = {"knn+nan": {"k": 9, "squared": True}}
+    first, second = scoring.benchmark(acts_set, names, params=params).score_sets
+    assert (first.detector, second.detector) == ("negative_aware_norm", "negative_aware_norm+knn")
+    assert first.params == {"pool": "flat"}
+    assert (second.params["k"], second.params["squared"]) == (3, True)
+    assert first.key == scoring.score(acts_set, "negative_aware_norm", {"pool": "flat"}).key
+    with pytest.raises(ConfigError, match="'nan' and 'negative_aware_norm' are both given"):
+        scoring.benchmark(acts_set, ["nan"], params={"nan": {}, "negative_aware_norm": {}})
+
+
+def test_an_experiment_that_names_a_detector_twice_is_told(acts_set):
+    acts_set.experiment.detectors = {"nan": {"pool": "gap"}, "negative_aware_norm": {}}
+    with pytest.raises(
+        ConfigError, match=r"experiment 'fake', \[detectors\]: 'nan' and 'negative_aware_norm' are"
+    ):
+        scoring.score(acts_set, "nan")
+
+
 def test_progress_and_stop(acts_set):
     steps = []
     scoring.benchmark(acts_set, ["nan", "energy"], progress=steps.append)
     assert (steps[-1].done, steps[-1].total) == (2, 2)
-    assert "nan" in {step.stage for step in steps}
+    assert "negative_aware_norm" in {step.stage for step in steps}
     with pytest.raises(StoppedError):
         scoring.benchmark(acts_set, ["nan", "energy"], should_stop=lambda: True)
 
@@ -206,5 +228,7 @@ def test_markdown_and_latex_mark_the_best(acts_set):
     assert tex.startswith(r"\begin{tabular}{llrrrrrr}")
     assert r"p\_w=90" in tex
     assert best.replace("**", r"\textbf{", 1).replace("**", "}") in tex
-    alone = tables.markdown(board[board["detector"] == "nan"].drop(columns="seconds"))
+    alone = tables.markdown(
+        board[board["detector"] == "negative_aware_norm"].drop(columns="seconds")
+    )
     assert alone.split()[:6] == ["|", "detector", "|", "near", "|", "far"]

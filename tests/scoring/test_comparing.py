@@ -16,14 +16,14 @@ from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 
 @pytest.fixture
 def score_sets(acts_set):
-    return [scoring.score(acts_set, n) for n in ("nan", "feature_norm", "energy")]
+    return [scoring.score(acts_set, n) for n in ("negative_aware_norm", "feature_norm", "energy")]
 
 
 @pytest.mark.parametrize("metric", list(METRICS))
 def test_board_holds_the_metric_of_every_set(score_sets, metric: str) -> None:
     table = of_metric(leaderboard(score_sets, ("near",), (metric,), intervals=True), metric)
     assert table.columns.is_unique
-    assert set(table["detector"]) == {"nan", "feature_norm", "energy"}
+    assert set(table["detector"]) == {"negative_aware_norm", "feature_norm", "energy"}
     for scores in score_sets:
         row = table.set_index("detector").loc[scores.detector]
         values = [100 * getattr(scores.evaluate(n), metric) for n in ("near", "far")]
@@ -110,7 +110,7 @@ def test_disagreement_counts_by_hand(score_sets) -> None:
 
 
 def test_disagreement_needs_the_same_sets(acts_set, score_sets) -> None:
-    other = scoring.score(acts_set, "nan", ood_sets=("near",))
+    other = scoring.score(acts_set, "negative_aware_norm", ood_sets=("near",))
     with pytest.raises(ConfigError, match="scored on different sets"):
         disagreement(score_sets[0], other)
     with pytest.raises(ConfigError, match="unknown group 'both'"):

@@ -40,7 +40,7 @@ def test_verdicts_equal_a_count_by_hand(acts_set, new, score_sets) -> None:
 
 def test_a_given_threshold_wins(acts_set, new, score_sets) -> None:
     found = scoring.verdicts(score_sets, new, acts_set.head, thresholds={"nan": -1.0})
-    (nan,) = (v for v in found if v.detector == "nan")
+    (nan,) = (v for v in found if v.detector == "negative_aware_norm")
     assert nan.is_id.all()
     assert nan.threshold == -1.0
 

@@ -9,7 +9,7 @@ from ood_core.scoring.two_experiments import different_params, side_by_side
 
 
 def test_rows_are_both_experiments_figures(acts_set) -> None:
-    a = [scoring.score(acts_set, n) for n in ("nan", "energy")]
+    a = [scoring.score(acts_set, n) for n in ("negative_aware_norm", "energy")]
     b = [scoring.score(acts_set, n, ood_sets=("far",)) for n in ("energy", "msp")]
     table = side_by_side(a, b).set_index("ood_set")
     assert set(table["detector"]) == {"energy"}
@@ -23,8 +23,8 @@ def test_rows_are_both_experiments_figures(acts_set) -> None:
 
 
 def test_intervals_that_do_not_overlap_are_apart(acts_set) -> None:
-    good, bad = scoring.score(acts_set, "nan"), scoring.score(acts_set, "sparsity")
-    object.__setattr__(bad, "detector", "nan")
+    good, bad = scoring.score(acts_set, "negative_aware_norm"), scoring.score(acts_set, "sparsity")
+    object.__setattr__(bad, "detector", "negative_aware_norm")
     row = side_by_side([bad], [good]).set_index("ood_set").loc["far"]
     apart = bad.evaluate("far").auroc_high < good.evaluate("far").auroc_low
     assert bool(row["apart"]) == apart

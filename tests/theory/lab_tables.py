@@ -34,7 +34,11 @@ def made_up(wiggle: float = 0.01, good: float = 0.8) -> LabResults:
                     )  # fmt: skip
                 for fold in ("fit", "test"):
                     for ood in ["other digits"] if one else OOD_SETS:
-                        for score, more in (("norm", 0.0), ("nan", 0.05), ("sparsity", -0.1)):
+                        for score, more in (
+                            ("norm", 0.0),
+                            ("negative_aware_norm", 0.05),
+                            ("sparsity", -0.1),
+                        ):
                             auroc = 0.5 + (good - 0.5) * share + more * share + shift
                             auroc += 0.01 * (layer - DEPTH)
                             tables["separation"].append(

@@ -85,7 +85,7 @@ def test_claims_need_no_results_at_all(made_up):
 
 def test_rows_by_hand(made_up):
     results = made_up()
-    rows = separation(results, "instance", score="nan", fold="fit", against="noise")
+    rows = separation(results, "instance", score="negative_aware_norm", fold="fit", against="noise")
     np.testing.assert_allclose(rows.to_numpy(), 0.85 + 0.01 * np.arange(5))
     assert len(entropy_points(results)) == 5 * 5 * 10
     assert len(width_points(results)) == 7 * 5 * 3
@@ -155,4 +155,4 @@ def test_nan_here_compares_each_ood_set(acts_set):
     norm = {n: np.abs(a).sum(1) for n, a in layer.items()}
     nan = {n: norm[n] / np.maximum((a > 0).sum(1), 1) for n, a in layer.items()}
     assert rows["norm"] == pytest.approx(auroc(norm["test"], norm["far"]))
-    assert rows["nan"] == pytest.approx(auroc(nan["test"], nan["far"]))
+    assert rows["negative_aware_norm"] == pytest.approx(auroc(nan["test"], nan["far"]))

@@ -48,7 +48,7 @@ def _says_nothing(node: ast.AST) -> bool:
 @pytest.mark.parametrize(
     ("what", "version", "files", "expected"),
     [
-        ("ood_core.theory.lab.plan.RECIPE", plan.RECIPE, LAB, (1, "004019f54aaf0259")),
+        ("ood_core.theory.lab.plan.RECIPE", plan.RECIPE, LAB, (1, "549486671ab2f8db")),
         (
             "ood_core.theory.hidden_classifier.VERSION",
             hidden_classifier.VERSION,

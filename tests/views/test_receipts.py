@@ -20,13 +20,15 @@ def new(acts_set) -> Activations:
 
 @pytest.fixture
 def score_sets(acts_set):
-    return [scoring.score(acts_set, name) for name in ("nan", "energy", "line", "knn")]
+    return [
+        scoring.score(acts_set, name) for name in ("negative_aware_norm", "energy", "line", "knn")
+    ]
 
 
 def test_wide_has_one_row_per_image_and_counts_rejections(acts_set, new, score_sets) -> None:
     found = scoring.verdicts(score_sets, new, acts_set.head)
-    verdicts, table = receipts.table(found), receipts.wide(found, "nan")
-    own = verdicts[verdicts["detector"] == "nan"].reset_index(drop=True)
+    verdicts, table = receipts.table(found), receipts.wide(found, "negative_aware_norm")
+    own = verdicts[verdicts["detector"] == "negative_aware_norm"].reset_index(drop=True)
     for column in ("image", "score", "is_id", "id_percentile", "p_value"):
         pd.testing.assert_series_equal(table[column], own[column])
     assert list(table["prediction"]) == list(found[0].predictions)
@@ -41,7 +43,11 @@ def test_wide_has_one_row_per_image_and_counts_rejections(acts_set, new, score_s
 
 def test_agreement_names_the_minority() -> None:
     rows = pd.DataFrame(
-        {"image": "a", "detector": ["nan", "line", "knn"], "is_id": [True, False, True]}
+        {
+            "image": "a",
+            "detector": ["negative_aware_norm", "line", "knn"],
+            "is_id": [True, False, True],
+        }
     )
     assert receipts.agreement(rows, "a") == (
         "2 of 3 detectors accept it as ID. Rejected only by line."
@@ -113,7 +119,9 @@ def test_figures_carry_every_neuron_and_detector(acts_set, new, score_sets) -> N
     assert bars.layout.xaxis.title.text
     assert bars.layout.yaxis.title.text
     verdicts = receipts.table(scoring.verdicts(score_sets, new, acts_set.head))
-    dots = percentile_dots(verdicts[verdicts["image"] == new.ids[0]], {"nan": "NAN"})
+    dots = percentile_dots(
+        verdicts[verdicts["image"] == new.ids[0]], {"negative_aware_norm": "NAN"}
+    )
     assert sum(len(t.x) for t in dots.data) == 4
     longest = max(len(name) for trace in dots.data for name in trace.y)
     assert dots.layout.margin.l >= 7 * longest, "names fit left of the marks"

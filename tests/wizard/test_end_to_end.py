@@ -24,7 +24,16 @@ std = [0.229, 0.224, 0.225]
 """
 """Half the cost of the published 224; the vision transformer and timm take their own."""
 
-DETECTORS = ("msp", "energy", "gradnorm", "feature_norm", "nan", "react", "dice", "line")
+DETECTORS = (
+    "msp",
+    "energy",
+    "gradnorm",
+    "feature_norm",
+    "negative_aware_norm",
+    "react",
+    "dice",
+    "line",
+)
 """One of each family; those that invert a covariance of 2,048 features take the longest."""
 
 NETWORKS = {
@@ -119,7 +128,7 @@ def test_openood_works_as_it_lies_on_disk(openood, checkpoint, tmp_path, capsys)
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0, err
     assert {(r["detector"], r["ood_set"]) for r in rows} == {
-        (d, s) for d in ("nan", "msp", "line") for s in ("tin", "texture")
+        (d, s) for d in ("negative_aware_norm", "msp", "line") for s in ("tin", "texture")
     }
     assert {(r["ood_set"], r["n_id"], r["n_ood"]) for r in rows} == {
         ("tin", 4, 3), ("texture", 4, 6),

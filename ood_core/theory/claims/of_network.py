@@ -70,7 +70,7 @@ def _bounds(found: Mapping[str, HiddenClassifier]) -> Claim:
 def norm_and_nan(acts: ActivationSet, layer: str, ood_sets: Sequence[str]) -> pd.DataFrame:
     """AUROC of norm, sparsity and NAN of the pooled layer, ID test set against each OOD set.
 
-    Columns: ood_set, score ("norm", "sparsity", "nan"), auroc.
+    Columns: ood_set, score ("norm", "sparsity", "negative_aware_norm"), auroc.
     """
     import pandas as pd
 
@@ -80,7 +80,11 @@ def norm_and_nan(acts: ActivationSet, layer: str, ood_sets: Sequence[str]) -> pd
     rows = [
         {"ood_set": name, "score": score, "auroc": auroc(inside.score(key), other.score(key))}
         for name, other in outside.items()
-        for score, key in (("norm", "l1"), ("sparsity", "sparsity"), ("nan", "nan"))
+        for score, key in (
+            ("norm", "l1"),
+            ("sparsity", "sparsity"),
+            ("negative_aware_norm", "negative_aware_norm"),
+        )
     ]
     return pd.DataFrame(rows)
 
@@ -92,7 +96,9 @@ def claims_of_nan_here(acts: ActivationSet, layer: str, ood_sets: Sequence[str])
         above(
             f"NAN separates ID from {name} better than the plain norm.",
             "AUROC of NAN minus AUROC of the norm",
-            paired_difference(inside.nan, other.nan, inside.l1, other.l1),
+            paired_difference(
+                inside.negative_aware_norm, other.negative_aware_norm, inside.l1, other.l1
+            ),
             0.0,
             "points",
         )

@@ -149,7 +149,7 @@ def claims_of_nan(results: LabResults, against: str | None = None) -> list[Claim
             f"{SCHEMES[name].title}: NAN separates better than the plain norm.",
             "AUROC of NAN minus AUROC of the norm, new images",
             over_runs(
-                separation(results, name, score="nan", against=against)
+                separation(results, name, score="negative_aware_norm", against=against)
                 - separation(results, name, score="norm", against=against)
             ),
             0.0,
@@ -161,7 +161,7 @@ def claims_of_nan(results: LabResults, against: str | None = None) -> list[Claim
 
 def claims_of_depth(results: LabResults, against: str | None = None) -> list[Claim]:
     """Fig. 6: the last hidden layer separates best."""
-    titles = {"norm": "The norm", "nan": "NAN"}
+    titles = {"norm": "The norm", "negative_aware_norm": "NAN"}
     found = []
     for score, title in titles.items():
         layers = [
@@ -191,7 +191,7 @@ def claims_of_width(results: LabResults, against: str | None = None) -> list[Cla
             0.0,
             "points",
         )
-        for score, title in (("norm", "the norm"), ("nan", "NAN"))
+        for score, title in (("norm", "the norm"), ("negative_aware_norm", "NAN"))
     ]
 
 
@@ -208,7 +208,7 @@ def claims_of_one_class(results: LabResults) -> list[Claim]:
             0.5,
             "%",
         )
-        for score, title in (("norm", "its norm"), ("nan", "its NAN"))
+        for score, title in (("norm", "its norm"), ("negative_aware_norm", "its NAN"))
     ]
 
 

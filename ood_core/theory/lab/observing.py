@@ -26,7 +26,7 @@ separation : epoch, layer, fold, ood_set, score, auroc. Fold "fit" or "test" aga
 sets : epoch, layer, set, norm, active_share, activation_entropy (means over the set's images).
 hidden : epoch, layer, set and the summary of the hidden classifier.
 """
-SCORES = ("norm", "nan", "sparsity")
+SCORES = ("norm", "negative_aware_norm", "sparsity")
 
 
 @dataclass
@@ -96,7 +96,7 @@ def scores_of(vectors: np.ndarray) -> dict[str, ScoreSummary]:
     inverse = np.divide(1.0, on, out=np.zeros(len(on)), where=on > 0)
     return {
         "norm": summarize(norm),
-        "nan": summarize(norm * inverse),
+        "negative_aware_norm": summarize(norm * inverse),
         "sparsity": summarize(inverse),
     }
 

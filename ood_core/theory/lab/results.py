@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ood_core.detectors import canonical_name
 from ood_core.runtime.paths import home
 from ood_core.theory import hidden_classifier
 from ood_core.theory.lab import plan
@@ -113,13 +114,21 @@ def load_results(runs: Sequence[Run] | None = None) -> LabResults:
     loaded: dict[Run, dict[str, Any]] = {}
     for run in finished(wanted):
         try:
-            loaded[run] = json.loads(run_file(run).read_text(encoding="utf-8"))
+            loaded[run] = _named(json.loads(run_file(run).read_text(encoding="utf-8")))
         except (ValueError, OSError):
             run_file(run).unlink(missing_ok=True)
     tables = {
         table: _joined(table, {r: data[table] for r, data in loaded.items()}) for table in _TABLES
     }
     return LabResults(**tables, runs=tuple(loaded), planned=len(wanted))
+
+
+def _named(data: dict[str, Any]) -> dict[str, Any]:
+    """A run's tables with the scores' canonical names: a file may hold an alias."""
+    scores = data["separation"].get("score", [])
+    names = {score: canonical_name(score) for score in set(scores)}
+    data["separation"] |= {"score": [names[score] for score in scores]} if scores else {}
+    return data
 
 
 def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.DataFrame:

@@ -56,8 +56,9 @@ def csv_button(data: Any, name: str, key: str) -> None:
     """Small download button; the CSV is written when it is pressed."""
 
     def write() -> str:
-        frame = data() if callable(data) else data
-        return str(frame.to_csv(index=False))
+        from ood_core.export.tables import csv_text
+
+        return csv_text(data() if callable(data) else data)
 
     st.download_button(
         "CSV",

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ood_core.plots.distributions import histogram
 from ood_core.plots.theme import ood_colour
+from ood_core.scoring.score_set import own_params
 from ood_core.scoring.two_experiments import different_params, side_by_side
 from pages.components.charts import figures
 from pages.components.kit import cache, prepare, state
@@ -17,7 +18,7 @@ from pages.components.kit.view import View
 
 __all__ = ["choose", "draw"]
 
-DETECTORS = ("feature_norm", "nan", "line", "energy")
+DETECTORS = ("feature_norm", "negative_aware_norm", "line", "energy")
 
 
 def choose(view: View) -> View:
@@ -45,7 +46,7 @@ def choose(view: View) -> View:
         st.stop()
     left_out = set(view.experiment.ood_sets) - set(view.ood_sets)
     sets = tuple(n for n in other.ood_sets if n not in left_out) or other.ood_sets
-    own = dict(other.detectors.get(view.detector, {}))
+    own = own_params(other, view.detector)
     return View(other, acts, "penultimate", sets, view.detector, own)
 
 
@@ -55,7 +56,7 @@ def draw(view: View, other: View) -> None:
     first = dataclasses.replace(view, layer="penultimate")
     names = tuple(dict.fromkeys((*DETECTORS, view.detector)))
     a = {n: first.scores(n) for n in names}
-    b = {n: other.scores(n, params=dict(other.experiment.detectors.get(n, {}))) for n in names}
+    b = {n: other.scores(n, params=own_params(other.experiment, n)) for n in names}
     state.publish()
     state.notes()
     both = dict.fromkeys([*view.experiment.ood_sets, *other.experiment.ood_sets])
@@ -92,10 +93,10 @@ def _histogram(one: View, scores: Any, tag: str, hues: Mapping[str, str]) -> Non
 
 def _table(table: Any) -> None:
     table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
-    table["detector"] = [cache.short_title(n) for n in table["detector"]]
+    titles = [cache.short_title(n) for n in table["detector"]]
     number = st.column_config.NumberColumn
     st.dataframe(
-        table,
+        table.assign(detector=titles),
         hide_index=True,
         placeholder="–",  # an OOD set that only one of them has
         column_order=[c for c in table.columns if c != "apart"] + ["apart"],

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.detectors import canonical_name
 from ood_core.plots.sweeps import score_scatter
 from ood_core.scoring.disagreement import GROUPS, disagreement
 from pages.components.charts import figures, gallery
@@ -24,7 +25,10 @@ def draw(view: View) -> None:
     others = [n for n in titles if n != view.detector]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         second = state.choose(
-            "compare_detector", others, "energy" if "energy" in others else others[0]
+            "compare_detector",
+            others,
+            "energy" if "energy" in others else others[0],
+            renamed=canonical_name,
         )
         st.selectbox(
             f"{titles[view.detector]} against",

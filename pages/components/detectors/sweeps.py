@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.detectors import canonical_name
 from ood_core.plots.sweeps import sweep_curve, sweep_heatmap
 from ood_core.scoring import sweeps
 from pages.components.charts import figures
@@ -28,7 +29,7 @@ def draw(view: View) -> None:
         st.info("No detector here has parameters to sweep.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        detector = state.choose("sweep_detector", sweepable, "line")
+        detector = state.choose("sweep_detector", sweepable, "line", renamed=canonical_name)
         st.selectbox("Sweep", sweepable, key="sweep_detector", format_func=titles.get, width=260)
         metric = state.choose("sweep_metric", list(METRICS), "auroc")
         st.segmented_control(

@@ -115,9 +115,22 @@ def image_set(key: str, _spec: Any) -> Any:
 @st.cache_resource(max_entries=1, ttl=10, show_spinner=False)
 def experiments() -> list[Any]:
     """All experiments, broken ones included; a new file shows within ten seconds."""
-    from ood_core.experiments import list_experiments
+    from ood_core.experiments import BrokenExperiment, list_experiments
 
-    return list(list_experiments())
+    return [e if isinstance(e, BrokenExperiment) else _checked(e) for e in list_experiments()]
+
+
+def _checked(experiment: Any) -> Any:
+    """The experiment, or a broken one where its detectors' parameters cannot be told apart."""
+    from ood_core.errors import ConfigError
+    from ood_core.experiments import BrokenExperiment
+    from ood_core.scoring.score_set import given_params
+
+    try:
+        given_params(experiment)
+    except ConfigError as error:
+        return BrokenExperiment(experiment.name, experiment.path, str(error))
+    return experiment
 
 
 def usable() -> dict[str, Any]:

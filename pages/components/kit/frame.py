@@ -14,7 +14,7 @@ from pages.components.kit.view import View, detector_params
 __all__ = ["open_page"]
 
 DEFAULT_EXPERIMENT = "digits"
-DEFAULT_DETECTOR = "nan"
+DEFAULT_DETECTOR = "negative_aware_norm"
 _ICON = str(Path(__file__).parent / "icon.svg")
 _STYLE = (Path(__file__).parent / "style.css").read_text()
 
@@ -80,7 +80,7 @@ def _choose_experiment() -> Any:
 
 def _choices(experiment: Any, acts: Any) -> View:
     from ood_core.activations import PENULTIMATE
-    from ood_core.detectors import detector_class
+    from ood_core.detectors import canonical_name, detector_class
 
     layer = PENULTIMATE
     if acts is None:
@@ -94,7 +94,9 @@ def _choices(experiment: Any, acts: Any) -> View:
     st.html(f"<style>{_STYLE}{_set_hues(sets)}</style>")
     st.multiselect("OOD sets", sets, key="ood_sets")
     names = cache.detector_titles()
-    detector = state.choose("detector", list(names), _first(DEFAULT_DETECTOR, names))
+    detector = state.choose(
+        "detector", list(names), _first(DEFAULT_DETECTOR, names), renamed=canonical_name
+    )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
         st.selectbox("Detector", list(names), key="detector", format_func=names.get)
         params = detector_params(experiment, detector)

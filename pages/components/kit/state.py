@@ -22,7 +22,7 @@ Chromium with a select box, a slider in a fragment and a multiselect on two page
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import streamlit as st
@@ -61,15 +61,22 @@ def begin(page: str) -> None:
         st.session_state.pop(name, None)
 
 
-def choose(name: str, options: Sequence[str], default: str) -> str:
+def choose(
+    name: str,
+    options: Sequence[str],
+    default: str,
+    *,
+    renamed: Callable[[str], str] | None = None,
+) -> str:
     """Value of the single choice `name`, ready in `st.session_state` for its widget.
 
     Call it before the widget is drawn, then draw the widget with `key=name` and without a
-    default of its own.
+    default of its own. `renamed` turns what an address may still call an option into its name.
     """
     value = _current(name)
     if isinstance(value, Texts):
-        value = _noted(address.options(name, value[-1:], options, [default]))[0]
+        given = [t if t in options or renamed is None else renamed(t) for t in value[-1:]]
+        value = _noted(address.options(name, given, options, [default]))[0]
     if value not in options:
         value = default
     return _hold(name, cast("str", value), default)

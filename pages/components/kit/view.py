@@ -104,7 +104,9 @@ class View:
 def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
     """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
     sweep, then the LINe sliders."""
-    params = dict(experiment.detectors.get(detector, {})) | _adopted(detector)
+    from ood_core.scoring.score_set import own_params
+
+    params = own_params(experiment, detector) | _adopted(detector)
     if detector == "line":
         from ood_core.detectors import detector_class
 
@@ -127,10 +129,13 @@ def adopt(detector: str, params: Mapping[str, Any]) -> None:
 
 
 def _adopted(detector: str) -> dict[str, Any]:
-    from ood_core.detectors import detector_class
+    from ood_core.detectors import canonical_name, detector_class
     from ood_core.scoring.score_set import params_from
 
-    name, _, text = state.text("params").partition(":")
+    given, _, text = state.text("params").partition(":")
+    name = canonical_name(given)
+    if name != given:
+        state.remember("params", f"{name}:{text}")
     if name != detector or not text:
         return {}
     try:

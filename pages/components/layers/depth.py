@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.detectors import canonical_name
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
@@ -16,7 +17,13 @@ from pages.components.kit.view import View
 __all__ = ["apart", "colours", "curves", "units"]
 
 POOL_NAMES = {"gap": "Pooled", "flat": "Every position"}
-HEAT = {"gain": "NAN minus L1", "nan": "NAN", "l1": "L1", "l2": "L2", "sparsity": "Sparsity"}
+HEAT = {
+    "gain": "NAN minus L1",
+    "negative_aware_norm": "NAN",
+    "l1": "L1",
+    "l2": "L2",
+    "sparsity": "Sparsity",
+}
 MEAN = "mean of the chosen sets"
 
 
@@ -65,7 +72,7 @@ def _controls(view: View) -> tuple[str, str, str, str]:
     metric = state.choose("layers_metric", ["auroc", "fpr95"], "auroc")
     pool = state.choose("layers_pool", list(POOL_NAMES), "gap")
     against = state.choose("layers_against", sets, sets[0])
-    heat = state.choose("layers_heat", list(HEAT), "gain")
+    heat = state.choose("layers_heat", list(HEAT), "gain", renamed=canonical_name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control("Measure", ["auroc", "fpr95"], key="layers_metric", required=True,
                              format_func=str.upper)  # fmt: skip
@@ -81,7 +88,7 @@ def _controls(view: View) -> tuple[str, str, str, str]:
 
 def _headline(summary: Any, metric: str, against: str) -> str:
     name = metric.upper()
-    nan, norm = summary.best["nan"], summary.best["l1"]
+    nan, norm = summary.best["negative_aware_norm"], summary.best["l1"]
     layer, gain = summary.largest_gain
     wins = f"NAN beats the L1 norm at **{len(summary.nan_wins)} of {summary.n_layers}** layers"
     most = f", most at `{layer}` ({100 * gain:+.1f} points)" if gain > 0 else ""
@@ -130,7 +137,7 @@ def _auroc_table(view: View, table: Any) -> str:
     rows = "".join(
         f"<tr><td><i class='chip' style='background:{view.colour(row.ood_set)}'></i>"
         f"{escape(row.ood_set)}</td><td>{100 * row.l1:.2f}</td><td>{100 * row.sparsity:.2f}</td>"
-        f"<td>{100 * row.nan:.2f}</td></tr>"
+        f"<td>{100 * row.negative_aware_norm:.2f}</td></tr>"
         for row in table.itertuples()
     )
     return f"<table class='figures'><tr>{head}</tr>{rows}</table>"

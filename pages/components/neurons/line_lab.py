@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from ood_core.scoring.score_set import own_params
 from pages.components.charts import figures, threshold
 from pages.components.charts.neuron_map import map_data, neuron_map
 from pages.components.kit import cache, prepare, state, words
@@ -38,7 +39,7 @@ def lab_of(view: View) -> Any:
     """LINe of this experiment and these OOD sets, ready for its sliders."""
     from ood_core.neurons import LineLab
 
-    given = dict(view.experiment.detectors.get("line", {}))
+    given = own_params(view.experiment, "line")
     exp, acts = view.experiment, view.acts
     key = ("line_lab", view.fingerprint, view.ood_sets, cache.frozen(given))
     with st.spinner("Contributions of every neuron to every class …"):
@@ -52,7 +53,7 @@ def _settings(view: View, lab: Any) -> Settings:
     """LINe's parameters: the visitor's, else the experiment's, else the published ones."""
     from ood_core.detectors import all_detectors
 
-    start = all_detectors()["line"].defaults() | dict(view.experiment.detectors.get("line", {}))
+    start = all_detectors()["line"].defaults() | own_params(view.experiment, "line")
     return (
         state.number("line_p_a", 0.0, 100.0, float(start["p_a"])),
         state.number("line_p_w", 0.0, 100.0, float(start["p_w"])),

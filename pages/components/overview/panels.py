@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ood_core.experiments import BrokenExperiment
+from ood_core.scoring.score_set import own_params
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
@@ -16,7 +17,7 @@ from pages.components.wizard.verdicts import lines_html
 
 __all__ = ["draw"]
 
-HEADLINE = ("feature_norm", "nan", "line", "energy")
+HEADLINE = ("feature_norm", "negative_aware_norm", "line", "energy")
 _NEXT = {
     "Scores": "Set a threshold and see the images that it judges wrongly.",
     "Detectors": "Rank every detector on every OOD set.",
@@ -121,7 +122,7 @@ def _headline(view: View) -> None:
         words.metric("AUROC", "FPR95")
     with st.spinner("Scoring …", show_time=False):
         sets = {
-            name: view.scores(name, view.experiment.detectors.get(name, {}), "penultimate")
+            name: view.scores(name, own_params(view.experiment, name), "penultimate")
             for name in names
         }
     st.html(_headline_table(view, sets))

@@ -94,7 +94,7 @@ def test_scores_by_hand():
     vectors = np.array([[1.0, 0, 2], [0, 0, 0], [0.5, 0.5, 0.5]])
     got = scores_of(vectors)
     np.testing.assert_allclose(got["norm"].values, [0, 1.5, 3])
-    np.testing.assert_allclose(got["nan"].values, [0, 0.5, 1.5])
+    np.testing.assert_allclose(got["negative_aware_norm"].values, [0, 0.5, 1.5])
     np.testing.assert_allclose(got["sparsity"].values, [0, 1 / 3, 1 / 2])
     assert auroc(got["norm"], scores_of(vectors[1:2])["norm"]) == pytest.approx(5 / 6)
 
