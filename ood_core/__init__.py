@@ -1,7 +1,7 @@
 """Out-of-distribution detection from one forward pass: scores, metrics and their explanation.
 
 >>> import ood_core
->>> sorted(ood_core.all_detectors())[:3]  # doctest: +SKIP
+>>> sorted(ood_core.all_detectors())[:3]
 ['ash_b', 'ash_p', 'ash_s']
 
 Names are loaded on first use, so importing the package costs nothing and scoring stored

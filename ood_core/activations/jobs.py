@@ -1,8 +1,6 @@
 """Preparing in the background: one worker per process, shared by all visitors.
 
->>> from ood_core.activations import jobs
->>> job = jobs.prepare(experiment)  # doctest: +SKIP
->>> job.state, job.progress, job.error  # doctest: +SKIP
+`prepare(experiment)` gives a job; its `state`, `progress` and `error` are read while it runs.
 """
 
 from __future__ import annotations

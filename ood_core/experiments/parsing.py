@@ -40,6 +40,15 @@ def parse_experiment(
     ------
     ConfigError
         On anything unknown, missing, empty or of the wrong type.
+
+    Examples
+    --------
+    >>> found = parse_experiment({
+    ...     "name": "mine", "classifier": {"architecture": "digits_cnn", "random_weights": 0},
+    ...     "id": {"fit": {"builtin": "digits:fit"}, "test": {"builtin": "digits:test"}},
+    ... })
+    >>> found.fit_set, found.test_set, found.ood_sets
+    ('fit', 'test', ())
     """
     where = path.name if path else "experiment"
     allowed = ("name", "title", "description", "classifier", "preprocessing", "id", "ood")

@@ -67,6 +67,13 @@ def quantities(record: LayerRecord, pool: str = "gap") -> Quantities:
     ----------
     Park et al., "Understanding the Feature Norm for Out-of-Distribution Detection", ICCV 2023,
     arXiv 2310.05316, Eq. 9 and 10.
+
+    Examples
+    --------
+    >>> rows = LayerRecord.from_vectors(np.array([[2.0, 4.0, 0.0], [3.0, 3.0, 3.0]]))
+    >>> found = quantities(rows)
+    >>> found.l1.tolist(), found.l0.tolist(), found.nan.tolist()
+    ([6.0, 9.0], [2.0, 3.0], [3.0, 3.0])
     """
     check_pool(pool)
     l1, l2 = lp_norm(record, 1.0, pool), lp_norm(record, 2.0, pool)

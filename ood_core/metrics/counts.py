@@ -79,6 +79,8 @@ class ScoreSummary:
 def ceil_share(rate: float, n: int) -> int:
     """ceil(rate n) as if in exact arithmetic: 0.95 of 20 images is 19, and k / n of n is k.
 
+    Examples
+    --------
     >>> ceil_share(0.95, 20), ceil_share(316 / 481, 481), ceil_share(0.951, 20)
     (19, 316, 20)
     """
@@ -86,7 +88,13 @@ def ceil_share(rate: float, n: int) -> int:
 
 
 def floor_share(rate: float, n: int) -> int:
-    """floor(rate n) as if in exact arithmetic: 0.07 of 100 images is 7, and k / n of n is k."""
+    """floor(rate n) as if in exact arithmetic: 0.07 of 100 images is 7, and k / n of n is k.
+
+    Examples
+    --------
+    >>> floor_share(0.07, 100)
+    7
+    """
     return math.floor(_share(rate, n))
 
 
@@ -113,6 +121,12 @@ def summarize(scores: Scores, what: str = "scores") -> ScoreSummary:
     ------
     DataError
         When there are none, the shape is not (n,), or some are NaN (the message counts them).
+
+    Examples
+    --------
+    >>> found = summarize([3.0, 1.0, 2.0])
+    >>> found.values.tolist(), found.accepted(2.0)
+    ([1.0, 2.0, 3.0], 2)
     """
     if isinstance(scores, ScoreSummary):
         return scores
@@ -140,6 +154,11 @@ def pool(summaries: Sequence[ScoreSummary]) -> ScoreSummary:
     ------
     DataError
         When no set is given.
+
+    Examples
+    --------
+    >>> pool([summarize([3.0, 1.0]), summarize([2.0])]).values.tolist()
+    [1.0, 2.0, 3.0]
     """
     if len(summaries) == 1:
         return summaries[0]
@@ -190,6 +209,14 @@ def compare(id_scores: Scores, ood_scores: Scores) -> Comparison:
     """Count two sets against each other; remembered per pair of summaries.
 
     O(n log n) for arrays; O(n) for summaries, because two sorted runs only need merging.
+
+    Examples
+    --------
+    >>> counts = compare([3.0, 1.0], [2.0, 1.0])
+    >>> counts.thresholds.tolist()
+    [3.0, 2.0, 1.0]
+    >>> counts.accepted_id.tolist(), counts.accepted_ood.tolist()
+    ([1, 1, 2], [0, 1, 2])
     """
     a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
     known = a._comparisons.get(b)

@@ -40,6 +40,12 @@ def roc_curve(id_scores: Scores, ood_scores: Scores, max_points: int = 400) -> R
     """ROC with ID positive, thinned to at most `max_points` of its exact vertices.
 
     The thinned curve lies within a fraction of a pixel of the exact one (`thin`).
+
+    Examples
+    --------
+    >>> curve = roc_curve([3.0, 1.0], [2.0, 0.0])
+    >>> curve.fpr.tolist(), curve.tpr.tolist()
+    ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
     c = compare(id_scores, ood_scores)
     fpr, tpr = np.concatenate([[0.0], c.fpr]), np.concatenate([[0.0], c.tpr])
@@ -56,6 +62,12 @@ def pr_curve(
     ------
     ConfigError
         When `positive` is neither.
+
+    Examples
+    --------
+    >>> curve = pr_curve([3.0, 1.0], [2.0, 0.0])
+    >>> curve.recall.tolist()
+    [0.5, 0.5, 1.0, 1.0]
     """
     c = compare(id_scores, ood_scores)
     if positive == "id":

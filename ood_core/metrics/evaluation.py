@@ -39,7 +39,13 @@ logger = logging.getLogger("ood_core.metrics")
 
 
 def auroc(id_scores: Scores, ood_scores: Scores) -> float:
-    """Area under the ROC curve: P(id > ood) + ½ P(id = ood), counted exactly (Mann-Whitney)."""
+    """Area under the ROC curve: P(id > ood) + ½ P(id = ood), counted exactly (Mann-Whitney).
+
+    Examples
+    --------
+    >>> auroc([3.0, 2.0], [1.0, 2.0])  # of four pairs three are right and one is tied
+    0.875
+    """
     c = compare(id_scores, ood_scores)
     twice_wins = int(c.at_id @ (2 * (c.n_ood - c.accepted_ood) + c.at_ood))
     return twice_wins / (2 * c.n_id * c.n_ood)
@@ -48,7 +54,14 @@ def auroc(id_scores: Scores, ood_scores: Scores) -> float:
 def auroc_interval(
     id_scores: Scores, ood_scores: Scores, level: float = 0.95
 ) -> tuple[float, float]:
-    """DeLong interval (low, high) of the AUROC; see `intervals.delong_interval`."""
+    """DeLong interval (low, high) of the AUROC; see `intervals.delong_interval`.
+
+    Examples
+    --------
+    >>> low, high = auroc_interval([4.0, 3.0, 2.0, 1.0], [2.5, 0.5, 0.2, 0.1])
+    >>> round(low, 2), round(high, 2)
+    (0.35, 0.99)
+    """
     return delong_interval(
         compare(id_scores, ood_scores), auroc(id_scores, ood_scores), check_level(level)
     )
@@ -64,6 +77,11 @@ def fpr_at_tpr(id_scores: Scores, ood_scores: Scores, tpr: float = 0.95) -> floa
     ------
     ConfigError
         When tpr is not in (0, 1].
+
+    Examples
+    --------
+    >>> fpr_at_tpr([4.0, 3.0, 2.0, 1.0], [2.5, 0.5], tpr=0.75)  # t = 2.0
+    0.5
     """
     a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
     return b.accepted(a.kth_largest(needed(tpr, len(a), "tpr"))) / len(b)
@@ -83,6 +101,11 @@ def fpr_at_tpr_ood_positive(id_scores: Scores, ood_scores: Scores, tpr: float = 
     `mean(id <= t)`, t = the k-th smallest OOD score, k = ceil(tpr m). OOD is positive. This is
     the first ROC point with TPR >= tpr; OpenOOD thins its ROC before looking (`drop_intermediate`)
     and can land later only inside runs of equal-sized groups of ties.
+
+    Examples
+    --------
+    >>> fpr_at_tpr_ood_positive([4.0, 3.0, 2.0, 1.0], [2.5, 0.5], tpr=0.95)  # t = 2.5
+    0.5
     """
     a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
     threshold = b.values[needed(tpr, len(b), "tpr") - 1]
@@ -93,13 +116,24 @@ def aupr_in(id_scores: Scores, ood_scores: Scores) -> float:
     """Average precision with ID positive: Σ (R_j − R_{j−1}) P_j over the distinct scores.
 
     Depends on the ratio ID : OOD. scikit-learn's `average_precision_score`.
+
+    Examples
+    --------
+    >>> aupr_in([3.0, 1.0], [2.0])  # precision 1 at recall 1/2, then 2/3 at recall 1
+    0.8333333333333333
     """
     c = compare(id_scores, ood_scores)
     return float(c.at_id @ (c.accepted_id / (c.accepted_id + c.accepted_ood)) / c.n_id)
 
 
 def aupr_out(id_scores: Scores, ood_scores: Scores) -> float:
-    """Average precision with OOD positive (scores negated). Depends on the ratio ID : OOD."""
+    """Average precision with OOD positive (scores negated). Depends on the ratio ID : OOD.
+
+    Examples
+    --------
+    >>> aupr_out([3.0, 1.0], [2.0])  # the only OOD image comes second
+    0.5
+    """
     c = compare(id_scores, ood_scores)
     rejected_ood = c.n_ood - c.accepted_ood + c.at_ood
     rejected_id = c.n_id - c.accepted_id + c.at_id
@@ -107,7 +141,13 @@ def aupr_out(id_scores: Scores, ood_scores: Scores) -> float:
 
 
 def detection_error(id_scores: Scores, ood_scores: Scores) -> float:
-    """Smallest balanced error over all thresholds: min_t ½ (FNR + FPR), at most 0.5."""
+    """Smallest balanced error over all thresholds: min_t ½ (FNR + FPR), at most 0.5.
+
+    Examples
+    --------
+    >>> detection_error([3.0, 1.0], [2.0, 0.0])  # at t = 3 or t = 1
+    0.25
+    """
     c = compare(id_scores, ood_scores)
     return float(min(0.5, (1 - c.tpr + c.fpr).min() / 2))
 
@@ -143,6 +183,12 @@ def evaluate(id_scores: Scores, ood_scores: Scores) -> Evaluation:
     ------
     DataError
         When a set is empty or holds NaN (the message counts them).
+
+    Examples
+    --------
+    >>> found = evaluate([3.0, 2.0, 1.5], [1.0, 0.5])
+    >>> found.auroc, found.fpr95, found.threshold
+    (1.0, 0.0, 1.5)
     """
     a, b = summarize(id_scores, "ID scores"), summarize(ood_scores, "OOD scores")
     warnings = score_warnings(a, b)
@@ -170,7 +216,13 @@ def evaluate(id_scores: Scores, ood_scores: Scores) -> Evaluation:
 
 
 def score_warnings(id_scores: Scores, ood_scores: Scores) -> tuple[str, ...]:
-    """Sentences about constant, tied or −inf scores; empty when nothing is wrong."""
+    """Sentences about constant, tied or −inf scores; empty when nothing is wrong.
+
+    Examples
+    --------
+    >>> score_warnings([1.0, 2.0], [-float("inf")])
+    ('1 of 3 scores are -inf and count as most OOD.',)
+    """
     c = compare(id_scores, ood_scores)
     total = c.n_id + c.n_ood
     if len(c.thresholds) == 1:
@@ -197,6 +249,11 @@ def needed(rate: float, n: int, name: str) -> int:
     ------
     ConfigError
         When the rate is not in (0, 1].
+
+    Examples
+    --------
+    >>> needed(0.95, 20, "tpr"), needed(0.95, 21, "tpr")
+    (19, 20)
     """
     if not 0 < rate <= 1:
         raise ConfigError(f"{name} must be in (0, 1], got {rate!r}.")

@@ -90,6 +90,13 @@ def bin_scores(
     ------
     ConfigError
         When bins < 2.
+
+    Examples
+    --------
+    >>> from ood_core.metrics.counts import summarize
+    >>> bins = bin_scores(summarize([0.0, 1.0, 1.0]), {"far": summarize([0.2])}, bins=4)
+    >>> {name: int(counts.sum()) for name, counts in bins.counts.items()}
+    {'ID': 3, 'far': 1}
     """
     if bins < 2:
         raise ConfigError(f"bins must be at least 2, got {bins}.")

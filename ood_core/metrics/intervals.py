@@ -26,6 +26,12 @@ def binomial_interval(successes: int, n: int, level: float = 0.95) -> tuple[floa
     Reference
     ---------
     Clopper and Pearson, Biometrika 26 (1934).
+
+    Examples
+    --------
+    >>> low, high = binomial_interval(0, 10)  # nothing seen in ten is not nothing
+    >>> low, round(high, 3)
+    (0.0, 0.308)
     """
     from scipy.special import betaincinv
 

@@ -1,11 +1,6 @@
 """Neurons of the penultimate layer: who they speak for, what LINe keeps, life without them."""
 
-from ood_core.neurons.ablation import (
-    accuracy_effect,
-    drop_neurons,
-    dropping_effect,
-    rates,
-)
+from ood_core.neurons.ablation import accuracy_effect, drop_neurons, rates
 from ood_core.neurons.activity import (
     NeuronDrill,
     drill,
@@ -17,7 +12,6 @@ from ood_core.neurons.activity import (
 from ood_core.neurons.heatmap import CELLS, ContributionView, contribution_table, contribution_view
 from ood_core.neurons.line_image import (
     ImageReceipt,
-    image_contributions,
     image_receipt,
     summary_of_receipt,
 )
@@ -41,9 +35,7 @@ __all__ = [
     "drill",
     "drop_neurons",
     "drop_set",
-    "dropping_effect",
     "excited_by_ood",
-    "image_contributions",
     "image_receipt",
     "mean_activations",
     "neuron_column",

@@ -9,12 +9,11 @@ import pandas as pd
 
 from ood_core import metrics
 from ood_core.activations import PENULTIMATE, Activations, LayerRecord, predicted_classes
-from ood_core.detectors.base import Detector
 from ood_core.errors import DataError
 from ood_core.metrics.counts import Scores
 from ood_core.models import ClassifierHead
 
-__all__ = ["accuracy_effect", "drop_neurons", "dropping_effect", "rates"]
+__all__ = ["accuracy_effect", "drop_neurons", "rates"]
 
 
 def drop_neurons(acts: Activations, head: ClassifierHead, drop: np.ndarray) -> Activations:
@@ -46,36 +45,6 @@ def rates(scores: Mapping[str, Scores], id_set: str, ood_sets: Sequence[str]) ->
         for name in ood_sets
     ]
     return pd.DataFrame(rows, columns=["ood_set", "auroc", "fpr95"])
-
-
-def dropping_effect(
-    acts: Mapping[str, Activations],
-    id_set: str,
-    ood_sets: Sequence[str],
-    head: ClassifierHead,
-    detectors: Mapping[str, Detector],
-    drop: np.ndarray,
-) -> pd.DataFrame:
-    """AUROC and FPR95 of fitted detectors with and without some penultimate neurons.
-
-    The detectors stay as they were fitted: it is the network that loses the neurons, at test
-    time.
-
-    Returns
-    -------
-    data frame with columns `detector, ood_set, auroc_before, auroc, fpr95_before, fpr95`.
-    """
-    names = [id_set, *ood_sets]
-    without = {name: drop_neurons(acts[name], head, drop) for name in names}
-    frames = []
-    for label, detector in detectors.items():
-        before = rates({n: detector.score_samples(acts[n]) for n in names}, id_set, ood_sets)
-        after = rates({n: detector.score_samples(without[n]) for n in names}, id_set, ood_sets)
-        frame = before.rename(columns={"auroc": "auroc_before", "fpr95": "fpr95_before"})
-        frame = frame.assign(detector=label, auroc=after["auroc"], fpr95=after["fpr95"])
-        frames.append(frame)
-    columns = ["detector", "ood_set", "auroc_before", "auroc", "fpr95_before", "fpr95"]
-    return pd.concat(frames, ignore_index=True)[columns]
 
 
 def accuracy_effect(acts: Activations, head: ClassifierHead, drop: np.ndarray) -> pd.DataFrame:

@@ -12,19 +12,7 @@ from ood_core.detectors.line import Line
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
 
-__all__ = ["ImageReceipt", "image_contributions", "image_receipt", "summary_of_receipt"]
-
-
-def image_contributions(
-    features: np.ndarray, head: ClassifierHead, klass: int | None = None
-) -> np.ndarray:
-    """Contribution of each penultimate neuron of one image to a class: `W[c] ⊙ h`, shape (d,).
-
-    They add up to the logit without its bias. `klass=None` takes the predicted class.
-    """
-    h = _one_row(features, head)
-    c = int(head.logits(h[None])[0].argmax()) if klass is None else klass
-    return np.asarray(head.weight[c] * h)
+__all__ = ["ImageReceipt", "image_receipt", "summary_of_receipt"]
 
 
 @dataclass(frozen=True, eq=False)

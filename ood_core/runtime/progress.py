@@ -45,6 +45,15 @@ class Meter:
 
     `advance` reports and raises StoppedError when `should_stop()` says so. Items that were
     already there when the stage began (`skip`) do not count for the rate.
+
+    Examples
+    --------
+    >>> seen = []
+    >>> meter = Meter("images", 3, seen.append)
+    >>> for _ in range(3):
+    ...     meter.advance(1)
+    >>> seen[-1].stage, seen[-1].done, seen[-1].fraction
+    ('images', 3, 1.0)
     """
 
     def __init__(

@@ -134,8 +134,8 @@ def of_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 def means(values: Mapping[str, float], near: Sequence[str]) -> dict[str, float]:
     """Unweighted means over OOD sets: `near-OOD` and `far-OOD` where both exist, and `mean`.
 
-    >>> means({"cats": 0.9, "noise": 1.0, "dogs": 0.8}, near=["cats", "dogs"])
-    {'near-OOD': 0.85, 'far-OOD': 1.0, 'mean': 0.9}
+    >>> means({"cats": 0.5, "noise": 1.0, "dogs": 0.75}, near=["cats", "dogs"])
+    {'near-OOD': 0.625, 'far-OOD': 1.0, 'mean': 0.75}
     """
     if not values:
         return {}

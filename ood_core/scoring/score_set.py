@@ -259,7 +259,13 @@ def score(
 
 
 def params_text(params: Mapping[str, Any]) -> str:
-    """Parameters in one cell: `p_w=90;p_a=90;clip=1.0`."""
+    """Parameters in one cell: `p_w=90;p_a=90;clip=1.0`.
+
+    Examples
+    --------
+    >>> params_text({"p_w": 90, "clip": 1.0})
+    'p_w=90;clip=1.0'
+    """
     return ";".join(f"{name}={value}" for name, value in params.items())
 
 
@@ -270,6 +276,11 @@ def params_from(text: str) -> dict[str, Any]:
     ------
     ConfigError
         When a part is not `name=value`.
+
+    Examples
+    --------
+    >>> params_from("p_w=90;clip=1.0;layer=None")
+    {'p_w': 90, 'clip': 1.0, 'layer': None}
     """
     words: dict[str, Any] = {"True": True, "False": False, "None": None}
     found: dict[str, Any] = {}

@@ -59,6 +59,13 @@ def at(text: str, sample: Sample, *, count_on: Sample | None = None) -> Operatin
     ------
     ConfigError
         When the text is none of these, or as the chosen mode does.
+
+    Examples
+    --------
+    >>> at("threshold=2", as_sample([3.0, 2.0, 1.0], {"far": [2.5, 0.5]})).tpr
+    0.6666666666666666
+    >>> at("fpr=0.5", as_sample([3.0, 2.0, 1.0], {"far": [2.5, 0.5]})).fpr
+    0.5
     """
     values = _read(text)
     match sorted(values):
@@ -133,6 +140,11 @@ def at_tpr(
     ------
     ConfigError
         When tpr is not in (0, 1].
+
+    Examples
+    --------
+    >>> at_tpr([3.0, 2.0, 1.0, 0.5], tpr=0.75).threshold
+    1.0
     """
     chosen = as_sample(id_scores, ood)
     threshold = chosen.id.kth_largest(needed(tpr, len(chosen.id), "tpr"))
@@ -156,6 +168,12 @@ def at_fpr(
     ------
     ConfigError
         When fpr is not in [0, 1) or there is no OOD set.
+
+    Examples
+    --------
+    >>> point = at_fpr([3.0, 2.0, 1.0], {"far": [2.5, 0.5]}, fpr=0.5)
+    >>> point.threshold, point.tpr
+    (1.0, 1.0)
     """
     if not 0 <= fpr < 1:
         raise ConfigError(f"fpr must be in [0, 1), got {fpr!r}.")
@@ -192,6 +210,11 @@ def at_cost(
     ------
     ConfigError
         When a parameter is out of range or there is no OOD set.
+
+    Examples
+    --------
+    >>> at_cost([3.0, 2.0], {"far": [1.0, 0.5]}).tpr
+    1.0
     """
     if not (cost_ratio > 0 and math.isfinite(cost_ratio)):
         raise ConfigError(f"cost_ratio must be a number > 0, got {cost_ratio!r}.")

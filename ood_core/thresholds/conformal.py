@@ -37,6 +37,12 @@ def conformal(
     ---------
     Vovk et al., Algorithmic Learning in a Random World (2005), 4;
     Bates et al., Ann. Stat. 51 (2023).
+
+    Examples
+    --------
+    >>> point = conformal([float(i) for i in range(1, 20)], alpha=0.1)
+    >>> point.threshold, point.id.rejected  # k = floor(0.1 * 20) = 2: the second smallest
+    (2.0, 1)
     """
     if not 0 < alpha < 1:
         raise ConfigError(f"alpha must be in (0, 1), got {alpha!r}.")
@@ -52,6 +58,11 @@ def conformal_p_values(calibration: Scores, scores: np.ndarray) -> np.ndarray:
     """Conformal p-value of each score: (1 + #{calibration <= score}) / (n + 1), shape of `scores`.
 
     For a new ID image, P(p <= α) <= α. A small p speaks against the image being ID.
+
+    Examples
+    --------
+    >>> conformal_p_values([1.0, 2.0, 3.0, 4.0], np.array([0.5, 2.5, 9.0])).tolist()
+    [0.2, 0.6, 1.0]
     """
     known = summarize(calibration, "calibration scores")
     below = np.searchsorted(known.values, np.asarray(scores, np.float64), side="right")

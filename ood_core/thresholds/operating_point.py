@@ -139,6 +139,12 @@ def halves(
     ------
     ConfigError
         When a set has fewer than two images.
+
+    Examples
+    --------
+    >>> found = halves(np.arange(5.0), {"far": np.arange(4.0)})
+    >>> len(found.calibration.id), len(found.evaluation.id)
+    (3, 2)
     """
     parts: list[dict[str, ScoreSummary]] = [{}, {}]
     sets = {"": id_scores, **(ood or {})}

@@ -126,7 +126,13 @@ def _umap(x: np.ndarray, seed: int) -> np.ndarray:
 
 
 def subsample(n: int, most: int) -> np.ndarray:
-    """Row numbers of at most `most` of n rows, evenly spaced and the same every time."""
+    """Row numbers of at most `most` of n rows, evenly spaced and the same every time.
+
+    Examples
+    --------
+    >>> subsample(9, 3).tolist(), subsample(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
     if most >= n:
         return np.arange(n)
     return np.unique(np.linspace(0, n - 1, max(1, most)).round().astype(np.int64))

@@ -115,6 +115,12 @@ def inside(
     ------
     DataError
         When the polygon has fewer than three corners or unequal lists.
+
+    Examples
+    --------
+    >>> square = [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 1.0, 1.0]
+    >>> inside(np.array([0.5, 1.5]), np.array([0.5, 0.5]), *square).tolist()
+    [True, False]
     """
     _check_corners(polygon_x, polygon_y)
     px, py = np.asarray(polygon_x, np.float64), np.asarray(polygon_y, np.float64)

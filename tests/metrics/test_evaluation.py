@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -265,6 +266,18 @@ def test_thin_keeps_ends_and_asked_points_and_drops_collinear_ones():
     assert thin(x, 2 * x, 5, keep=[4]).tolist() == [0, 4, 9]
     assert thin(x, (x - 5) ** 2, 4).tolist()[0] == 0
     assert len(thin(x, (x - 5) ** 2, 4)) == 4
+
+
+def test_thin_leaves_nothing_farther_than_the_tolerance_from_the_line():
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(2, 60)).cumsum(axis=1)  # goes back and forth: past the ends too
+    kept = thin(x, y, tolerance=0.5)
+    assert 2 < len(kept) < 60
+    for first, last in pairwise(kept):
+        a, b = np.array([x[first], y[first]]), np.array([x[last], y[last]])
+        line = a + np.linspace(0, 1, 20_001)[:, None] * (b - a)
+        for i in range(first, last):
+            assert np.hypot(*(line - [x[i], y[i]]).T).min() <= 0.5 + 1e-3
 
 
 def test_summary_counts():

@@ -1,11 +1,14 @@
-"""Slow, obvious class means and contributions, for tests to compare with."""
+"""Slow, obvious versions, for tests to compare with."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from ood_core import metrics
 from ood_core.activations import Activations
+from ood_core.detectors import Detector
 from ood_core.models import ClassifierHead
+from ood_core.neurons import drop_neurons
 
 
 def class_means(features: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -17,3 +20,11 @@ def class_means(features: np.ndarray, labels: np.ndarray, n_classes: int) -> np.
 def contributions(acts: Activations, head: ClassifierHead) -> np.ndarray:
     """`contrib[c] = W[c] ⊙ mean(h | y = c)`, (c, d)."""
     return head.weight * class_means(acts.features, acts.labels, head.n_classes)
+
+
+def rates_without(
+    acts: dict[str, Activations], head: ClassifierHead, detector: Detector, drop: np.ndarray
+) -> list[tuple[float, float]]:
+    """AUROC and FPR95 of a fitted detector, first set against each other, without neurons."""
+    known, *others = (detector.score_samples(drop_neurons(a, head, drop)) for a in acts.values())
+    return [(metrics.auroc(known, s), metrics.fpr_at_tpr(known, s, 0.95)) for s in others]

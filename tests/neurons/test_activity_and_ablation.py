@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from ood_core.activations import Activations
-from ood_core.detectors.energy import Energy
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
 from ood_core.neurons import (
+    LineLab,
     accuracy_effect,
     drill,
     drop_neurons,
-    dropping_effect,
     mean_activations,
     neuron_column,
     rates,
@@ -114,28 +113,21 @@ def _slow_auroc(a: np.ndarray, b: np.ndarray) -> float:
     return sum((x > y) + 0.5 * (x == y) for x in a for y in b) / (len(a) * len(b))
 
 
-def test_dropping_effect_equals_scoring_by_hand() -> None:
+def test_rates_without_neurons_equal_scoring_by_hand() -> None:
     drop = top_neurons(CONTRIB, 0, 2)
-    energy = Energy().fit(ACTS["fit"], HEAD)
-    frame = dropping_effect(ACTS, "test", ["near", "far"], HEAD, {"energy": energy}, drop)
+    lab = LineLab(ACTS["fit"], ACTS, "test", ["near", "far"], HEAD)
 
     def scores(name: str, kept: np.ndarray) -> np.ndarray:
         h = ACTS[name].features.astype(float) * kept
         return np.log(np.exp(h @ HEAD.weight.T + HEAD.bias).sum(1))
 
-    for row in frame.itertuples():
-        for kept, got in ((np.ones(D), row.auroc_before), (~np.isin(range(D), drop), row.auroc)):
+    for gone in (np.array([], int), drop):
+        kept = ~np.isin(range(D), gone)
+        found = lab.rescore(90, 90, 1.0, drop=gone).rates
+        assert list(found["ood_set"]) == ["near", "far"]
+        for row in found.itertuples():
             want = _slow_auroc(scores("test", kept), scores(row.ood_set, kept))
-            np.testing.assert_allclose(got, want)
-    assert list(frame["detector"]) == ["energy", "energy"]
-    assert (
-        dropping_effect(ACTS, "test", ["far"], HEAD, {"energy": energy}, np.array([], int))[
-            ["auroc_before", "fpr95_before"]
-        ]
-        .to_numpy()
-        .tolist()
-        == frame[["auroc_before", "fpr95_before"]].to_numpy()[1:].tolist()
-    )
+            np.testing.assert_allclose(row.energy_auroc, want)
 
 
 def test_rates_are_the_metrics() -> None:

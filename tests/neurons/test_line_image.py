@@ -9,7 +9,7 @@ from ood_core.activations import Activations
 from ood_core.detectors import make_detector
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
-from ood_core.neurons import image_contributions, image_receipt
+from ood_core.neurons import image_receipt
 from tests.neurons.oracles import contributions
 
 C, D = 5, 20
@@ -52,13 +52,14 @@ def test_receipt_equals_the_written_out_layer(p_a: float, p_w: float, clip: floa
 
 def test_contributions_add_up_to_the_logit() -> None:
     h = FIT.features[3]
-    z = HEAD.weight @ h + HEAD.bias
-    np.testing.assert_allclose(image_contributions(h, HEAD).sum(), z.max() - HEAD.bias[z.argmax()])
-    np.testing.assert_allclose(
-        image_contributions(h, HEAD, 2), [HEAD.weight[2, j] * h[j] for j in range(D)]
-    )
+    receipt = image_receipt(make_detector("line", clip=1e5).fit(FIT, HEAD), HEAD, h)
+    c = int((HEAD.weight @ h + HEAD.bias).argmax())
+    assert receipt.routed == c
+    before = receipt.neurons["before"]
+    np.testing.assert_allclose(before, [HEAD.weight[c, j] * h[j] for j in range(D)])
+    np.testing.assert_allclose(before.sum(), receipt.logits["before"].max() - HEAD.bias[c])
 
 
 def test_wrong_number_of_features() -> None:
     with pytest.raises(DataError, match=r"one image has 20 features, got an array \(3,\)"):
-        image_contributions(np.ones(3), HEAD)
+        image_receipt(make_detector("line").fit(FIT, HEAD), HEAD, np.ones(3))

@@ -17,7 +17,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ood_core
-from ood_core import scoring, thresholds
+from ood_core import metrics, scoring, thresholds
 from ood_core.activations import jobs
 from ood_core.runtime.progress import Progress
 
@@ -301,6 +301,25 @@ def test_payloads_are_small(prepared: Any) -> None:
     for component in at.get("bidi_component"):
         assert component.proto.ByteSize() <= 250_000
     assert not at.get("plotly_chart")
+
+
+def test_the_curves_are_exact_vertices_with_their_areas(prepared: Any) -> None:
+    curves = sent(open_page(SCORES), "threshold_curves")
+    scores = scoring.score(prepared, "nan")
+    known = scores.summary()
+    for place, name in enumerate(scores.ood):
+        other = scores.summary(name)
+        roc = metrics.roc_curve(known, other, 100_000)
+        drawn = {"roc": (roc.fpr, roc.tpr, metrics.auroc(known, other))}
+        for positive, area in (("id", metrics.aupr_in), ("ood", metrics.aupr_out)):
+            pr = metrics.pr_curve(known, other, 100_000, positive)
+            drawn[f"pr_{positive}"] = (pr.recall, pr.precision, area(known, other))
+        for kind, (x, y, area) in drawn.items():
+            shown = curves["curves"][kind][place]
+            exact = set(zip((100 * x).round(3), (100 * y).round(3), strict=True))
+            assert set(zip(shown["x"], shown["y"], strict=True)) <= exact
+            assert 2 <= len(shown["x"]) <= 160
+            assert curves["areas"][kind][place] == f"{100 * area:.2f}"
 
 
 def test_moving_the_slider_sets_free_mode_and_the_address(prepared: Any) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from ood_core.errors import ConfigError, DataError, StoppedError
 from ood_core.models import ClassifierHead
 from ood_core.theory.hidden_classifier import activation_entropy, measure_head, measure_tail
-from ood_core.theory.hidden_classifier.coefficients import coefficients
+from tests.theory.written_out import coefficients
 
 
 @pytest.fixture(scope="module", params=["relu", "signed", "gelu"])

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as nnf
 
 from ood_core.errors import ModelError
-from ood_core.theory.hidden_classifier.coefficients import TailRun, coefficients
+from ood_core.theory.hidden_classifier.coefficients import TailRun
+from tests.theory.written_out import coefficients
 
 D = torch.float64
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from ood_core.metrics import auroc
-from ood_core.theory.hidden_classifier.coefficients import coefficients
 from ood_core.theory.lab.images import lab_images
 from ood_core.theory.lab.network import LabNetwork, augmented
 from ood_core.theory.lab.observing import scores_of
 from ood_core.theory.lab.plan import SCHEMES, Run
 from ood_core.theory.lab.training import train_run
+from tests.theory.written_out import coefficients
 
 
 @pytest.fixture(scope="module")
