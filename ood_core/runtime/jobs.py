@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import reprlib
 import threading
+import time
+import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from ood_core.errors import OODLensError, StoppedError
 from ood_core.runtime.progress import Progress, ProgressCallback, StopCheck
 from ood_core.runtime.threads import DaemonPool
 
-__all__ = ["KEPT", "Job", "Lane", "Work"]
+__all__ = ["GRACE", "KEPT", "Job", "Lane", "Work"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +32,11 @@ Work = Callable[[ProgressCallback, StopCheck], Any]
 
 KEPT = 32
 """Finished jobs that a lane remembers, with their results."""
+
+GRACE = 2.0
+"""Seconds that running jobs have to stop where they ask, once the process ends."""
+
+_lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,8 @@ class Lane:
     """Jobs that wait for each other's workers, shared by all visitors of a process.
 
     They begin in the order in which they were asked for. Finished ones are remembered by their
-    keys, those asked for longest ago are dropped first. The process ends without waiting for any.
+    keys, those asked for longest ago are dropped first. A process that ends stops them, and goes
+    on after GRACE seconds without those that did not ask.
 
     Parameters
     ----------
@@ -147,6 +156,7 @@ class Lane:
         # Re-entrant: a job that ends while it is being entered is dropped by the same thread.
         self._lock = threading.RLock()
         self._jobs: dict[Hashable, Job] = {}
+        _lanes.add(self)
 
     def submit(self, key: Hashable, work: Work) -> Job:
         """Ask for work and return at once; an active job of the same key is the same job."""
@@ -189,3 +199,14 @@ class Lane:
             ended = [job for job in self._jobs.values() if not job.active]
             for job in ended[: max(0, len(ended) - self._keep)]:
                 self.forget(job)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread that the interpreter cuts off inside torch aborts the process, so stop it before."""
+    jobs = [job for lane in tuple(_lanes) for job in lane.jobs() if job.active]
+    for job in jobs:
+        job.stop()
+    end = time.monotonic() + GRACE
+    for job in jobs:
+        job.wait(max(0.0, end - time.monotonic()))

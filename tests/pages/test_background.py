@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,7 +13,7 @@ from ood_core.errors import DataError, StoppedError
 from ood_core.runtime.progress import Progress
 from pages.components.kit import jobs
 
-HELD: dict[str, threading.Event] = {}
+HELD: dict[str, Any] = {}
 
 
 def work(progress, should_stop):
@@ -28,25 +29,19 @@ def work(progress, should_stop):
     return "the result"
 
 
-def _page() -> None:
+def _page(work) -> None:
     import streamlit as st
 
     from pages.components.kit import jobs
-    from tests.pages import test_background
 
-    found = jobs.result(("test", "background"), test_background.work, "One moment …")
-    st.write(f"found: {found}")
+    st.write(f"found: {jobs.result(('test', 'background'), work, 'One moment …')}")
 
 
 @pytest.fixture
 def page() -> Iterator[AppTest]:
-    from tests.pages import test_background  # the page imports it under this name
-
-    global HELD
-    HELD = test_background.HELD
     HELD.clear()
     HELD.update(gate=threading.Event(), entered=threading.Event())
-    yield AppTest.from_function(_page, default_timeout=30)
+    yield AppTest.from_function(_page, default_timeout=30, kwargs={"work": work})
     for job in jobs.LANE.jobs():
         job.stop()
         assert job.wait(10)

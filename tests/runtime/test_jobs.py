@@ -460,3 +460,31 @@ def test_the_process_ends_while_work_runs(how, work):
     assert process.returncode == status
     if status != -signal.SIGINT:
         assert errors == ""
+
+
+def test_work_that_asks_ends_in_order_when_the_process_ends():
+    code = """
+import threading, time
+from ood_core.errors import StoppedError
+from ood_core.runtime.jobs import Lane
+
+def work(progress, should_stop):
+    entered.release()
+    while not should_stop():
+        time.sleep(0.01)
+    print("put away", flush=True)
+    raise StoppedError("stopped")
+
+entered = threading.Semaphore(0)
+Lane("dropped").submit("key", work)
+lane = Lane("test")
+lane.submit("key", work)
+lane.submit("next", work)
+assert entered.acquire(timeout=30) and entered.acquire(timeout=30)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "put away\n" * 2
