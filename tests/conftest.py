@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from filelock import FileLock
 
 from ood_core.activations import PENULTIMATE, Activations
 from ood_core.models import ClassifierHead
+from tests.file_server import FileServer, serving
 
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 _NAMED = os.environ.get("OOD_LENS_DATA")
@@ -26,6 +28,13 @@ def real_data() -> Path:
     if not _CHECKPOINTS:
         pytest.skip("needs the real images: OOD_LENS_DATA, or shared/data beside the checkout")
     return _CHECKPOINTS[0]
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    """A local HTTP server whose files and manners the test sets."""
+    with serving() as found:
+        yield found
 
 
 class FakeSet(dict):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ood_core.errors import DataError
+from ood_core.runtime.threads import DaemonPool
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet, Transform
@@ -76,8 +77,8 @@ def decoded_batches(
     DataError
         When an image gives an input of another shape.
     """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="ood-decode")
-    assembler = ThreadPoolExecutor(1, thread_name_prefix="ood-stage")
+    pool = DaemonPool(workers, "ood-decode")
+    assembler = DaemonPool(1, "ood-stage")
     waiting: deque[Future[Batch]] = deque()
     left_out = excluded or {}
     try:

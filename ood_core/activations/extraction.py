@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock,
 from ood_core.errors import ConfigError, DataError
 from ood_core.runtime import paths
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime.threads import DaemonPool
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
@@ -149,7 +150,7 @@ class _Extraction:
         """Pass images through the network while the shard before is written."""
         results = self._results(filler.source, tasks, meter.advance)
         written: Future[None] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="ood-write") as writer:
+        with DaemonPool(1, "ood-write") as writer:
             for result in results:
                 if written is not None:
                     written.result()

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import http
-import http.client
-import os
 import shutil
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
+from ood_core.data.torchvision_files import NamedFile, named_files
 from ood_core.data.torchvision_names import (
     NAMED_SETS,
     find_named,
@@ -27,13 +21,10 @@ from ood_core.data.torchvision_names import (
 from ood_core.data.torchvision_set import torchvision_dataset
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
-from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
+from ood_core.runtime.downloads import DownloadError, download_file
+from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["download"]
-
-_CHUNK = 1 << 18
-_TIMEOUT = 30.0
-_hooked = threading.Lock()
 
 
 def download(
@@ -93,88 +84,41 @@ def _alone(spec: DataSpec, root: Path) -> Iterator[None]:
 def _fetch(
     spec: DataSpec, root: Path, progress: ProgressCallback | None, should_stop: StopCheck | None
 ) -> None:
-    def retrieve(url: str, filename: str | Path, *_: object) -> None:
-        _stream(url, Path(filename), spec.source, progress, should_stop)
-
+    """Put the files where torchvision looks for them, then let it check and unpack them."""
+    for file in named_files(spec.source, named_split(spec)):
+        _from_any_mirror(spec.source, file, root, progress, should_stop)
     try:
-        with _torchvision_retrieves_with(retrieve):
-            torchvision_dataset(spec, root, download=True)
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DataError(
-            f"cannot download {spec.source} ({reason}). Check the network and try again: what "
-            f"arrived is kept. Or fetch it elsewhere with torchvision and copy it to {root}."
-        ) from error
-    except RuntimeError as error:
+        torchvision_dataset(spec, root, download=True)
+    except (RuntimeError, OSError) as error:
         raise DataError(
             f"the download of {spec.source} is not what torchvision expects ({error}). Remove "
             f"{root} and try again."
         ) from error
 
 
-@contextmanager
-def _torchvision_retrieves_with(retrieve: Callable[..., None]) -> Iterator[None]:
-    """Let torchvision fetch files through `retrieve`; its own has no progress and no stop."""
-    from torchvision.datasets import utils
-
-    with _hooked:
-        original = utils._urlretrieve
-        utils._urlretrieve = retrieve
-        try:
-            yield
-        finally:
-            utils._urlretrieve = original
-
-
-def _stream(
-    url: str,
-    target: Path,
+def _from_any_mirror(
     name: str,
+    file: NamedFile,
+    root: Path,
     progress: ProgressCallback | None,
     should_stop: StopCheck | None,
 ) -> None:
-    """Fetch one file into `target` by way of `target.part`, continuing what is there."""
-    part = target.with_name(target.name + ".part")
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "ood-lens"} | ({"Range": f"bytes={have}-"} if have else {})
-    with _opened(url, headers, part) as response:
-        if response.status != 206:
-            have = 0
-        length = have + int(response.headers.get("Content-Length") or 0)
-        _check_space(target.parent, length - have, name)
-        meter = Meter(f"downloading {name}: {target.name}", length, progress, should_stop)
-        meter.skip(have)
-        with open(part, "ab" if have else "wb") as out:
-            while chunk := response.read(_CHUNK):
-                out.write(chunk)
-                meter.advance(len(chunk))
-    if length and part.stat().st_size < length:
-        raise ConnectionError(f"the connection ended after {part.stat().st_size:,} bytes")
-    os.replace(part, target)
-
-
-def _opened(url: str, headers: dict[str, str], part: Path) -> Any:
-    """The server's answer; a part that the server cannot continue is dropped."""
-    try:
-        request = urllib.request.Request(url, headers=headers)
-        return urllib.request.urlopen(request, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise
-        part.unlink()
-        whole_file = {k: v for k, v in headers.items() if k != "Range"}
-        return urllib.request.urlopen(
-            urllib.request.Request(url, headers=whole_file), timeout=_TIMEOUT
-        )
-
-
-def _check_space(folder: Path, needed: int, name: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DataError(
-            f"cannot download {name}: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB "
-            f"are free in {folder}."
-        )
+    failed: list[DownloadError] = []
+    for url in file.urls:
+        try:
+            download_file(
+                url,
+                root / file.folder / file.name,
+                name=name,
+                checksum=f"md5:{file.md5}",
+                progress=progress,
+                should_stop=should_stop,
+            )
+        except DownloadError as error:
+            failed.append(error)
+        else:
+            return
+    raise DataError(str(failed[0])) from failed[0]
 
 
 def _check_count(spec: DataSpec) -> None:

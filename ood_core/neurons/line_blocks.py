@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from ood_core.detectors.line import GroupedRows, line_scores
 from ood_core.detectors.line_masks import LineMasks
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
-from ood_core.runtime.threads import THREADS, one_blas_thread
+from ood_core.runtime.threads import THREADS, DaemonPool, one_blas_thread
 
 __all__ = ["THREADS", "blocks", "joined", "parallel", "score_groups"]
 
@@ -71,7 +70,7 @@ def parallel(
 ) -> list[Any]:
     """Results of `work` in order; `done(result)` is called here, in order, and may stop it."""
     results = []
-    with one_blas_thread(), ThreadPoolExecutor(THREADS) as pool:
+    with one_blas_thread(), DaemonPool(THREADS, "ood-line") as pool:
         futures = [pool.submit(work, part) for part in parts]
         try:
             for future in futures:

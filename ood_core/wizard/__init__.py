@@ -11,7 +11,7 @@ from ood_core.wizard.draft import (
     set_name,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
-from ood_core.wizard.missing import CLASSIFIER, Fetch, Missing, fetch, find_fetch, missing
+from ood_core.wizard.missing import CLASSIFIER, Missing, fetch, find_fetch, missing
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -33,7 +33,6 @@ __all__ = [
     "Check",
     "CheckpointFacts",
     "Draft",
-    "Fetch",
     "Fix",
     "Look",
     "Measured",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ood_core.errors import OODLensError, StoppedError
+from ood_core.errors import OODLensError
+from ood_core.runtime.jobs import Lane
 
 if TYPE_CHECKING:
     from ood_core.data import DataStatus
     from ood_core.experiments import Experiment
-    from ood_core.runtime.progress import Progress
+    from ood_core.runtime.jobs import Job
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
-__all__ = ["CLASSIFIER", "Fetch", "Missing", "fetch", "find_fetch", "missing", "missing_weights"]
-
-logger = logging.getLogger("ood_core.wizard")
+__all__ = ["CLASSIFIER", "LANE", "Missing", "fetch", "find_fetch", "missing", "missing_weights"]
 
 CLASSIFIER = "classifier"
 """Name under which the classifier's weights are missing or fetched."""
@@ -90,84 +88,31 @@ def missing_weights(exp: Experiment) -> Missing | None:
     return None
 
 
-class Fetch:
-    """One download. Read it from any thread.
+LANE = Lane("ood-fetch", workers=8)
+"""Downloads wait for servers, not for cores: they run beside each other."""
 
-    Attributes
-    ----------
-    state : "running", "done", "failed" or "stopped".
-    progress : bytes done and to do; None until the server answers.
-    error : message for the user when it failed, else None.
+
+def fetch(exp: Experiment, name: str) -> Job:
+    """Start downloading a data set by name, or the weights (CLASSIFIER); returns at once.
+
+    A download that runs already is the same one. What arrived of one that is stopped is kept.
     """
 
-    def __init__(self, exp: Experiment, name: str) -> None:
-        self.experiment, self.name = exp, name
-        self.state = "running"
-        self.progress: Progress | None = None
-        self.error: str | None = None
-        self._stop = threading.Event()
-        self._ended = threading.Event()
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs."""
-        return self.state == "running"
-
-    def stop(self) -> None:
-        """Ask it to stop; data that arrived are kept. Safe to call twice."""
-        self._stop.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended; False when it has not after `timeout` seconds."""
-        return self._ended.wait(timeout)
-
-    def _report(self, progress: Progress) -> None:
-        self.progress = progress
-
-    def _run(self) -> None:
+    def work(progress: ProgressCallback, should_stop: StopCheck) -> None:
         from ood_core.data import download
         from ood_core.models import download_weights
 
-        try:
-            if self.name == CLASSIFIER:
-                download_weights(self.experiment, self._report, self._stop.is_set)
-            else:
-                spec = self.experiment.sets[self.name]
-                download(spec, self._report, self._stop.is_set)
-            self.state = "done"
-        except StoppedError:
-            self.state = "stopped"
-        except OODLensError as problem:
-            self.error, self.state = str(problem), "failed"
-        except Exception as problem:
-            logger.exception("downloading %s failed", self.name)
-            self.error, self.state = f"{type(problem).__name__}: {problem}", "failed"
-        finally:
-            self._ended.set()
+        if name == CLASSIFIER:
+            download_weights(exp, progress, should_stop)
+        else:
+            download(exp.sets[name], progress, should_stop)
+
+    return LANE.submit(_key(exp, name), work)
 
 
-_lock = threading.Lock()
-_fetches: dict[str, Fetch] = {}
-
-
-def fetch(exp: Experiment, name: str) -> Fetch:
-    """Start downloading a data set by name, or the weights (CLASSIFIER); returns at once.
-
-    A download that runs already is the same one.
-    """
-    key = _key(exp, name)
-    with _lock:
-        known = _fetches.get(key)
-        if known is not None and known.active:
-            return known
-        started = _fetches[key] = Fetch(exp, name)
-    threading.Thread(target=started._run, name=f"ood-fetch-{name}", daemon=True).start()
-    return started
-
-
-def find_fetch(exp: Experiment, name: str) -> Fetch | None:
+def find_fetch(exp: Experiment, name: str) -> Job | None:
     """The last download of this, or None."""
-    return _fetches.get(_key(exp, name))
+    return LANE.find(_key(exp, name))
 
 
 def _key(exp: Experiment, name: str) -> str:

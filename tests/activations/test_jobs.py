@@ -16,10 +16,10 @@ from ood_core.experiments import DataSpec, Experiment
 @pytest.fixture(autouse=True)
 def _idle() -> Iterator[None]:
     yield
-    for job in list(jobs._jobs.values()):
+    for job in jobs.LANE.jobs():
         job.stop()
         job.wait(30)
-    jobs._jobs.clear()
+        jobs.LANE.forget(job)
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import pickle
+import sys
 import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import torchvision.datasets
 from scipy.io import savemat
+from torchvision.datasets import utils
 
 from ood_core.data import dataset_status, download, open_dataset
+from ood_core.data.torchvision_files import NAMED_FILES, NamedFile, named_files
 from ood_core.data.torchvision_names import (
     NAMED_SETS,
     NamedSet,
@@ -30,70 +32,22 @@ from ood_core.errors import DataError, StoppedError
 from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import TORCHVISION_SETS
 from ood_core.runtime.progress import Progress
+from tests.data.publishing import publish
+from tests.file_server import FileServer
 
 SVHN = DataSpec("svhn", "torchvision", "SVHN", {"split": "test", "role": "ood"})
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `files`, honours Range, remembers what was asked for."""
-
-    files: dict[str, bytes]
-    asked: list[tuple[str, str | None]]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        given = self.headers.get("Range")
-        self.server.asked.append((self.path, given))
-        data = self.server.files.get(self.path)
-        if data is None:
-            self.send_error(404)
-            return
-        start = int(given.removeprefix("bytes=").removesuffix("-")) if given else 0
-        if start >= len(data):
-            self.send_error(416)
-            return
-        self.send_response(206 if given else 200)
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        self.wfile.write(data[start:])
-
-    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    httpd = Server(("127.0.0.1", 0), Handler)
-    httpd.files, httpd.asked = {}, []
-    thread = threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield httpd
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
-
-
-def url(server: Server, path: str) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}{path}"
-
-
-@pytest.fixture
-def svhn(server: Server, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A tiny SVHN on the local server, under torchvision's own attributes."""
+def svhn(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A tiny SVHN on the local server."""
     rng = np.random.default_rng(0)
     out = BytesIO()
     pixels = rng.integers(0, 256, (32, 32, 3, 12), dtype=np.uint8)
     savemat(out, {"X": pixels, "y": np.arange(1, 13, dtype=np.uint8)[:, None] % 10 + 1})
     data = out.getvalue()
     server.files["/test_32x32.mat"] = data
-    md5 = hashlib.md5(data).hexdigest()
-    entry = [url(server, "/test_32x32.mat"), "test_32x32.mat", md5]
-    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", {"test": entry})
+    publish(monkeypatch, server, "SVHN", "test")
     known = NAMED_SETS["SVHN"]
     small = NamedSet(known.marker, {"test": 12}, known.megabytes)
     monkeypatch.setitem(NAMED_SETS, "SVHN", small)
@@ -111,7 +65,7 @@ def test_every_named_set_exists_in_torchvision_with_its_splits() -> None:
             assert marker_path(spec, Path("root")) != Path("root")
 
 
-def test_opening_downloads_nothing_and_says_what_to_run(server: Server, svhn: bytes) -> None:
+def test_opening_downloads_nothing_and_says_what_to_run(server: FileServer, svhn: bytes) -> None:
     with pytest.raises(DataError, match=r"torchvision's SVHN is not on disk \(about 64 MB\)"):
         open_dataset(SVHN)
     assert server.asked == []
@@ -144,7 +98,7 @@ def test_download_shows_progress_checks_and_opens(svhn: bytes) -> None:
     assert len(labelled) == len(labelled.labels) == 4
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, svhn: bytes) -> None:
+def test_what_is_there_is_not_fetched_again(server: FileServer, svhn: bytes) -> None:
     download(SVHN)
     asked = len(server.asked)
     download(SVHN)
@@ -152,9 +106,9 @@ def test_what_is_there_is_not_fetched_again(server: Server, svhn: bytes) -> None
 
 
 def test_a_stopped_download_goes_on_where_it_stopped(
-    server: Server, svhn: bytes, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, svhn: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ood_core.data.downloading._CHUNK", 1000)
+    monkeypatch.setattr("ood_core.runtime.downloads._CHUNK", 1000)
     calls = iter([False] * 4 + [True] * 100)
     with pytest.raises(StoppedError, match="stopped at"):
         download(SVHN, should_stop=lambda: next(calls))
@@ -169,20 +123,47 @@ def test_a_stopped_download_goes_on_where_it_stopped(
 
 
 def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = ["http://127.0.0.1:9/test_32x32.mat", "test_32x32.mat", "0" * 32]
-    monkeypatch.setattr(torchvision.datasets.SVHN, "split_list", {"test": entry})
-    with pytest.raises(DataError, match=r"cannot download SVHN \(.*\)\. Check the network"):
+    file = NamedFile("", ("http://127.0.0.1:9/test_32x32.mat",), "0" * 32)
+    monkeypatch.setitem(NAMED_FILES, "SVHN", {"test": (file,)})
+    with pytest.raises(DataError, match=r"cannot download SVHN \(.*\)\. Check the network") as told:
+        download(SVHN)
+    assert f"copy the file to {named_folder('SVHN') / file.name}" in str(told.value)
+    assert f"it is published at {file.urls[0]}" in str(told.value)
+
+
+def test_a_mirror_serves_where_the_first_server_does_not(
+    server: FileServer, svhn: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = NAMED_FILES["SVHN"]["test"]
+    mirrored = replace(file, urls=("http://127.0.0.1:9/test_32x32.mat", *file.urls))
+    monkeypatch.setitem(NAMED_FILES, "SVHN", {"test": (mirrored,)})
+    download(SVHN)
+    assert (named_folder("SVHN") / "test_32x32.mat").read_bytes() == svhn
+    server.files.clear()
+    (named_folder("SVHN") / "test_32x32.mat").unlink()
+    with pytest.raises(DataError, match=r"127\.0\.0\.1:9/"):  # the first one's reason is told
         download(SVHN)
 
 
-def test_a_page_that_is_gone(server: Server, svhn: bytes) -> None:
+def test_a_page_that_is_gone(server: FileServer, svhn: bytes) -> None:
     server.files.clear()
     with pytest.raises(DataError, match=r"cannot download SVHN \(Not Found\)"):
         download(SVHN)
 
 
-def test_a_wrong_checksum(server: Server, svhn: bytes) -> None:
+def test_a_wrong_checksum(server: FileServer, svhn: bytes) -> None:
     server.files["/test_32x32.mat"] = svhn[:-1] + b"x"
+    expected = hashlib.md5(svhn).hexdigest()
+    with pytest.raises(DataError, match=rf"is damaged: its checksum is md5:.*{expected}"):
+        download(SVHN)
+    assert find_named(SVHN) is None
+    assert [p.name for p in named_folder("SVHN").glob("test*")] == ["test_32x32.mat.lock"]
+
+
+def test_what_torchvision_does_not_expect(svhn: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utils, "check_md5", lambda path, md5: False)
+    monkeypatch.setattr(utils, "_get_redirect_url", lambda url, **_: url)
+    monkeypatch.setattr(utils, "_urlretrieve", lambda url, path: None)
     with pytest.raises(DataError, match="the download of SVHN is not what torchvision expects"):
         download(SVHN)
 
@@ -200,16 +181,41 @@ def test_no_space(svhn: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         download(SVHN)
 
 
-def test_torchvisions_own_function_is_put_back(svhn: bytes) -> None:
-    from torchvision.datasets import utils
+@pytest.mark.parametrize("name", NAMED_FILES)
+def test_files_are_those_that_torchvision_asks_for(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For each set and split: the same addresses, folders, names and checksums."""
+    cls = getattr(torchvision.datasets, name)
+    asked: set[tuple[str, str, str, str | None]] = set()
 
-    before = utils._urlretrieve
-    download(SVHN)
-    assert utils._urlretrieve is before
+    def note(url: str, download_root: str, filename: str = "", md5: str | None = None) -> None:
+        folder = Path(download_root).relative_to(tmp_path).as_posix()
+        asked.add((url, folder.lstrip("."), filename or url.rpartition("/")[2], md5))
+
+    for function in ("download_url", "download_and_extract_archive"):
+        monkeypatch.setattr(sys.modules[cls.__module__], function, note, raising=False)
+    if name == "Places365":  # reads its lists before it asks for the images
+        monkeypatch.setattr(cls, "load_categories", lambda s, _: (s.download_devkit(), {}))
+        monkeypatch.setattr(cls, "load_file_list", lambda *_: ([], []))
+    for split in TORCHVISION_SETS[name]:
+        asked.clear()
+        spec = DataSpec("x", "torchvision", name, {"split": split})
+        with contextlib.suppress(RuntimeError, OSError):  # nothing arrived
+            torchvision_dataset(spec, tmp_path, download=True)
+        assert asked == {(f.urls[0], f.folder, f.name, f.md5) for f in named_files(name, split)}
+
+
+def test_mirrors_are_torchvisions() -> None:
+    for name in ("MNIST", "FashionMNIST", "KMNIST"):
+        cls = getattr(torchvision.datasets, name)
+        for file, (resource, md5) in zip(named_files(name, "test"), cls.resources, strict=True):
+            assert file.urls == tuple(f"{mirror}{resource}" for mirror in cls.mirrors)
+            assert file.md5 == md5
 
 
 def test_a_download_killed_while_unpacking_is_not_taken_for_whole(
-    server: Server, svhn: bytes, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, svhn: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = named_folder("SVHN") / "test_32x32.mat"
     half.parent.mkdir(parents=True)
@@ -220,7 +226,7 @@ def test_a_download_killed_while_unpacking_is_not_taken_for_whole(
     assert half.read_bytes() == svhn
 
 
-def test_a_part_that_cannot_be_continued_is_fetched_anew(server: Server, svhn: bytes) -> None:
+def test_a_part_that_cannot_be_continued_is_fetched_anew(server: FileServer, svhn: bytes) -> None:
     part = named_folder("SVHN") / "test_32x32.mat.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(svhn + b"too much")
@@ -259,7 +265,7 @@ def test_other_kinds_cannot_be_downloaded() -> None:
         download(spec)
 
 
-def test_an_archive_is_unpacked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_is_unpacked(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """CIFAR-10 comes as a tar of pickles, each with a checksum of its own."""
     cifar = torchvision.datasets.CIFAR10
     batch = pickle.dumps(
@@ -272,9 +278,8 @@ def test_an_archive_is_unpacked(server: Server, monkeypatch: pytest.MonkeyPatch)
             info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             info.size = len(data)
             tar.addfile(info, BytesIO(data))
-    server.files["/cifar.tar.gz"] = out.getvalue()
-    monkeypatch.setattr(cifar, "url", url(server, "/cifar.tar.gz"))
-    monkeypatch.setattr(cifar, "tgz_md5", hashlib.md5(out.getvalue()).hexdigest())
+    server.files["/cifar-10-python.tar.gz"] = out.getvalue()
+    publish(monkeypatch, server, "CIFAR10")
     monkeypatch.setattr(cifar, "train_list", [])
     monkeypatch.setattr(cifar, "test_list", [["test_batch", hashlib.md5(batch).hexdigest()]])
     monkeypatch.setattr(cifar, "meta", {**cifar.meta, "md5": hashlib.md5(meta).hexdigest()})

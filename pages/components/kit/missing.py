@@ -56,7 +56,8 @@ def _watch(experiment: Any, name: str, number: int) -> None:
         _again()
         st.rerun()
     progress = fetch.progress
-    text = "Connecting …" if progress is None else (
+    waiting = "Waiting for its turn …" if fetch.state == "queued" else "Connecting …"
+    text = waiting if progress is None else (
         f"{progress.done / 1e6:,.0f} of {progress.total / 1e6:,.0f} MB · "
         f"{progress.rate / 1e6:,.1f} MB per second"
     )  # fmt: skip
