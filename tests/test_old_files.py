@@ -22,7 +22,8 @@ from ood_core.experiments import Preprocessing
 from ood_core.export.recipe import is_recipe, load_recipe
 from ood_core.models import model_fingerprint
 from ood_core.models.architectures import architectures
-from ood_core.scoring.score_set import params_from, score
+from ood_core.scoring.params import params_from
+from ood_core.scoring.score_set import score
 from ood_core.theory import lab
 from ood_core.theory.lab import results as lab_results
 from ood_core.thresholds import at

@@ -11,7 +11,7 @@ from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.store import BASE, Entry, EntryIndex, hash_of
 from ood_core.activations.stored import StoredActivations, StoredLayer, StoredTable
 from ood_core.errors import ConfigError, did_you_mean
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment

@@ -12,7 +12,7 @@ import numpy as np
 from ood_core.activations.record import Activations, LazyRecord
 from ood_core.activations.shards import DamagedShardError, read_array, read_metadata
 from ood_core.activations.store import Entry, EntryIndex
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 __all__ = ["CACHE", "StoredActivations", "StoredLayer", "StoredTable"]
 

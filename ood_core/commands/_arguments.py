@@ -59,7 +59,7 @@ def prepared_set(
     """
     from ood_core.activations import extract
     from ood_core.experiments import load_experiment
-    from ood_core.scoring.score_set import given_params
+    from ood_core.scoring.params import given_params
 
     exp = load_experiment(args.experiment)
     given_params(exp)  # complains before the work, not after it

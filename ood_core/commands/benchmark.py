@@ -116,7 +116,7 @@ def _check_files(paths: list[Path]) -> None:
 
 
 def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> None:
-    from ood_core.export.tables import csv_text
+    from ood_core.export.csv_file import csv_text
     from ood_core.scoring import tables
 
     table, board = done.table(), done.leaderboard()

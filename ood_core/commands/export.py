@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Export and say what was checked."""
     from ood_core.detectors import make_detector
     from ood_core.export import export
-    from ood_core.scoring.score_set import params_from
+    from ood_core.scoring.params import params_from
     from ood_core.thresholds import check_at
 
     check_at(args.at)

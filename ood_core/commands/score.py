@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import scoring, thresholds
     from ood_core.detectors import make_detector
     from ood_core.experiments import load_experiment
-    from ood_core.scoring.score_set import params_from
+    from ood_core.scoring.params import params_from
 
     exp = load_experiment(args.experiment)
     thresholds.check_at(args.at)

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Measure, write the table, print the summary."""
     from ood_core.experiments import load_experiment
-    from ood_core.export.tables import csv_text
+    from ood_core.export.csv_file import csv_text
     from ood_core.theory import theory_table
 
     table = theory_table(

@@ -14,7 +14,7 @@ from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 __all__ = ["KNN", "check_k", "unit_bank", "unit_factors"]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ood_core.errors import ConfigError, DataError
-from ood_core.scoring.score_set import params_text, score
+from ood_core.scoring.params import params_text
+from ood_core.scoring.score_set import score
 from ood_core.thresholds import at as threshold_at
 
 if TYPE_CHECKING:

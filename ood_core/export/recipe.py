@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.activations.record import PENULTIMATE
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.runtime.toml_text import toml_text
-from ood_core.scoring.score_set import own_params, params_text
+from ood_core.scoring.params import own_params, params_text
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ood_core.detectors import detector_class
-from ood_core.scoring.score_set import ScoreSet, params_text
+from ood_core.scoring.params import params_text
+from ood_core.scoring.score_set import ScoreSet
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet

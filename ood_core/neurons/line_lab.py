@@ -18,7 +18,7 @@ from ood_core.metrics.counts import summarize
 from ood_core.models import ClassifierHead
 from ood_core.neurons.line_blocks import THREADS, blocks, joined, parallel, score_groups
 from ood_core.neurons.line_result import LineResult, compare_with_energy
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
 __all__ = ["LineLab"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ood_core.errors import ConfigError, did_you_mean
-from ood_core.scoring.score_set import ScoreSet, params_text
+from ood_core.scoring.params import params_text
+from ood_core.scoring.score_set import ScoreSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ood_core.scoring.score_set import ScoreSet, params_text
+from ood_core.scoring.params import params_text
+from ood_core.scoring.score_set import ScoreSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from ood_core import scoring
 from ood_core.activations import activation_set, extract, prepared, stored
 from ood_core.activations.stored import CACHE, StoredActivations
 from ood_core.experiments import Experiment
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 
 @pytest.fixture

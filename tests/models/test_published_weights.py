@@ -18,8 +18,8 @@ from ood_core.models import (
     model_fingerprint,
     resolve_preprocessing,
 )
-from ood_core.models import downloads as downloading
 from ood_core.models import published_weights as publishing
+from ood_core.models import weights_download as downloading
 from ood_core.models.architectures import build
 from ood_core.models.published_weights import published_file, published_weights
 from ood_core.runtime.paths import weights_dir

@@ -18,7 +18,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ood_core.commands import _main as cli
-from ood_core.export.tables import csv_text
+from ood_core.export.csv_file import csv_text
 from ood_core.theory import jobs, lab
 from pages.components.charts import figures
 from pages.components.kit import cache

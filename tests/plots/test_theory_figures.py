@@ -14,7 +14,7 @@ from ood_core.plots import lab as lab_plots
 from ood_core.plots.theme import ID_COLOUR
 from ood_core.theory.claims import lab_rows
 from ood_core.theory.hidden_classifier import measure_head
-from ood_core.theory.lab.images import OOD_SETS
+from ood_core.theory.lab.vectors import OOD_SETS
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_a_clicked_cell_is_a_setting_in_its_own_types(acts_set) -> None:
 
 
 def test_parameters_survive_their_text() -> None:
-    from ood_core.scoring.score_set import params_from, params_text
+    from ood_core.scoring.params import params_from, params_text
 
     params = {"k": 10, "clip": 1.5, "layer": None, "contrib": "abs", "squared": True}
     assert params_from(params_text(params)) == params

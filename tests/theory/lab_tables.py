@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ood_core.theory.lab import LabResults, full_plan
-from ood_core.theory.lab.images import OOD_SETS
 from ood_core.theory.lab.plan import DEPTH, EPOCHS
+from ood_core.theory.lab.vectors import OOD_SETS
 
 
 def made_up(wiggle: float = 0.01, good: float = 0.8) -> LabResults:

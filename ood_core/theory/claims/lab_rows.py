@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ood_core.theory.lab import SCHEMES, LabResults
-from ood_core.theory.lab.images import OOD_SETS
 from ood_core.theory.lab.plan import DEPTH, EPOCHS
+from ood_core.theory.lab.vectors import OOD_SETS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,9 @@ from ood_core.metrics import auroc
 from ood_core.metrics.counts import ScoreSummary, summarize
 from ood_core.models import ClassifierHead
 from ood_core.theory.hidden_classifier import activation_entropy, measure_head, measure_tail
-from ood_core.theory.lab.images import LabImages
 from ood_core.theory.lab.network import LabNetwork
 from ood_core.theory.lab.plan import Run
+from ood_core.theory.lab.vectors import LabImages
 
 __all__ = ["TABLES", "Observation", "look"]
 

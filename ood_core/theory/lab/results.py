@@ -151,7 +151,7 @@ def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.Data
 @cache
 def recipe() -> str:
     """Hash of images, versions and settings: other networks are never mistaken for these."""
-    from ood_core.theory.lab.images import lab_identity
+    from ood_core.theory.lab.vectors import lab_identity
 
     versions = (plan.RECIPE, hidden_classifier.VERSION)
     settings = (plan.EPOCHS, plan.SNAPSHOTS, plan.DEPTH, plan.HIDDEN)

@@ -55,8 +55,8 @@ def _train_missing(wanted: tuple[Run, ...], meter: Meter) -> None:
     meter.skip(EPOCHS * len(there))
     if len(there) == len(wanted):
         return
-    from ood_core.theory.lab.images import lab_images
     from ood_core.theory.lab.training import train_run
+    from ood_core.theory.lab.vectors import lab_images
 
     images = lab_images()
     for run in wanted:

@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as nnf
 
 from ood_core.runtime.threads import one_torch_thread
-from ood_core.theory.lab.images import LabImages
 from ood_core.theory.lab.network import LabNetwork, augmented
 from ood_core.theory.lab.observing import Observation, look
 from ood_core.theory.lab.plan import DEPTH, EPOCHS, HIDDEN, Run
+from ood_core.theory.lab.vectors import LabImages
 
 __all__ = ["train_run"]
 

@@ -56,7 +56,7 @@ def csv_button(data: Any, name: str, key: str) -> None:
     """Small download button; the CSV is written when it is pressed."""
 
     def write() -> str:
-        from ood_core.export.tables import csv_text
+        from ood_core.export.csv_file import csv_text
 
         return csv_text(data() if callable(data) else data)
 

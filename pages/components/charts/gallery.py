@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 from pages.components.kit import cache, state
 from pages.components.kit.assets import component, on_trigger
 from pages.components.kit.messages import told

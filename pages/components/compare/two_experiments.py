@@ -10,7 +10,7 @@ import streamlit as st
 
 from ood_core.plots.distributions import histogram
 from ood_core.plots.theme import ood_colour
-from ood_core.scoring.score_set import own_params
+from ood_core.scoring.params import own_params
 from ood_core.scoring.two_experiments import different_params, side_by_side
 from pages.components.charts import figures
 from pages.components.kit import cache, prepare, state

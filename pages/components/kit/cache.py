@@ -124,7 +124,7 @@ def _checked(experiment: Any) -> Any:
     """The experiment, or a broken one where its detectors' parameters cannot be told apart."""
     from ood_core.errors import ConfigError
     from ood_core.experiments import BrokenExperiment
-    from ood_core.scoring.score_set import given_params
+    from ood_core.scoring.params import given_params
 
     try:
         given_params(experiment)

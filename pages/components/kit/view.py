@@ -104,7 +104,7 @@ class View:
 def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
     """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
     sweep, then the LINe sliders."""
-    from ood_core.scoring.score_set import own_params
+    from ood_core.scoring.params import own_params
 
     params = own_params(experiment, detector) | _adopted(detector)
     if detector == "line":
@@ -119,7 +119,7 @@ def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
 
 def adopt(detector: str, params: Mapping[str, Any]) -> None:
     """Make `params` the visitor's for this detector, from a callback; they go into the URL."""
-    from ood_core.scoring.score_set import params_text
+    from ood_core.scoring.params import params_text
 
     state.put("detector", detector)
     state.remember("params", f"{detector}:{params_text(params)}")
@@ -130,7 +130,7 @@ def adopt(detector: str, params: Mapping[str, Any]) -> None:
 
 def _adopted(detector: str) -> dict[str, Any]:
     from ood_core.detectors import canonical_name, detector_class
-    from ood_core.scoring.score_set import params_from
+    from ood_core.scoring.params import params_from
 
     given, _, text = state.text("params").partition(":")
     name = canonical_name(given)

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from ood_core.scoring.score_set import own_params
+from ood_core.scoring.params import own_params
 from pages.components.charts import figures, threshold
 from pages.components.charts.neuron_map import map_data, neuron_map
 from pages.components.kit import cache, prepare, state, words

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ood_core.experiments import BrokenExperiment
-from ood_core.scoring.score_set import own_params
+from ood_core.scoring.params import own_params
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View

@@ -101,7 +101,7 @@ def lab_panel() -> Any | None:
 
 def lab_sections(results: Any) -> None:
     """All sections that the lab answers, for one choice of OOD set."""
-    from ood_core.theory.lab.images import OOD_SETS
+    from ood_core.theory.lab.vectors import OOD_SETS
     from pages.components.why import lab_figures
 
     choice = state.choose("lab_against", [MEAN, *OOD_SETS], MEAN)

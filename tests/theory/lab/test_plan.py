@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ood_core.theory.lab import SCHEMES, Run, full_plan
-from ood_core.theory.lab.images import OOD_SETS, lab_images, standardised
 from ood_core.theory.lab.plan import EPOCHS, HIDDEN, SEEDS, SNAPSHOTS, WIDTHS
+from ood_core.theory.lab.vectors import OOD_SETS, lab_images, standardised
 
 
 def test_plan_holds_every_setting_once():

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from ood_core.metrics import auroc
-from ood_core.theory.lab.images import lab_images
 from ood_core.theory.lab.network import LabNetwork, augmented
 from ood_core.theory.lab.observing import scores_of
 from ood_core.theory.lab.plan import SCHEMES, Run
 from ood_core.theory.lab.training import train_run
+from ood_core.theory.lab.vectors import lab_images
 from tests.theory.written_out import coefficients
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ood_core.runtime.cache import Bounded
+from ood_core.runtime.bounded import Bounded
 
 
 def never() -> object:
