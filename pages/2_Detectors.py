@@ -13,7 +13,12 @@ view = frame.open_page(
 )
 tab = state.choose("tab", list(TABS), "board")
 st.segmented_control(
-    "View", list(TABS), key="tab", format_func=TABS.get, required=True, label_visibility="collapsed"
+    "View",
+    list(TABS),
+    key="tab",
+    format_func=TABS.__getitem__,
+    required=True,
+    label_visibility="collapsed",
 )
 state.publish()
 state.notes()

@@ -1,6 +1,8 @@
 """Neurons: which neurons speak for which class, what LINe keeps of them, life without them."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -8,12 +10,15 @@ from pages.components.kit import frame, state
 from pages.components.kit.messages import told
 from pages.components.neurons import line_lab, neuron_views
 
+if TYPE_CHECKING:
+    from ood_core.neurons import LineLab
+
 view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
 
 
 @st.fragment(key=line_lab.LAB)
 @told()
-def laboratory(lab: Any) -> None:
+def laboratory(lab: LineLab) -> None:
     """LINe's sliders and what they move; a release redraws this and little else."""
     line_lab.draw(view, lab)
     state.publish()
@@ -21,7 +26,7 @@ def laboratory(lab: Any) -> None:
 
 @st.fragment(key=line_lab.VIEWS)
 @told()
-def views(lab: Any) -> None:
+def views(lab: LineLab) -> None:
     """The chosen look at the neurons."""
     neuron_views.draw(view, lab, line_lab.settings())
     state.publish()

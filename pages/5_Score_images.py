@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ood_core import scoring, thresholds
-from ood_core.activations import embed
+from ood_core.activations import Activations, embed
 from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
 from ood_core.views import receipts
@@ -38,7 +38,7 @@ if not images:
     st.stop()
 
 
-def activations() -> object:
+def activations() -> Activations:
     """Forward pass of the new images, once."""
     return embed(view.experiment, list(images.values()), list(images))
 

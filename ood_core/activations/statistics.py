@@ -92,7 +92,7 @@ def _norms(values: torch.Tensor, axis: int) -> torch.Tensor:
     import torch
 
     length = values.shape[2]
-    runs = values.unflatten(2, (-1, _NORM_RUN)) if length % _NORM_RUN == 0 else values
+    runs = torch.unflatten(values, 2, (-1, _NORM_RUN)) if length % _NORM_RUN == 0 else values
     parts = torch.linalg.vector_norm(runs, 2, dim=-1)
     return _wide(parts).flatten(1).square().sum(1).sqrt()
 
@@ -132,7 +132,7 @@ def _runs(words: np.ndarray, axis: int) -> Iterator[np.ndarray]:
     import torch
 
     tensor = torch.from_numpy(words)
-    for run in tensor.split(_BYTE_RUN, axis):
+    for run in torch.split(tensor, _BYTE_RUN, axis):
         yield run.sum(axis).numpy()
 
 

@@ -52,12 +52,12 @@ def logsumexp(z: np.ndarray) -> np.ndarray:
     top = z.max(axis=1)
     shifted = z - top[:, None]
     np.exp(shifted, out=shifted)
-    return np.log(shifted.sum(axis=1)) + top
+    return np.asarray(np.log(shifted.sum(axis=1)) + top)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
     """Softmax per row of (n, c)."""
-    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p: np.ndarray = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     return p
 
@@ -70,7 +70,7 @@ def energy_of(h: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.
 
 def unit_rows(h: np.ndarray) -> np.ndarray:
     """Rows divided by their Euclidean norm + 1e-10; an all-zero row stays zero."""
-    return h / (np.linalg.norm(h, axis=1, keepdims=True) + 1e-10)
+    return np.asarray(h / (np.linalg.norm(h, axis=1, keepdims=True) + 1e-10))
 
 
 def class_means(

@@ -26,7 +26,7 @@ def second_moment(x: np.ndarray, center: np.ndarray) -> np.ndarray:
 
     share_out(work, list(row_slices(len(x), 2048)))
     # Threads end in any order; rounding must not depend on it.
-    return np.sum([totals[start] for start in sorted(totals)], axis=0)
+    return np.asarray(np.sum([totals[start] for start in sorted(totals)], axis=0))
 
 
 def whitening(covariance: np.ndarray) -> tuple[np.ndarray, int]:

@@ -59,7 +59,8 @@ class Bank:
 
     def rows(self, index: np.ndarray | slice) -> np.ndarray:
         """Scaled rows in float64."""
-        return self.features[index].astype(np.float64, copy=False) * self.factor[index][..., None]
+        rows = self.features[index].astype(np.float64, copy=False)
+        return np.asarray(rows * self.factor[index][..., None])
 
     def kth_distance(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Euclidean distance from each query to its k-th nearest row, (m,)."""
@@ -69,7 +70,8 @@ class Bank:
             # Differences, not 2 − 2·cos: exact for neighbours that almost coincide.
             gap = q[:, None, :] - self.rows(index[:, first:])
             squared = np.einsum("mkd,mkd->mk", gap, gap)
-            return np.sqrt(np.partition(squared, k - 1 - first, axis=1)[:, k - 1 - first])
+            kth = np.partition(squared, k - 1 - first, axis=1)[:, k - 1 - first]
+            return np.asarray(np.sqrt(kth))
 
         return self._search(queries, k, settle)
 
@@ -78,7 +80,7 @@ class Bank:
 
         def settle(q: np.ndarray, index: np.ndarray) -> np.ndarray:
             keys = np.einsum("md,mkd->mk", q, self.rows(index))
-            return np.sort(keys, axis=1)[:, -k:].mean(axis=1)
+            return np.asarray(np.sort(keys, axis=1)[:, -k:].mean(axis=1))
 
         return self._search(queries, k, settle)
 

@@ -54,12 +54,12 @@ def active_count(record: LayerRecord, pool: str = "gap") -> np.ndarray:
 
 def _lp(magnitude: np.ndarray, p: float) -> np.ndarray:
     if p == 1:
-        return magnitude.sum(axis=1)
+        return np.asarray(magnitude.sum(axis=1))
     if p == 2:
-        return np.sqrt(np.einsum("nd,nd->n", magnitude, magnitude))
-    top = magnitude.max(axis=1)
+        return np.asarray(np.sqrt(np.einsum("nd,nd->n", magnitude, magnitude)))
+    top: np.ndarray = magnitude.max(axis=1)
     if np.isinf(p):
         return top
     # Scaled by the largest entry, so that high orders neither overflow nor vanish.
     scaled = magnitude / np.where(top > 0, top, 1.0)[:, None]
-    return top * (scaled**p).sum(axis=1) ** (1.0 / p)
+    return np.asarray(top * (scaled**p).sum(axis=1) ** (1.0 / p))

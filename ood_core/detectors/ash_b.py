@@ -28,4 +28,4 @@ class AshBinarize(ShapingDetector):
 
     @staticmethod
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
-        return mask * (h.sum(axis=1, keepdims=True) / k)
+        return np.asarray(mask * (h.sum(axis=1, keepdims=True) / k))

@@ -35,4 +35,4 @@ class AshScale(ShapingDetector):
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         kept = np.where(mask, h, 0.0)
         factor = scale_factor(h.sum(axis=1, keepdims=True), kept.sum(axis=1, keepdims=True))
-        return kept * factor
+        return np.asarray(kept * factor)

@@ -181,7 +181,7 @@ def _plugins() -> tuple[dict[str, type[Detector]], dict[str, str]]:
 
 
 def _load(point: EntryPoint) -> type[Detector]:
-    cls = point.load()
+    cls: type[Detector] = point.load()
     if not _is_detector(cls):
         raise ConfigError(
             f"{point.value} is not a detector: it must be a subclass of ood_core.Detector with a "

@@ -72,6 +72,6 @@ class BoundaryDistance(Detector):
             top = z.argmax(axis=1)
             gaps = z.max(axis=1, keepdims=True) - z
             margin = np.einsum("nc,nc->n", gaps, self.inverse_[top]) / others
-            return margin / np.maximum(np.linalg.norm(h - self.mean_, axis=1), 1e-12)
+            return np.asarray(margin / np.maximum(np.linalg.norm(h - self.mean_, axis=1), 1e-12))
 
         return by_rows(score, acts.features, self._logits(acts))

@@ -37,7 +37,7 @@ def gen_score(logits: np.ndarray, gamma: float = 0.1, top: int = 100) -> np.ndar
         if top < z.shape[1]:
             log_p = np.partition(log_p, z.shape[1] - top, axis=1)[:, -top:]
         rest = np.maximum(-np.expm1(log_p), 0.0)
-        return -(np.exp(gamma * log_p) * rest**gamma).sum(axis=1)
+        return np.asarray(-(np.exp(gamma * log_p) * rest**gamma).sum(axis=1))
 
     return by_rows(score, logits)
 

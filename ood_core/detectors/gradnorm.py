@@ -31,7 +31,7 @@ def gradnorm_score(features: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """
 
     def score(h: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return np.abs(h).sum(axis=1) * np.abs(softmax(z) - 1.0 / z.shape[1]).sum(axis=1)
+        return np.asarray(np.abs(h).sum(axis=1) * np.abs(softmax(z) - 1.0 / z.shape[1]).sum(axis=1))
 
     return by_rows(score, features, logits)
 

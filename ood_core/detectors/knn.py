@@ -19,7 +19,9 @@ from ood_core.runtime.bounded import Bounded
 __all__ = ["KNN", "check_k", "unit_bank", "unit_factors"]
 
 _banks: weakref.WeakValueDictionary[int, Bank] = weakref.WeakValueDictionary()
-_known: Bounded[tuple[int, int, int], tuple[tuple[weakref.ref, ...], np.ndarray]] = Bounded(32)
+_known: Bounded[tuple[int, int, int], tuple[tuple[weakref.ref[np.ndarray], ...], np.ndarray]] = (
+    Bounded(32)
+)
 
 
 def unit_factors(features: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class LineMasks:
 
     def weight_mask(self, c: int) -> np.ndarray:
         """Mask (c, d) of the head weights kept when class `c` is predicted."""
-        return self.weight > self.cutoff[c]
+        return np.asarray(self.weight > self.cutoff[c])
 
 
 def line_masks(
@@ -142,7 +142,7 @@ def _bracket(scales: np.ndarray, columns: np.ndarray, rank: int) -> tuple[np.nda
 
 def _values(scales: np.ndarray, columns: np.ndarray, position: np.ndarray) -> np.ndarray:
     inside = np.minimum(position, len(columns) - 1)
-    return scales * columns[inside, np.arange(columns.shape[1])]
+    return np.asarray(scales * columns[inside, np.arange(columns.shape[1])])
 
 
 def _count(
@@ -172,7 +172,7 @@ def _gather(
     width = high - low
     unit = np.repeat(np.arange(len(width)), width)
     first = np.repeat(low - (np.cumsum(width) - width), width)
-    return scale[unit] * columns[first + np.arange(len(unit)), unit]
+    return np.asarray(scale[unit] * columns[first + np.arange(len(unit)), unit])
 
 
 def _last_not_above(scales: np.ndarray, columns: np.ndarray, limit: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class Mahalanobis(Detector):
         def score(h: np.ndarray) -> np.ndarray:
             u = (h - self.center_) @ self.transform_
             squared = np.einsum("nr,nr->n", u, u)[:, None] + square - 2.0 * (u @ self.means_.T)
-            return -np.maximum(squared.min(axis=1), 0.0)
+            return np.asarray(-np.maximum(squared.min(axis=1), 0.0))
 
         return by_rows(score, acts.features)
 

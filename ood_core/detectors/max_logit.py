@@ -28,4 +28,4 @@ class MaxLogit(Detector):
         """Nothing to learn."""
 
     def _score(self, acts: Activations) -> np.ndarray:
-        return self._logits(acts).max(axis=1)
+        return np.asarray(self._logits(acts).max(axis=1))

@@ -31,4 +31,4 @@ class Scale(ShapingDetector):
     @staticmethod
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         kept = np.where(mask, h, 0.0).sum(axis=1, keepdims=True)
-        return h * scale_factor(h.sum(axis=1, keepdims=True), kept)
+        return np.asarray(h * scale_factor(h.sum(axis=1, keepdims=True), kept))

@@ -42,7 +42,7 @@ def torch_score(fitted: Detector) -> Score:
             f"detector {fitted.name!r} reads layer {layer!r}; an exported detector reads the "
             f"penultimate features. Leave out the layer."
         )
-    own = getattr(fitted, "torch_score", None)
+    own: Score | None = getattr(fitted, "torch_score", None)
     if own is not None:
         return own
     if fitted.name not in _FORMS:
@@ -67,7 +67,8 @@ def _lse(z: Tensor) -> Tensor:
 
 
 def _unit(h: Tensor) -> Tensor:
-    return h / (h.norm(dim=1, keepdim=True) + 1e-10)
+    unit: Tensor = h / (h.norm(dim=1, keepdim=True) + 1e-10)
+    return unit
 
 
 def _norm(d: Any) -> Score:
@@ -98,7 +99,8 @@ def _gen(d: Any) -> Score:
     def score(h: Tensor, z: Tensor) -> Tensor:
         log_p = z - z.logsumexp(1, keepdim=True)
         log_p = log_p.topk(min(d.top, z.shape[1]), dim=1).values
-        return -(log_p.exp() ** d.gamma * (-log_p.expm1()) ** d.gamma).sum(1)
+        entropy: Tensor = (log_p.exp() ** d.gamma * (-log_p.expm1()) ** d.gamma).sum(1)
+        return -entropy
 
     return score
 
@@ -229,7 +231,8 @@ def _fdbd(d: Any) -> Score:
     def score(h: Tensor, z: Tensor) -> Tensor:
         top, c = z.max(1)
         margin = ((top.unsqueeze(1) - z) * inverse[c]).sum(1) / others
-        return margin / (h - mean).norm(dim=1).clamp(min=1e-12)
+        distance: Tensor = (h - mean).norm(dim=1).clamp(min=1e-12)
+        return margin / distance
 
     return score
 

@@ -44,7 +44,7 @@ class Bins:
     @property
     def centres(self) -> np.ndarray:
         """(b,) middle of each bin."""
-        return (self.edges[:-1] + self.edges[1:]) / 2
+        return np.asarray((self.edges[:-1] + self.edges[1:]) / 2)
 
     def label(self, i: int) -> str:
         """The scores that bin i holds, in words."""

@@ -147,10 +147,10 @@ def train(
         )
         for _ in range(EPOCHS):
             order = torch.randperm(len(x), generator=generator)
-            for batch in order[: steps * BATCH_SIZE].split(BATCH_SIZE):
+            for batch in torch.split(order[: steps * BATCH_SIZE], BATCH_SIZE):
                 loss = functional.cross_entropy(network(x[batch]), y[batch])
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
             meter.advance(1)

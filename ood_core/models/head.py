@@ -63,4 +63,4 @@ class ClassifierHead:
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return `h Wᵀ + b` in float64 for features of shape (n, d)."""
-        return np.asarray(features, np.float64) @ self.weight.T + self.bias
+        return np.asarray(np.asarray(features, np.float64) @ self.weight.T + self.bias)

@@ -112,7 +112,8 @@ def find_head(found: Trace) -> str:
 
     expected = found.logits.detach()
     scale = float(expected.abs().max()) or 1.0
-    for name, child in reversed(list(found.module.named_modules())):
+    modules: list[tuple[str, nn.Module]] = list(found.module.named_modules())
+    for name, child in reversed(modules):
         call = found.once(name)
         if call is None or call.output is None:
             continue

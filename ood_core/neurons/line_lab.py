@@ -110,7 +110,7 @@ class LineLab:
     def is_slow(self) -> bool:
         """Whether rescoring takes so long that a preview should be shown first."""
         c, d = self.head.weight.shape
-        return self.n_images * d * c * _PER_PRODUCT + c * d * _PER_CUTOFF > _SLOW
+        return bool(self.n_images * d * c * _PER_PRODUCT + c * d * _PER_CUTOFF > _SLOW)
 
     @property
     def preview_size(self) -> int:

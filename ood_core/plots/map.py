@@ -92,7 +92,9 @@ def _axis(values: pd.Series) -> np.ndarray:
     return values.to_numpy(np.float32)
 
 
-def _points(rows: pd.DataFrame, name: str, marker: dict, **more: object) -> go.Scattergl:
+def _points(
+    rows: pd.DataFrame, name: str, marker: dict[str, object], **more: object
+) -> go.Scattergl:
     size = 5 if len(rows) < 4000 else 3
     return go.Scattergl(
         x=_axis(rows["x"]),

@@ -21,7 +21,7 @@ OOD_COLOURS = ("#D55E00", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#7F7F7F",
 The palette's yellow is darkened so that it holds on white."""
 ACCENT = "#0072B2"
 GREY = "#7F7F7F"
-DIVERGING = [
+DIVERGING: list[list[float | str]] = [
     [0.0, "#B2182B"],
     [0.25, "#EF8A62"],
     [0.5, "#BDBDBD"],

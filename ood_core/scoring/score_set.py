@@ -6,9 +6,9 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -32,6 +32,7 @@ __all__ = [
     "score_rows",
 ]
 
+T = TypeVar("T")
 CHUNK = 16384
 """Most images scored at a time where a set is streamed."""
 HELD_BYTES = 512 << 20
@@ -66,7 +67,9 @@ class ScoreSet:
     warnings: tuple[str, ...]
     key: str
     fitted: Detector = field(repr=False)
-    _memo: dict[Any, Any] = field(init=False, default_factory=dict, repr=False)
+    _memo: dict[tuple[str | None, ...], object] = field(
+        init=False, default_factory=dict, repr=False
+    )
 
     def on(self, ood_sets: Sequence[str]) -> ScoreSet:
         """The same scores on some of the OOD sets, in this order; what is known stays known.
@@ -111,10 +114,10 @@ class ScoreSet:
         if name not in self.ood:
             raise ConfigError(f"unknown OOD set {name!r}. {did_you_mean(name, self.ood)}")
 
-    def _once(self, key: Any, compute: Any) -> Any:
+    def _once(self, key: tuple[str | None, ...], compute: Callable[[], T]) -> T:
         if key not in self._memo:
             self._memo[key] = compute()
-        return self._memo[key]
+        return cast(T, self._memo[key])
 
 
 def fit(

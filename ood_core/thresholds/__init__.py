@@ -12,7 +12,6 @@ from ood_core.thresholds.choosing import (
     Halves,
     OperatingPoint,
     Sample,
-    as_sample,
     at,
     at_cost,
     at_fpr,
@@ -23,6 +22,7 @@ from ood_core.thresholds.choosing import (
     conformal_p_values,
     halves,
 )
+from ood_core.thresholds.operating_point import as_sample
 
 __all__ = [
     "PREVALENCE",

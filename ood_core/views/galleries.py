@@ -97,7 +97,7 @@ class Ranking:
         if kind == "false_accepts":
             return np.arange(last - 1, cut - 1, -1)[self.which[cut:last][::-1] > 0]
         if kind == "false_rejects":
-            return np.arange(first, cut)[self.which[first:cut] == 0]
+            return np.asarray(np.arange(first, cut)[self.which[first:cut] == 0])
         if kind == "most_id":
             return np.arange(last - 1, first - 1, -1)
         if kind == "most_ood":

@@ -111,7 +111,8 @@ def _tsne(x: np.ndarray, seed: int) -> np.ndarray:
 
     perplexity = float(min(30, max(2, (len(x) - 1) // 3)))
     with one_blas_thread():  # scikit-learn's own threads must not start those of matrix products
-        return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(x)
+        tsne = TSNE(init="pca", perplexity=perplexity, random_state=seed)
+        return np.asarray(tsne.fit_transform(x))
 
 
 def _umap(x: np.ndarray, seed: int) -> np.ndarray:

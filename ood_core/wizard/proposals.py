@@ -16,6 +16,8 @@ from ood_core.wizard.draft import Draft, new_experiment
 from ood_core.wizard.partial_drafts import load_classifier
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ood_core.data import ImageSet
     from ood_core.experiments import Experiment
 
@@ -238,7 +240,7 @@ def measure(
     return tuple(sorted(found, key=lambda m: -m.right))
 
 
-def _labelled(exp: Experiment, count: int) -> tuple[list, list[int]]:
+def _labelled(exp: Experiment, count: int) -> tuple[list[Image.Image], list[int]]:
     from ood_core.data import BrokenImageError
 
     test = limited(exp, exp.test_set, count)
@@ -270,7 +272,10 @@ def limited(exp: Experiment, name: str, count: int) -> ImageSet:
 
 
 def _right(
-    module: Any, preprocessing: Preprocessing, pictures: Sequence, labels: Sequence[int]
+    module: Any,
+    preprocessing: Preprocessing,
+    pictures: Sequence[Image.Image],
+    labels: Sequence[int],
 ) -> int:
     import numpy as np
     import torch

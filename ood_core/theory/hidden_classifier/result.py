@@ -83,14 +83,14 @@ class HiddenClassifier:
     @property
     def approximation_error(self) -> np.ndarray:
         """`‖a‖₁ − max_k ψ̄_k`, never negative (Eq. 5)."""
-        return self.norm - self.confidence
+        return np.asarray(self.norm - self.confidence)
 
     @property
     def relative_error(self) -> np.ndarray:
         """Approximation error as a share of `‖a‖₁`; 0 where the activation is all zero."""
-        return np.divide(
-            self.approximation_error, self.norm, out=np.zeros(len(self)), where=self.norm > 0
-        )
+        share = np.zeros(len(self))
+        np.divide(self.approximation_error, self.norm, out=share, where=self.norm > 0)
+        return share
 
     @property
     def accuracy(self) -> Estimate | None:

@@ -140,14 +140,16 @@ def _instance_norm(
 ) -> torch.Tensor:  # fmt: skip
     if use_input_stats:
         return _group_norm(func, x, x.shape[1], weight, bias, eps)
-    return func(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    normed: torch.Tensor = func(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    return normed
 
 
 def _attention(
     func: Any, query: torch.Tensor, key: torch.Tensor, *args: Any, **kw: Any
 ) -> torch.Tensor:
     """Attention weights depend on query and key only: hold those constant."""
-    return func(query.detach(), key.detach(), *args, **kw)
+    attended: torch.Tensor = func(query.detach(), key.detach(), *args, **kw)
+    return attended
 
 
 def _eval_batch_norm(
@@ -159,7 +161,8 @@ def _eval_batch_norm(
             "batch norm uses the statistics of the batch, so an image's logits depend on its "
             "neighbours and C(x) is undefined. Put the model in eval mode: model.eval()."
         )
-    return func(x, running_mean, running_var, weight, bias, False, *args, **kw)
+    normed: torch.Tensor = func(x, running_mean, running_var, weight, bias, False, *args, **kw)
+    return normed
 
 
 def _no_dropout(

@@ -40,7 +40,8 @@ class LabNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (n, outputs)."""
-        return self.head(self.activations(x)[-1])
+        logits: torch.Tensor = self.head(self.activations(x)[-1])
+        return logits
 
     def activations(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Output of each hidden layer, shallow to deep."""

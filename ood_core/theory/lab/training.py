@@ -75,7 +75,7 @@ def _train(
             inputs = augmented(x[batch], generator) if run.augmented else x[batch]
             loss = nnf.cross_entropy(network(inputs), y[batch])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
         if epoch in snapshots:
@@ -88,4 +88,4 @@ def _train(
 def _batches(n: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """Batches of image numbers, pass after pass, each in a new order."""
     while True:
-        yield from torch.randperm(n, generator=generator).split(BATCH)
+        yield from torch.split(torch.randperm(n, generator=generator), BATCH)

@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import streamlit as st
 
-__all__ = ["CONFIG", "show"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+    from streamlit.typing import PlotlyState
 
-CONFIG: dict[str, Any] = {
+    from pages.components.kit.assets import JsonObject
+
+__all__ = ["CONFIG", "csv_button", "show"]
+
+Data: TypeAlias = "pd.DataFrame | Callable[[], pd.DataFrame]"
+"""A data frame, or what makes one when it is asked for."""
+Mode: TypeAlias = Literal["points", "box", "lasso"]
+MODES: tuple[Mode, ...] = ("points", "box", "lasso")
+CONFIG: JsonObject = {
     "displaylogo": False,
     "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
 
 
+@overload
 def show(
-    fig: Any,
+    fig: go.Figure,
     key: str,
     *,
-    data: Any = None,
+    data: Data | None = ...,
+    name: str | None = ...,
+    alt: str | None = ...,
+    height: int | None = ...,
+) -> None: ...
+
+
+@overload
+def show(
+    fig: go.Figure,
+    key: str,
+    *,
+    data: Data | None = ...,
+    name: str | None = ...,
+    alt: str | None = ...,
+    height: int | None = ...,
+    on_select: Literal["rerun"] | Callable[[], None],
+    selection_mode: Mode | Iterable[Mode] = ...,
+) -> PlotlyState: ...
+
+
+def show(
+    fig: go.Figure,
+    key: str,
+    *,
+    data: Data | None = None,
     name: str | None = None,
     alt: str | None = None,
     height: int | None = None,
-    **select: Any,
-) -> Any:
+    on_select: Literal["rerun"] | Callable[[], None] | None = None,
+    selection_mode: Mode | Iterable[Mode] = MODES,
+) -> PlotlyState | None:
     """Draw a Plotly figure as wide as its container, with its downloads.
 
     Parameters
@@ -35,7 +74,7 @@ def show(
     name : file name without ending; the key when None.
     alt : what the figure shows, for screen readers; its title when None.
     height : pixels; the figure's own when None.
-    select : `on_select` and `selection_mode`, as for `st.plotly_chart`.
+    on_select, selection_mode : as for `st.plotly_chart`.
 
     Returns the chart's event when `on_select` is given.
     """
@@ -43,16 +82,22 @@ def show(
     if height:
         fig.update_layout(height=height)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": name}}
-    if select.get("on_select"):
-        config = config | {"modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]}
     alt = alt or getattr(fig.layout.title, "text", None) or name
-    event = st.plotly_chart(fig, key=key, config=config, alt=alt, **select)
+    event = None
+    if on_select is None:
+        st.plotly_chart(fig, key=key, config=config, alt=alt)
+    else:
+        config = config | {"modeBarButtonsToRemove": ["autoScale2d", "zoomIn2d", "zoomOut2d"]}
+        event = st.plotly_chart(
+            fig, key=key, config=config, alt=alt,
+            on_select=on_select, selection_mode=selection_mode,
+        )  # fmt: skip
     if data is not None:
         csv_button(data, name, key=f"{key}_csv")
     return event
 
 
-def csv_button(data: Any, name: str, key: str) -> None:
+def csv_button(data: Data, name: str, key: str) -> None:
     """Small download button; the CSV is written when it is pressed."""
 
     def write() -> str:

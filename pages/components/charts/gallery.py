@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import streamlit as st
 
@@ -15,8 +15,16 @@ from pages.components.kit.assets import component, on_trigger
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ood_core.experiments import DataSpec
+    from pages.components.kit.assets import JsonObject
+
 __all__ = ["first_page", "show", "thumbnail_uri"]
 
+Row: TypeAlias = Mapping[str, Any]
+"""One image: the columns of `show`'s data frame, each of its own type."""
 PAGE = 24
 _PAGE_KEY = "_page"
 _GALLERY = component(Path(__file__).parent, "gallery")
@@ -26,11 +34,11 @@ _GALLERY = component(Path(__file__).parent, "gallery")
 @told()
 def show(
     view: View,
-    rows: Any,
+    rows: pd.DataFrame,
     key: str,
     *,
     per_page: int = PAGE,
-    detail: Callable[[Any], list[dict[str, Any]]] | None = None,
+    detail: Callable[[pd.DataFrame], Sequence[Row]] | None = None,
     empty: str = "No images.",
     tabs: list[tuple[str, str, str]] | None = None,
     tab: str = "",
@@ -56,8 +64,8 @@ def show(
     state.notes()
     first = page * per_page
     shown = rows.iloc[first : first + per_page]
-    records = detail(shown) if detail else shown.to_dict("records")
-    data = {
+    records = detail(shown) if detail else _plain(shown)
+    data: JsonObject = {
         "items": [_item(view, record) for record in records],
         "page": page,
         "last": last,
@@ -95,7 +103,7 @@ def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
     )
 
 
-def _thumbnail(spec: Any, index: int, size: int) -> str:
+def _thumbnail(spec: DataSpec, index: int, size: int) -> str:
     from ood_core.data import thumbnail_bytes
     from ood_core.errors import OODLensError
 
@@ -107,7 +115,11 @@ def _thumbnail(spec: Any, index: int, size: int) -> str:
     return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
-def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
+def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(column): v for column, v in row.items()} for row in rows.to_dict("records")]
+
+
+def _item(view: View, row: Row) -> dict[str, str]:
     """What the browser shows of one image, as text."""
     name = str(row["set"])
     item = {
@@ -127,5 +139,5 @@ def _item(view: View, row: dict[str, Any]) -> dict[str, str]:
     return item
 
 
-def _turn(key: str, page: Any) -> None:
+def _turn(key: str, page: float) -> None:
     state.put(key + _PAGE_KEY, int(page))

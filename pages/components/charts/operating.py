@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core import thresholds
 from pages.components.kit import state
+
+if TYPE_CHECKING:
+    from ood_core.scoring import ScoreSet
+    from ood_core.thresholds import Accepted, OperatingPoint, Sample
 
 __all__ = ["MODES", "at_text", "choose_point", "controls", "keep_moved", "sentences"]
 
@@ -45,7 +50,9 @@ _UNSAID = 10.0
 of this page while addresses left it out."""
 
 
-def choose_point(scores: Any, low: float, high: float) -> tuple[Any, Any | None]:
+def choose_point(
+    scores: ScoreSet, low: float, high: float
+) -> tuple[OperatingPoint, OperatingPoint | None]:
     """Operating point of the visitor's mode, and the same rule chosen on one half and counted on
     the other (None where there is no such rule).
 
@@ -94,7 +101,7 @@ def controls(low: float, high: float) -> None:
             "Threshold by",
             list(MODES),
             key="threshold_mode",
-            format_func=MODES.get,
+            format_func=MODES.__getitem__,
             help=_HELP,
             width=190,
         )
@@ -102,7 +109,7 @@ def controls(low: float, high: float) -> None:
             st.number_input(label, lowest, highest, key=key, step=step, width=190)
 
 
-def at_text(point: Any) -> str:
+def at_text(point: OperatingPoint) -> str:
     """The threshold rule in one line, as `score --at` and recipes take it."""
     mode = st.session_state["threshold_mode"]
     if mode == "free":
@@ -119,7 +126,7 @@ def keep_moved(value: float) -> None:
     _to_free()
 
 
-def sentences(point: Any, check: Any | None) -> tuple[str, str]:
+def sentences(point: OperatingPoint, check: OperatingPoint | None) -> tuple[str, str]:
     """On which images the threshold was chosen, and what it did on others ("" where free)."""
     if check is None:
         return f"{point.how} ID accepted {_rate(point.id)}; OOD accepted {_pooled(point)}.", ""
@@ -127,7 +134,7 @@ def sentences(point: Any, check: Any | None) -> tuple[str, str]:
     return point.how, f"{seen}: ID accepted {_rate(check.id)}, OOD accepted {_pooled(check)}."
 
 
-def _free(scores: Any, sample: Any, low: float, high: float) -> float:
+def _free(scores: ScoreSet, sample: Sample, low: float, high: float) -> float:
     held = st.session_state.get("_held")
     if held and held[0] != scores.key and not state.pasted("threshold"):
         moved = thresholds.at_tpr(sample, tpr=min(max(held[1], 1e-6), 1.0)).threshold
@@ -136,32 +143,33 @@ def _free(scores: Any, sample: Any, low: float, high: float) -> float:
     return state.number("threshold", low, high, min(max(start, low), high))
 
 
-def _rule(mode: str, values: list[float]) -> Callable[..., Any]:
+def _rule(mode: str, values: list[float]) -> Callable[..., OperatingPoint]:
+    """Rule that takes a `Sample`, and `count_on`."""
     if mode == "tpr":
-        return lambda s, **kw: thresholds.at_tpr(s, tpr=values[0] / 100, **kw)
+        return partial(thresholds.at_tpr, tpr=values[0] / 100)
     if mode == "fpr":
-        return lambda s, **kw: thresholds.at_fpr(s, fpr=values[0] / 100, **kw)
+        return partial(thresholds.at_fpr, fpr=values[0] / 100)
     if mode == "cost":
-        return lambda s, **kw: thresholds.at_cost(
-            s, cost_ratio=values[0], prevalence=values[1] / 100, **kw
-        )
-    return lambda s, **kw: thresholds.conformal(s, alpha=values[0] / 100, **kw)
+        return partial(thresholds.at_cost, cost_ratio=values[0], prevalence=values[1] / 100)
+    return partial(thresholds.conformal, alpha=values[0] / 100)
 
 
 def _to_free() -> None:
     state.put("threshold_mode", "free")
 
 
-def _without_label(field: tuple[str, str, float, float, float, float]) -> tuple[Any, ...]:
+def _without_label(
+    field: tuple[str, str, float, float, float, float],
+) -> tuple[str, float, float, float]:
     key, _, low, high, default, _ = field
     return key, low, high, default
 
 
-def _rate(accepted: Any) -> str:
+def _rate(accepted: Accepted) -> str:
     interval = f"[{100 * accepted.low:.2f}, {100 * accepted.high:.2f}]"
     return f"{100 * accepted.rate:.2f} % {interval} of {accepted.n:,}"
 
 
-def _pooled(point: Any) -> str:
+def _pooled(point: OperatingPoint) -> str:
     n = sum(a.n for a in point.ood.values())
     return "–" if math.isnan(point.fpr) else f"{100 * point.fpr:.2f} % of {n:,}"

@@ -6,10 +6,16 @@ None of it grows with the number of images.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pages.components.kit import cache
 from pages.components.kit.view import View
+
+if TYPE_CHECKING:
+    from ood_core.metrics.histograms import Bins
+    from ood_core.scoring import ScoreSet
+    from ood_core.thresholds import Sample
+    from pages.components.kit.assets import JsonObject
 
 __all__ = ["Payload", "of"]
 
@@ -29,51 +35,58 @@ class Payload:
     """
 
     ends: tuple[float, float]
-    histogram: dict[str, Any]
-    curves: dict[str, Any]
+    histogram: JsonObject
+    curves: JsonObject
 
 
-def of(view: View, scores: Any) -> Payload:
+def of(view: View, scores: ScoreSet) -> Payload:
     """Payload of these scores, from the cache."""
     key = ("payload", scores.key, tuple(scores.ood))
     return cache.once(key, lambda: _make(view, scores))
 
 
-def _make(view: View, scores: Any) -> Payload:
+def _make(view: View, scores: ScoreSet) -> Payload:
     from ood_core.metrics.histograms import bin_scores
     from ood_core.plots.theme import OOD_COLOURS
 
     sample = scores.sample()
     bins = bin_scores(sample.id, sample.ood, BINS, scores.id_name)
     title = cache.detector_titles().get(scores.detector, scores.detector)
-    common = {"channel": "scores", "height": HEIGHT, "name": f"{scores.detector}-scores"}
-    sets = _sets(view, scores, bins)
-    histogram = common | {
+    common: JsonObject = {
+        "channel": "scores",
+        "height": HEIGHT,
+        "name": f"{scores.detector}-scores",
+    }
+    grid, sets = _sets(view, scores, bins)
+    histogram: JsonObject = {
+        **common,
         "id": f"{scores.key}/{','.join(scores.ood)}",
         "x_title": f"{title} score (higher = more in-distribution)",
-        "alt": f"Histogram of {title} scores: {', '.join(s['name'] for s in sets['sets'])}",
+        "alt": f"Histogram of {title} scores: {', '.join(str(s['name']) for s in sets)}",
         "note": bins.note,
         "underflow": bins.underflow,
         "overflow": bins.overflow,
         "edges": bins.edges.tolist(),
         "pooled_colour": OOD_COLOURS[0],
-        **sets,
+        "grid": grid,
+        "sets": sets,
     }
-    curves = common | {
-        "sets": [{k: s[k] for k in ("name", "colour", "n", "id")} for s in sets["sets"]],
+    curves: JsonObject = {
+        **common,
+        "sets": [{k: s[k] for k in ("name", "colour", "n", "id")} for s in sets],
         **_curves(sample),
     }
     return Payload((float(bins.edges[0]), float(bins.edges[-1])), histogram, curves)
 
 
-def _sets(view: View, scores: Any, bins: Any) -> dict[str, Any]:
+def _sets(view: View, scores: ScoreSet, bins: Bins) -> tuple[list[float], list[JsonObject]]:
     """Grid of thresholds, and per set its bins and how many of it each threshold accepts."""
     from ood_core.metrics.histograms import cumulative_counts
 
     sample = scores.sample()
     sets = {scores.id_name: sample.id, **sample.ood}
     counts = cumulative_counts(sets, bins)
-    described = [
+    described: list[JsonObject] = [
         {
             "name": view.label(name),
             "colour": view.colour(name),
@@ -84,10 +97,10 @@ def _sets(view: View, scores: Any, bins: Any) -> dict[str, Any]:
         }
         for name, summary in sets.items()
     ]
-    return {"grid": counts.thresholds.tolist(), "sets": described}
+    return counts.thresholds.tolist(), described
 
 
-def _curves(sample: Any) -> dict[str, Any]:
+def _curves(sample: Sample) -> JsonObject:
     """Exact vertices in percent to three decimals, and the areas under them, per OOD set."""
     from ood_core import metrics
 
@@ -95,14 +108,12 @@ def _curves(sample: Any) -> dict[str, Any]:
     areas: dict[str, list[str]] = {"roc": [], "pr_id": [], "pr_ood": []}
     for ood in sample.ood.values():
         roc = metrics.roc_curve(sample.id, ood, VERTICES)
-        curves["roc"].append(_points(roc.fpr, roc.tpr))
+        x, y = (100 * roc.fpr).round(3).tolist(), (100 * roc.tpr).round(3).tolist()
+        curves["roc"].append({"x": x, "y": y})
         areas["roc"].append(f"{100 * metrics.auroc(sample.id, ood):.2f}")
         for positive, area in (("id", metrics.aupr_in), ("ood", metrics.aupr_out)):
             pr = metrics.pr_curve(sample.id, ood, VERTICES, positive)
-            curves[f"pr_{positive}"].append(_points(pr.recall, pr.precision))
+            x, y = (100 * pr.recall).round(3).tolist(), (100 * pr.precision).round(3).tolist()
+            curves[f"pr_{positive}"].append({"x": x, "y": y})
             areas[f"pr_{positive}"].append(f"{100 * area(sample.id, ood):.2f}")
     return {"curves": curves, "areas": areas}
-
-
-def _points(x: Any, y: Any) -> dict[str, list[float]]:
-    return {"x": (100 * x).round(3).tolist(), "y": (100 * y).round(3).tolist()}

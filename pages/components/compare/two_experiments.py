@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,6 +15,11 @@ from ood_core.scoring.two_experiments import different_params, side_by_side
 from pages.components.charts import figures
 from pages.components.kit import cache, prepare, state
 from pages.components.kit.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ood_core.scoring import ScoreSet
 
 __all__ = ["choose", "draw"]
 
@@ -77,7 +82,7 @@ def draw(view: View, other: View) -> None:
     )
 
 
-def _histogram(one: View, scores: Any, tag: str, hues: Mapping[str, str]) -> None:
+def _histogram(one: View, scores: ScoreSet, tag: str, hues: Mapping[str, str]) -> None:
     chart = histogram(
         scores.summary(),
         {n: scores.summary(n) for n in scores.ood},
@@ -91,7 +96,7 @@ def _histogram(one: View, scores: Any, tag: str, hues: Mapping[str, str]) -> Non
     figures.show(chart, f"compare_{tag.lower()}", name=name, height=360, alt=alt)
 
 
-def _table(table: Any) -> None:
+def _table(table: pd.DataFrame) -> None:
     table = table.sort_values("apart", key=lambda c: c.isna(), kind="stable")  # shared sets first
     titles = [cache.short_title(n) for n in table["detector"]]
     number = st.column_config.NumberColumn
@@ -115,7 +120,7 @@ def _table(table: Any) -> None:
     figures.csv_button(table, "compare", key="compare_csv")
 
 
-def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+def _different(a: Mapping[str, ScoreSet], b: Mapping[str, ScoreSet]) -> str:
     """A sentence for each detector that has other parameters in A than in B."""
     found = {cache.short_title(n): different_params(a[n], b[n]) for n in a}
     sentences = [

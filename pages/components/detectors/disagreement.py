@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from ood_core.detectors import canonical_name
 from ood_core.plots.sweeps import score_scatter
-from ood_core.scoring.disagreement import GROUPS, disagreement
+from ood_core.scoring.disagreement import GROUPS, Disagreement, disagreement
 from pages.components.charts import figures, gallery
 from pages.components.kit import cache, state
 from pages.components.kit.messages import told
@@ -34,7 +32,7 @@ def draw(view: View) -> None:
             f"{titles[view.detector]} against",
             others,
             key="compare_detector",
-            format_func=titles.get,
+            format_func=titles.__getitem__,
             width=300,
         )
         accepted = state.number("compare_tpr", 50.0, 99.9, 95.0)
@@ -69,12 +67,16 @@ def _names(pair: tuple[str, str]) -> list[str]:
     return ["Both accept", "Both reject", f"Only {pair[0]}", f"Only {pair[1]}"]
 
 
-def _galleries(view: View, found: Any, pair: tuple[str, str]) -> None:
+def _galleries(view: View, found: Disagreement, pair: tuple[str, str]) -> None:
     names = dict(zip(GROUPS, _names(pair), strict=True))
+
+    def titled(group: str) -> str:
+        return f"{names[group]} ({int(found.counts[group].sum()):,})"
+
     state.choose("compare_group", list(GROUPS), "a_only")
     st.segmented_control(
         "Images", list(GROUPS), key="compare_group", required=True, on_change=gallery.first_page,
-        format_func=lambda g: f"{names[g]} ({int(found.counts[g].sum()):,})",
+        format_func=titled,
     )  # fmt: skip
     rows = found.group(st.session_state["compare_group"])
     gallery.show(view, rows.rename(columns={"a": "score"}), "compare_gallery", per_page=20)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -16,10 +17,19 @@ from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    import pandas as pd
+    from pandas.io.formats.style import Styler
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+    from ood_core.scoring import ScoreSet
+
 __all__ = ["draw", "score_everything"]
 
 
-def score_everything(view: View) -> tuple[list[Any], dict[str, str]]:
+def score_everything(view: View) -> tuple[list[ScoreSet], dict[str, str]]:
     """Score sets of every detector that can run, and why the others cannot.
 
     While some are new a bar says how far it is; what is known costs nothing.
@@ -45,12 +55,14 @@ _WITH_INTERVAL = 168
 
 @st.fragment
 @told()
-def draw(view: View, found: list[Any], reasons: dict[str, str]) -> None:
+def draw(view: View, found: list[ScoreSet], reasons: dict[str, str]) -> None:
     """Metric choice, table, downloads, published figures."""
     labels = {name: metric.label for name, metric in METRICS.items()}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         metric = state.choose("board_metric", list(labels), "auroc")
-        st.selectbox("Metric", list(labels), key="board_metric", format_func=labels.get, width=330)
+        st.selectbox(
+            "Metric", list(labels), key="board_metric", format_func=labels.__getitem__, width=330
+        )
         state.choose("board_intervals", ["shown", "hidden"], "hidden")
         st.segmented_control(
             "95 % intervals", ["shown", "hidden"], key="board_intervals", required=True
@@ -95,7 +107,7 @@ class _Printed(float):
         return made
 
 
-def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
+def _styled(view: View, table: pd.DataFrame, metric: str, intervals: bool) -> Styler:
     import pandas as pd
 
     titles = cache.detector_titles()
@@ -117,7 +129,7 @@ def _styled(view: View, table: Any, metric: str, intervals: bool) -> Any:
     return styler
 
 
-def _text(row: dict[str, Any], column: str, mark: str, intervals: bool) -> str:
+def _text(row: Mapping[Hashable, Any], column: str, mark: str, intervals: bool) -> str:
     """One cell: its mark, the figure and, where there is one and it is shown, the interval."""
     symbol = {"best": "● ", "tie": "○ ", "": ""}[mark]
     ends = ""
@@ -126,7 +138,7 @@ def _text(row: dict[str, Any], column: str, mark: str, intervals: bool) -> str:
     return f"{symbol}{row[column]:.2f}{ends}"
 
 
-def _heat(column: Any, higher: bool) -> list[str]:
+def _heat(column: pd.Series, higher: bool) -> list[str]:
     """Blue, the stronger the better within the column; pale enough for dark and light text."""
     low, high = column.min(), column.max()
     span = (high - low) or 1.0
@@ -134,8 +146,8 @@ def _heat(column: Any, higher: bool) -> list[str]:
     return [f"background-color: rgba(0, 114, 178, {0.05 + 0.42 * s:.2f})" for s in share]
 
 
-def _columns(table: Any, intervals: bool) -> dict[str, Any]:
-    wide = {c: _WITH_INTERVAL for c in table if intervals and f"{c} (low)" in table}
+def _columns(table: pd.DataFrame, intervals: bool) -> dict[str, ColumnConfig]:
+    wide = {c: _WITH_INTERVAL for c in map(str, table) if intervals and f"{c} (low)" in table}
     config = {c: st.column_config.NumberColumn(width=w) for c, w in wide.items()} | {
         "detector": st.column_config.TextColumn("Detector", pinned=True, width=190),
         "mean": st.column_config.NumberColumn("Mean"),
@@ -146,7 +158,7 @@ def _columns(table: Any, intervals: bool) -> dict[str, Any]:
     return {k: v for k, v in config.items() if k in table}
 
 
-def _downloads(found: list[Any], view: View) -> None:
+def _downloads(found: list[ScoreSet], view: View) -> None:
     near = view.experiment.near
     with st.container(horizontal=True):
         figures.csv_button(lambda: tables.tidy(found), "results", key="results_csv")
@@ -156,7 +168,7 @@ def _downloads(found: list[Any], view: View) -> None:
         ):
             st.download_button(
                 name,
-                lambda write=write: write(leaderboard(found, near)),
+                partial(_written, write, found, near),
                 f"leaderboard.{'md' if name == 'Markdown' else 'tex'}",
                 mime,
                 key=f"board_{name.lower()}",
@@ -164,6 +176,12 @@ def _downloads(found: list[Any], view: View) -> None:
                 type="tertiary",
                 icon=":material/download:",
             )
+
+
+def _written(
+    write: Callable[[pd.DataFrame], str], found: list[ScoreSet], near: Sequence[str]
+) -> str:
+    return write(leaderboard(found, near))
 
 
 def _left_out(reasons: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,7 +12,10 @@ from ood_core.scoring import sweeps
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs, state
 from pages.components.kit.messages import told
-from pages.components.kit.view import View, adopt
+from pages.components.kit.view import Params, View, adopt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["draw"]
 
@@ -30,10 +33,16 @@ def draw(view: View) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         detector = state.choose("sweep_detector", sweepable, "line", renamed=canonical_name)
-        st.selectbox("Sweep", sweepable, key="sweep_detector", format_func=titles.get, width=260)
+        st.selectbox(
+            "Sweep", sweepable, key="sweep_detector", format_func=titles.__getitem__, width=260
+        )
         metric = state.choose("sweep_metric", list(METRICS), "auroc")
         st.segmented_control(
-            "Metric", list(METRICS), key="sweep_metric", format_func=METRICS.get, required=True
+            "Metric",
+            list(METRICS),
+            key="sweep_metric",
+            format_func=METRICS.__getitem__,
+            required=True,
         )
     axes = sweeps.axes(detector)
     st.warning(sweeps.TUNED, icon=":material/tune:")
@@ -65,7 +74,7 @@ def draw(view: View) -> None:
 
 
 def _figure(
-    view: View, detector: str, table: Any, names: list[str], metric: str, fixed: dict[str, Any]
+    view: View, detector: str, table: pd.DataFrame, names: list[str], metric: str, fixed: Params
 ) -> None:
     title = f"{cache.detector_titles()[detector]}, mean over {len(view.ood_sets)} OOD sets"
     if len(names) == 2:
@@ -93,11 +102,11 @@ def _figure(
         st.rerun()  # the sidebar and the other parts of the page must follow
 
 
-def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+def _numbers(values: Params) -> Params:
     return {k: v for k, v in values.items() if isinstance(v, int | float)}
 
 
-def _errors(table: Any, names: list[str]) -> None:
+def _errors(table: pd.DataFrame, names: list[str]) -> None:
     failed = table[table["error"] != ""]
     for reason in failed["error"].unique():
         st.caption(f":material/block: {reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,10 +16,15 @@ from pages.components.charts import figures
 from pages.components.kit import cache, jobs
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    from ood_core.export import ExportReport
+    from ood_core.scoring import ScoreSet
+    from ood_core.thresholds import OperatingPoint
+
 __all__ = ["detector", "recipe", "report"]
 
 
-def recipe(view: View, scores: Any, at: str) -> None:
+def recipe(view: View, scores: ScoreSet, at: str) -> None:
     """The view as a file that `benchmark` runs."""
     st.subheader("Recipe")
     from ood_core.detectors import detector_class
@@ -46,7 +51,9 @@ def recipe(view: View, scores: Any, at: str) -> None:
     )
 
 
-def report(view: View, scores: Any, point: Any, check: Any) -> None:
+def report(
+    view: View, scores: ScoreSet, point: OperatingPoint, check: OperatingPoint | None
+) -> None:
     """One page in words and numbers, to defend the choice with."""
     st.subheader("Report")
     from ood_core.export.report import report as write
@@ -109,7 +116,7 @@ def detector(view: View, at: str) -> None:
     )
 
 
-def _build(view: View, at: str) -> tuple[bytes, Any]:
+def _build(view: View, at: str) -> tuple[bytes, ExportReport]:
     from ood_core.export import export
 
     with tempfile.TemporaryDirectory() as folder:

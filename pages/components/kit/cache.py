@@ -7,9 +7,14 @@ and parameters; arrays are never hashed. Each cache holds a bounded number of en
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.data import DataStatus, ImageSet
+    from ood_core.experiments import BrokenExperiment, DataSpec, Experiment
 
 __all__ = [
     "available",
@@ -34,15 +39,15 @@ def once(key: Hashable, make: Callable[[], T]) -> T:
     Begin the key with a word of your own and put everything in it that the value depends on:
     `once(("layers", view.acts.fingerprint, view.ood_sets), lambda: …)`.
     """
-    return _once(key, make)
+    return cast(T, _once(key, make))
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def _once(key: Hashable, _make: Callable[[], Any]) -> Any:
+def _once(key: Hashable, _make: Callable[[], object]) -> object:
     return _make()
 
 
-def frozen(params: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
+def frozen(params: Mapping[str, object] | None) -> tuple[tuple[str, object], ...]:
     """Parameters as part of a key: sorted pairs."""
     return tuple(sorted((params or {}).items()))
 
@@ -51,7 +56,7 @@ class _NotYetError(Exception):
     """Nothing prepared: an exception, because a cached None would stay."""
 
 
-def prepared(experiment: Any) -> Any | None:
+def prepared(experiment: Experiment) -> ActivationSet | None:
     """Activations of the experiment if they are in the store, else None. Never computes.
 
     The answer is looked up again after five minutes, in the background, and after `refresh`: a
@@ -64,7 +69,7 @@ def prepared(experiment: Any) -> Any | None:
 
 
 @st.cache_resource(max_entries=16, ttl=300, refresh_mode="background", show_spinner=False)
-def _prepared(key: str, _experiment: Any) -> Any:
+def _prepared(key: str, _experiment: Experiment) -> ActivationSet:
     from ood_core.activations import prepared as lookup
     from ood_core.errors import OODLensError
 
@@ -79,20 +84,20 @@ def _prepared(key: str, _experiment: Any) -> Any:
     return acts
 
 
-def available(experiment: Any) -> Any:
+def available(experiment: Experiment) -> Experiment:
     """The experiment without the OOD sets that are not on this machine; see `ood_core.data`."""
     from ood_core.data import available as restricted
 
     return restricted(experiment, status(experiment))
 
 
-def status(experiment: Any) -> dict[str, Any]:
+def status(experiment: Experiment) -> dict[str, DataStatus]:
     """What of the experiment's classifier and image sets is on disk, looked up as `prepared` is."""
     return _status(repr(experiment), experiment)
 
 
 @st.cache_resource(max_entries=32, ttl=60, refresh_mode="background", show_spinner=False)
-def _status(key: str, _experiment: Any) -> dict[str, Any]:
+def _status(key: str, _experiment: Experiment) -> dict[str, DataStatus]:
     from ood_core.data import experiment_status
 
     return dict(experiment_status(_experiment))
@@ -105,7 +110,7 @@ def refresh() -> None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def image_set(key: str, _spec: Any) -> Any:
+def image_set(key: str, _spec: DataSpec) -> ImageSet:
     """Opened data set, for thumbnails. `key` is `repr(spec)`."""
     from ood_core.data import open_dataset
 
@@ -113,14 +118,14 @@ def image_set(key: str, _spec: Any) -> Any:
 
 
 @st.cache_resource(max_entries=1, ttl=10, show_spinner=False)
-def experiments() -> list[Any]:
+def experiments() -> list[Experiment | BrokenExperiment]:
     """All experiments, broken ones included; a new file shows within ten seconds."""
     from ood_core.experiments import BrokenExperiment, list_experiments
 
     return [e if isinstance(e, BrokenExperiment) else _checked(e) for e in list_experiments()]
 
 
-def _checked(experiment: Any) -> Any:
+def _checked(experiment: Experiment) -> Experiment | BrokenExperiment:
     """The experiment, or a broken one where its detectors' parameters cannot be told apart."""
     from ood_core.errors import ConfigError
     from ood_core.experiments import BrokenExperiment
@@ -129,11 +134,12 @@ def _checked(experiment: Any) -> Any:
     try:
         given_params(experiment)
     except ConfigError as error:
+        assert experiment.path is not None  # what is listed was read from a file
         return BrokenExperiment(experiment.name, experiment.path, str(error))
     return experiment
 
 
-def usable() -> dict[str, Any]:
+def usable() -> dict[str, Experiment]:
     """Experiments by name, without those whose file is broken."""
     from ood_core.experiments import Experiment
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core.errors import OODLensError
 from pages.components.kit import cache, nav, prepare, state, words
 from pages.components.kit.view import View, detector_params
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.experiments import Experiment
 
 __all__ = ["open_page"]
 
@@ -30,7 +35,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     title : the page's name.
     question : the question that the page answers, in one sentence.
     prepared : when nothing is prepared yet, draw the panel that prepares it and stop. With
-        False the page goes on with `view.acts` None.
+        False the page goes on; where `view.stored` is None it must not read `view.acts`.
     """
     st.set_page_config(page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide")
     state.begin(title)
@@ -57,7 +62,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     return view
 
 
-def _stored(experiment: Any) -> tuple[Any | None, str]:
+def _stored(experiment: Experiment) -> tuple[ActivationSet | None, str]:
     """Activations of the experiment, if prepared, and what is wrong with it, if anything."""
     try:
         return cache.prepared(experiment), ""
@@ -65,7 +70,7 @@ def _stored(experiment: Any) -> tuple[Any | None, str]:
         return None, str(error)
 
 
-def _choose_experiment() -> Any:
+def _choose_experiment() -> Experiment:
     usable = cache.usable()
     name = state.choose("experiment", list(usable), _first(DEFAULT_EXPERIMENT, usable))
     st.selectbox(
@@ -78,7 +83,7 @@ def _choose_experiment() -> Any:
     return usable[name]
 
 
-def _choices(experiment: Any, acts: Any) -> View:
+def _choices(experiment: Experiment, acts: ActivationSet | None) -> View:
     from ood_core.activations import PENULTIMATE
     from ood_core.detectors import canonical_name, detector_class
 
@@ -98,7 +103,7 @@ def _choices(experiment: Any, acts: Any) -> View:
         "detector", list(names), _first(DEFAULT_DETECTOR, names), renamed=canonical_name
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
-        st.selectbox("Detector", list(names), key="detector", format_func=names.get)
+        st.selectbox("Detector", list(names), key="detector", format_func=names.__getitem__)
         params = detector_params(experiment, detector)
         words.score(detector, params)
     if layer != PENULTIMATE and not detector_class(detector).layerwise:
@@ -131,5 +136,5 @@ _LAYER_HELP = (
 )
 
 
-def _first(wanted: str, known: Any) -> str:
+def _first(wanted: str, known: Collection[str]) -> str:
     return wanted if wanted in known else next(iter(known), wanted)

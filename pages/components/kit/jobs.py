@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
-from ood_core.runtime.jobs import Lane
+from ood_core.runtime.jobs import Job, Lane
 from pages.components.kit.prepare import progress_text
+
+if TYPE_CHECKING:
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["LANE", "result"]
 
+T = TypeVar("T")
 LANE = Lane("ood-lens-background")
 """Maps, sweeps, checks and exported files take all cores: one at a time."""
 
 
-def result(key: Hashable, make: Callable[..., Any], waiting: str) -> Any | None:
+def result(
+    key: Hashable, make: Callable[[ProgressCallback, StopCheck], T], waiting: str
+) -> T | None:
     """`make(progress, should_stop)` run once in the background; None while it runs.
 
     Meanwhile the page shows `waiting`, how far it is with a rate and an estimate, and a stop
@@ -33,11 +39,11 @@ def result(key: Hashable, make: Callable[..., Any], waiting: str) -> Any | None:
         st.error(job.error, icon=":material/error:")
     elif job.error:
         st.info(job.error, icon=":material/info:")
-    return job.result
+    return cast("T | None", job.result)
 
 
 @st.fragment(run_every=0.5)
-def _watch(job: Any, waiting: str) -> None:
+def _watch(job: Job, waiting: str) -> None:
     if not job.active:
         st.rerun()
     share = job.progress.fraction if job.progress else 0.0

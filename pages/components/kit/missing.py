@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core import wizard
 from pages.components.kit import cache
 
+if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
+
 __all__ = ["panel"]
 
 
-def panel(experiment: Any) -> bool:
+def panel(experiment: Experiment) -> bool:
     """Draw what is missing and how to get it; False when nothing is."""
     lacking = _lacking(repr(experiment), experiment)
     if not lacking:
@@ -27,7 +30,7 @@ def panel(experiment: Any) -> bool:
     return True
 
 
-def _item(experiment: Any, item: Any, number: int) -> None:
+def _item(experiment: Experiment, item: wizard.Missing, number: int) -> None:
     fetch = wizard.find_fetch(experiment, item.name)
     text, action = st.columns([5, 3], vertical_alignment="center")
     with text:
@@ -46,11 +49,11 @@ def _item(experiment: Any, item: Any, number: int) -> None:
         text.info("Stopped. What arrived is kept; downloading goes on from there.")
     size = f" ({item.megabytes:,} MB)" if item.megabytes else ""
     action.button(f"Download{size}", key=f"download_{number}", icon=":material/download:",
-                  on_click=wizard.fetch, args=(experiment, item.name))  # fmt: skip
+                  on_click=_fetch, args=(experiment, item.name))  # fmt: skip
 
 
 @st.fragment(run_every=0.5)
-def _watch(experiment: Any, name: str, number: int) -> None:
+def _watch(experiment: Experiment, name: str, number: int) -> None:
     fetch = wizard.find_fetch(experiment, name)
     if fetch is None or not fetch.active:
         _again()
@@ -66,8 +69,12 @@ def _watch(experiment: Any, name: str, number: int) -> None:
 
 
 @st.cache_resource(max_entries=16, ttl=30, show_spinner=False)
-def _lacking(key: str, _experiment: Any) -> tuple[Any, ...]:
+def _lacking(key: str, _experiment: Experiment) -> tuple[wizard.Missing, ...]:
     return tuple(wizard.missing(_experiment))
+
+
+def _fetch(experiment: Experiment, name: str) -> None:
+    wizard.fetch(experiment, name)
 
 
 def _again() -> None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core.errors import OODLensError
 from pages.components.kit import cache, missing
 
+if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
+    from ood_core.runtime.jobs import Job
+    from ood_core.runtime.progress import Progress
+
 __all__ = ["is_embedded", "panel"]
 
 
-def is_embedded(experiment: Any) -> bool:
+def is_embedded(experiment: Experiment) -> bool:
     """Whether everything ships with the program, so that preparing downloads nothing."""
     kinds = {spec.kind for spec in experiment.sets.values()}
     own = ("shipped", "trained-here")
     return kinds == {"builtin"} and experiment.classifier.weights in own
 
 
-def panel(experiment: Any) -> None:
+def panel(experiment: Experiment) -> None:
     """Say what preparing means, offer it or show how far it is, and reload when it is done.
 
     The embedded experiment starts by itself: the first visit needs no click.
@@ -38,7 +43,7 @@ def panel(experiment: Any) -> None:
         _offer(experiment, job)
 
 
-def _offer(experiment: Any, job: Any) -> None:
+def _offer(experiment: Experiment, job: Job | None) -> None:
     if job is not None and job.error:
         st.error(str(job.error), icon=":material/error:")
     elif job is not None and job.state == "stopped":
@@ -59,12 +64,12 @@ def _offer(experiment: Any, job: Any) -> None:
             key="prepare",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=_start,
+            on_click=_start_again,
             args=(experiment,),
         )
 
 
-def _start(experiment: Any) -> Any:
+def _start(experiment: Experiment) -> Job | None:
     from ood_core.activations import jobs
 
     try:
@@ -74,8 +79,12 @@ def _start(experiment: Any) -> Any:
         return None
 
 
+def _start_again(experiment: Experiment) -> None:
+    _start(experiment)
+
+
 @st.fragment(run_every=0.5)
-def _watch(experiment: Any) -> None:
+def _watch(experiment: Experiment) -> None:
     from ood_core.activations import jobs
 
     job = jobs.find(experiment)
@@ -93,7 +102,7 @@ def _watch(experiment: Any) -> None:
         st.button("Stop", key="prepare_stop", icon=":material/stop:", on_click=job.stop)
 
 
-def progress_text(progress: Any, state: str = "running") -> str:
+def progress_text(progress: Progress | None, state: str = "running") -> str:
     """One line: what is done, how much of it, how fast, how long still."""
     if progress is None:
         return "Waiting for its turn …" if state == "queued" else "Starting …"

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ood_core.errors import OODLensError
+from ood_core.errors import DataError, OODLensError
 from pages.components.kit import cache, state
 
-__all__ = ["LINE_SLIDERS", "View", "adopt", "detector_params"]
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.experiments import Experiment
+    from ood_core.scoring import ScoreSet
 
+__all__ = ["LINE_SLIDERS", "Params", "View", "adopt", "detector_params"]
+
+Params: TypeAlias = dict[str, Any]
+"""Parameters of a detector: name -> value, of the types of its `defaults()`."""
 LINE_SLIDERS = {"p_a": 100.0, "p_w": 100.0, "clip": 1e6}
 """LINe parameters that sliders hold (keys `line_<name>`), with the largest value allowed."""
 
@@ -22,20 +29,36 @@ class View:
     Attributes
     ----------
     experiment : the `Experiment`.
-    acts : its `ActivationSet` (set name -> `Activations`); None only where a page asked for
-        `prepared=False` and nothing is in the store.
+    stored : its activations; None only where a page asked for `prepared=False` and nothing is in
+        the store. Every other page reads `acts`.
     layer : chosen layer, `PENULTIMATE` by default.
     ood_sets : chosen OOD sets, in the experiment's order, at least one.
     detector : chosen detector's name.
     params : its parameters: the experiment's overrides, then the visitor's LINe sliders.
     """
 
-    experiment: Any
-    acts: Any
+    experiment: Experiment
+    stored: ActivationSet | None
     layer: str
     ood_sets: tuple[str, ...]
     detector: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def acts(self) -> ActivationSet:
+        """Activations of the experiment: set name -> `StoredActivations`.
+
+        Raises
+        ------
+        DataError
+            When nothing is prepared, so that `stored` is None.
+        """
+        if self.stored is None:
+            raise DataError(
+                f"experiment {self.experiment.name!r} is not prepared: prepare it on the "
+                "Overview page."
+            )
+        return self.stored
 
     @property
     def fingerprint(self) -> str:
@@ -61,9 +84,9 @@ class View:
     def scores(
         self,
         detector: str | None = None,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         layer: str | None = None,
-    ) -> Any:
+    ) -> ScoreSet:
         """`ScoreSet` of the chosen (or given) detector on the chosen OOD sets.
 
         Computed once per process for all OOD sets of the experiment, so choosing other sets
@@ -81,19 +104,19 @@ class View:
             )
         return self._all_scores(name, params, layer or self.layer).on(self.ood_sets)
 
-    def attempt(self, detector: str) -> tuple[Any | None, str]:
+    def attempt(self, detector: str) -> tuple[ScoreSet | None, str]:
         """`ScoreSet` of a detector with its parameters here, or None and why it cannot run."""
         try:
             return self.scores(detector), ""
         except OODLensError as error:
             return None, str(error)
 
-    def every_detector(self) -> dict[str, Any]:
+    def every_detector(self) -> dict[str, ScoreSet]:
         """`ScoreSet` of each detector that can run here, by name."""
         found = {name: self.attempt(name)[0] for name in cache.detector_titles()}
         return {name: scores for name, scores in found.items() if scores is not None}
 
-    def _all_scores(self, name: str, params: Mapping[str, Any], layer: str) -> Any:
+    def _all_scores(self, name: str, params: Mapping[str, object], layer: str) -> ScoreSet:
         from ood_core import scoring
 
         every = self.experiment.ood_sets
@@ -101,7 +124,7 @@ class View:
         return cache.once(key, lambda: scoring.score(self.acts, name, dict(params), layer, every))
 
 
-def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
+def detector_params(experiment: Experiment, detector: str) -> Params:
     """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
     sweep, then the LINe sliders."""
     from ood_core.scoring.params import own_params
@@ -117,7 +140,7 @@ def detector_params(experiment: Any, detector: str) -> dict[str, Any]:
     return params
 
 
-def adopt(detector: str, params: Mapping[str, Any]) -> None:
+def adopt(detector: str, params: Params) -> None:
     """Make `params` the visitor's for this detector, from a callback; they go into the URL."""
     from ood_core.scoring.params import params_text
 
@@ -128,7 +151,7 @@ def adopt(detector: str, params: Mapping[str, Any]) -> None:
             state.put(f"line_{name}", float(params[name]))
 
 
-def _adopted(detector: str) -> dict[str, Any]:
+def _adopted(detector: str) -> Params:
     from ood_core.detectors import canonical_name, detector_class
     from ood_core.scoring.params import params_from
 

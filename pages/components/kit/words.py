@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ METRICS = {
 }
 
 
-def score(detector: str, params: dict[str, object] | None = None) -> None:
+def score(detector: str, params: Mapping[str, object] | None = None) -> None:
     """Popover that explains a detector: one sentence, equation, parameters, paper."""
     from ood_core.detectors import all_detectors
 

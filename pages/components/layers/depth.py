@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +14,11 @@ from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.redraw import redraw
 from pages.components.kit.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ood_core.layers import ActiveUnits, DepthSummary
 
 __all__ = ["apart", "colours", "curves", "units"]
 
@@ -56,14 +62,14 @@ def curves(view: View) -> None:
     st.markdown(_headline(layers.best_layers(chosen, metric), metric, against))
     with st.container(key="depth_bench"):
         left, right = st.columns([11, 9], gap="medium")
-    click = {"on_select": _go("depth_curves"), "selection_mode": "points"}
     with left:
         fig = plots.depth_curves(chosen, metric, view.layer)
-        figures.show(fig, "depth_curves", data=table, name="layers", **click)
+        figures.show(fig, "depth_curves", data=table, name="layers",
+                     on_select=_go("depth_curves"), selection_mode="points")  # fmt: skip
     with right:
         fig = plots.depth_heatmap(table, heat, metric, view.layer)
-        click |= {"on_select": _go("depth_heatmap")}
-        figures.show(fig, "depth_heatmap", data=table, name="layers_map", **click)
+        figures.show(fig, "depth_heatmap", data=table, name="layers_map",
+                     on_select=_go("depth_heatmap"), selection_mode="points")  # fmt: skip
     state.publish()
 
 
@@ -77,16 +83,16 @@ def _controls(view: View) -> tuple[str, str, str, str]:
         st.segmented_control("Measure", ["auroc", "fpr95"], key="layers_metric", required=True,
                              format_func=str.upper)  # fmt: skip
         st.segmented_control("Units", list(POOL_NAMES), key="layers_pool", required=True,
-                             format_func=POOL_NAMES.get, on_change=_redraw_all)  # fmt: skip
+                             format_func=POOL_NAMES.__getitem__, on_change=_redraw_all)  # fmt: skip
         st.selectbox("Curves against", sets, key="layers_against", width=240)
         st.segmented_control("Map shows", list(HEAT), key="layers_heat", required=True,
-                             format_func=HEAT.get)  # fmt: skip
+                             format_func=HEAT.__getitem__)  # fmt: skip
         words.words(_DEPTH, equation=r"\mathrm{NAN}(a)=\frac{\lVert a\rVert_1}{\lVert a\rVert_0}")
     state.notes()
     return metric, pool, against, heat
 
 
-def _headline(summary: Any, metric: str, against: str) -> str:
+def _headline(summary: DepthSummary, metric: str, against: str) -> str:
     name = metric.upper()
     nan, norm = summary.best["negative_aware_norm"], summary.best["l1"]
     layer, gain = summary.largest_gain
@@ -99,7 +105,7 @@ def _headline(summary: Any, metric: str, against: str) -> str:
     )
 
 
-def _go(key: str) -> Any:
+def _go(key: str) -> Callable[[], None]:
     def follow() -> None:
         points = st.session_state[key].selection.points
         if points:
@@ -132,13 +138,14 @@ def apart(view: View) -> None:
     st.html(_auroc_table(view, found.auroc))
 
 
-def _auroc_table(view: View, table: Any) -> str:
+def _auroc_table(view: View, table: pd.DataFrame) -> str:
     head = "<th>AUROC, %</th><th>L1 norm</th><th>few active units</th><th>NAN</th>"
     rows = "".join(
-        f"<tr><td><i class='chip' style='background:{view.colour(row.ood_set)}'></i>"
-        f"{escape(row.ood_set)}</td><td>{100 * row.l1:.2f}</td><td>{100 * row.sparsity:.2f}</td>"
-        f"<td>{100 * row.negative_aware_norm:.2f}</td></tr>"
-        for row in table.itertuples()
+        f"<tr><td><i class='chip' style='background:{view.colour(row['ood_set'])}'></i>"
+        f"{escape(row['ood_set'])}</td><td>{100 * row['l1']:.2f}</td>"
+        f"<td>{100 * row['sparsity']:.2f}</td>"
+        f"<td>{100 * row['negative_aware_norm']:.2f}</td></tr>"
+        for row in table.to_dict("records")
     )
     return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
 
@@ -166,7 +173,7 @@ def units(view: View) -> None:
         kind = state.choose("layers_entropy", ["layer", "depth"], "layer")
         st.segmented_control("Entropy", ["layer", "depth"], key="layers_entropy", required=True,
                              format_func={"layer": "Entropy at this layer",
-                                          "depth": "Mean entropy over depth"}.get,
+                                          "depth": "Mean entropy over depth"}.__getitem__,
                              label_visibility="collapsed")  # fmt: skip
         words.words(_ENTROPY, equation=r"H_i=-p_i\ln p_i-(1-p_i)\ln(1-p_i)")
     if kind == "layer":
@@ -177,7 +184,8 @@ def units(view: View) -> None:
                 for name in sets
             },
         )
-        fig = layer_units.entropy_histogram(each, colours(view), view.layer)
+        known = {name: entropies for name, entropies in each.items() if entropies is not None}
+        fig = layer_units.entropy_histogram(known, colours(view), view.layer)
         figures.show(fig, "entropies", data=lambda: layers.entropy_table(each))
     else:
         table = cache.once(
@@ -188,7 +196,7 @@ def units(view: View) -> None:
     state.publish()
 
 
-def _steady(found: Any) -> str:
+def _steady(found: ActiveUnits) -> str:
     row = found.summary.iloc[0]
     return (
         f"Almost every ID image has the same number of active units: {row['mean']:,.0f} of "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -17,12 +18,17 @@ from pages.components.kit import cache, jobs, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["draw"]
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 COLOURS = {"set": "image set", "class": "predicted class", "score": "score", "verdict": "verdict"}
 AXES = ("component 1 (feature units)", "component 2 (feature units)")
 REGION = "region"
+Place = tuple[str, str, tuple[str, ...]]
+"""What a plane depends on: activations, projection, image sets."""
 _REGIONS = "_map_regions"  # place -> text of the region drawn last
 _ITSELF = "_map_itself"  # (chart, region) where a chart shows the region that was drawn in it
 
@@ -34,11 +40,19 @@ def draw(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = state.choose("map_method", list(METHODS), "pca")
         st.segmented_control(
-            "Projection", list(METHODS), key="map_method", format_func=METHODS.get, required=True
+            "Projection",
+            list(METHODS),
+            key="map_method",
+            format_func=METHODS.__getitem__,
+            required=True,
         )
         colour = state.choose("map_colour", list(COLOURS), "set")
         st.segmented_control(
-            "Colour", list(COLOURS), key="map_colour", format_func=COLOURS.get, required=True
+            "Colour",
+            list(COLOURS),
+            key="map_colour",
+            format_func=COLOURS.__getitem__,
+            required=True,
         )
         words.words(_WORDS, equation=r"x = (h - \mu)\,V_{1:2}")
     sets = (view.experiment.test_set, *view.ood_sets)
@@ -59,11 +73,11 @@ def draw(view: View) -> None:
         _selected(view, points, region)
 
 
-def _coordinates(view: View, sets: tuple[str, ...], method: str) -> Any:
+def _coordinates(view: View, sets: tuple[str, ...], method: str) -> pd.DataFrame | None:
     """The projected images, computed once; t-SNE and UMAP in the background."""
     key = ("map", method, view.fingerprint, sets)
 
-    def make(*_: object) -> object:
+    def make(*_: object) -> pd.DataFrame:
         return projection.project({n: view.acts[n].features for n in sets}, method)
 
     if method == "pca":
@@ -71,7 +85,9 @@ def _coordinates(view: View, sets: tuple[str, ...], method: str) -> Any:
     return jobs.result(key, make, f"Computing the {METHODS[method]} map in the background …")
 
 
-def _chart(view: View, points: Any, method: str, colour: str, region: Region | None) -> None:
+def _chart(
+    view: View, points: pd.DataFrame, method: str, colour: str, region: Region | None
+) -> None:
     chart = feature_map(
         points,
         id_set=view.experiment.test_set,
@@ -97,7 +113,7 @@ def _chart(view: View, points: Any, method: str, colour: str, region: Region | N
     )  # fmt: skip
 
 
-def _values(view: View, points: Any, colour: str) -> Any:
+def _values(view: View, points: pd.DataFrame, colour: str) -> pd.Series | None:
     """What the colour shows, per point; None for the image set."""
     if colour == "set":
         return None
@@ -111,7 +127,7 @@ def _values(view: View, points: Any, colour: str) -> Any:
     return values if colour == "score" else values >= at_tpr(scores.id_scores).threshold
 
 
-def _region(place: tuple[Any, ...]) -> Region | None:
+def _region(place: Place) -> Region | None:
     """Region in the address; each plane has its own, and shows it again when it is back."""
     regions = st.session_state.setdefault(_REGIONS, {})
     before = st.session_state.get("_region_of", place)
@@ -134,7 +150,7 @@ def _region(place: tuple[Any, ...]) -> Region | None:
     return region
 
 
-def _drawn_in(key: str) -> list[Any]:
+def _drawn_in(key: str) -> list[Mapping[str, Sequence[float]]]:
     """Regions that a chart holds and shows by itself."""
     event = st.session_state.get(key)
     return [*event.selection.lasso, *event.selection.box] if event else []
@@ -168,7 +184,7 @@ def _key(method: str, colour: str) -> str:
     return f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
 
 
-def _about(points: Any, method: str) -> None:
+def _about(points: pd.DataFrame, method: str) -> None:
     share, parts = points.attrs.get("explained"), []
     if share is not None:
         parts.append(f"The two directions hold {share:.0%} of the variance of the ID test images.")
@@ -181,7 +197,7 @@ def _about(points: Any, method: str) -> None:
     st.caption(" ".join(parts))
 
 
-def _selected(view: View, points: Any, region: Region | None) -> None:
+def _selected(view: View, points: pd.DataFrame, region: Region | None) -> None:
     if region is None:
         st.markdown("**Images in a region**")
         st.caption("Draw round a group of points with the lasso or the box to see its images.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +13,14 @@ from pages.components.charts.neuron_map import map_data, neuron_map
 from pages.components.kit import cache, prepare, state, words
 from pages.components.kit.redraw import redraw
 from pages.components.kit.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from streamlit.delta_generator import DeltaGenerator
+
+    from ood_core.neurons import LineLab, LineResult
+    from ood_core.runtime.progress import Progress
+    from pages.components.kit.assets import JsonObject
 
 __all__ = [
     "LAB",
@@ -35,7 +43,7 @@ Settings = tuple[float, float, float]
 """LINe's p_a, p_w and clip."""
 
 
-def lab_of(view: View) -> Any:
+def lab_of(view: View) -> LineLab:
     """LINe of this experiment and these OOD sets, ready for its sliders."""
     from ood_core.neurons import LineLab
 
@@ -49,7 +57,7 @@ def lab_of(view: View) -> Any:
         )
 
 
-def _settings(view: View, lab: Any) -> Settings:
+def _settings(view: View, lab: LineLab) -> Settings:
     """LINe's parameters: the visitor's, else the experiment's, else the published ones."""
     from ood_core.detectors import all_detectors
 
@@ -72,7 +80,7 @@ def redraw_all() -> None:
     redraw(LAB, VIEWS)
 
 
-def level_of(chosen: Settings) -> dict[str, Any]:
+def level_of(chosen: Settings) -> JsonObject:
     """The clip as a level to hold mean activations against."""
     return {"level": chosen[2], "level_text": f"clip δ = {chosen[2]:g}"}
 
@@ -83,7 +91,7 @@ def _moved() -> None:
         redraw_all()
 
 
-def draw(view: View, lab: Any) -> None:
+def draw(view: View, lab: LineLab) -> None:
     """Sliders, rates, map and histograms."""
     chosen = _settings(view, lab)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -106,13 +114,13 @@ def draw(view: View, lab: Any) -> None:
         _map(view, lab, chosen)
 
 
-def class_of(lab: Any) -> int:
+def class_of(lab: LineLab) -> int:
     """Number of the class whose neurons are looked at."""
     names = list(lab.head.names)
     return names.index(state.choose("neurons_class", names, names[0]))
 
 
-def neuron_of(lab: Any) -> int:
+def neuron_of(lab: LineLab) -> int:
     """Number of the chosen neuron; at first the strongest of the chosen class."""
     from ood_core.neurons import top_neurons
 
@@ -122,32 +130,38 @@ def neuron_of(lab: Any) -> int:
     return neuron
 
 
-def _rescored(view: View, lab: Any, chosen: Settings, rates: Any, beside: Any) -> Any:
+def _rescored(
+    view: View, lab: LineLab, chosen: Settings, rates: DeltaGenerator, beside: DeltaGenerator
+) -> LineResult:
     """Result of the settings. Where it takes seconds: a preview first, then progress."""
     if not lab.is_slow or lab.known(*chosen) is not None:
         return lab.rescore(*chosen)
     _show(view, lab.rescore(*chosen, limit=lab.preview_size), rates, beside, "preview")
     bar = st.progress(0.0, text="Scoring every image …")
-    result = lab.rescore(
-        *chosen, progress=lambda p: bar.progress(p.fraction, text=prepare.progress_text(p))
-    )
+
+    def report(progress: Progress) -> None:
+        bar.progress(progress.fraction, text=prepare.progress_text(progress))
+
+    result = lab.rescore(*chosen, progress=report)
     bar.empty()
     return result
 
 
-def _show(view: View, result: Any, rates: Any, beside: Any, key: str) -> None:
+def _show(
+    view: View, result: LineResult, rates: DeltaGenerator, beside: DeltaGenerator, key: str
+) -> None:
     rates.html(_headline(result))
     scored = ("panels", view.fingerprint, view.ood_sets, result.n_scored)
     energy = cache.once(scored, lambda: _panel(view, result, "energy"))  # no slider moves it
     panels = [_panel(view, result), energy]
-    data = {"name": "line-and-energy", "height": 200, "panels": panels}
+    data: JsonObject = {"name": "line-and-energy", "height": 200, "panels": panels}
     data["tells"] = level_of(settings())
     with beside.container(gap="xxsmall"):
         threshold.densities(f"{key}_histogram", data)
         st.html(_table(view, result))
 
 
-def _panel(view: View, result: Any, score: str = "line") -> dict[str, Any]:
+def _panel(view: View, result: LineResult, score: str = "line") -> JsonObject:
     """Histogram of one score with the cut that accepts 95 % of the ID images."""
     from ood_core.metrics.histograms import bin_scores
 
@@ -174,7 +188,7 @@ def _panel(view: View, result: Any, score: str = "line") -> dict[str, Any]:
     }
 
 
-def _headline(result: Any) -> str:
+def _headline(result: LineResult) -> str:
     m, n = result.mean, len(result.rates)
     against = f"mean of {n} OOD sets" if n > 1 else "one OOD set"
     facts = {
@@ -193,18 +207,18 @@ def _both(line: float, energy: float, what: str = "") -> str:
     return f"{100 * line:.2f} {quiet}"
 
 
-def _table(view: View, result: Any) -> str:
+def _table(view: View, result: LineResult) -> str:
     rows = "".join(
-        f"<tr><td><i class='chip' style='background:{view.colour(r.ood_set)}'></i>"
-        f"{escape(r.ood_set)}</td>"
-        f"<td>{_both(r.auroc, r.energy_auroc)}</td><td>{_both(r.fpr95, r.energy_fpr95)}</td></tr>"
-        for r in result.rates.itertuples()
+        f"<tr><td><i class='chip' style='background:{view.colour(r['ood_set'])}'></i>"
+        f"{escape(r['ood_set'])}</td><td>{_both(r['auroc'], r['energy_auroc'])}</td>"
+        f"<td>{_both(r['fpr95'], r['energy_fpr95'])}</td></tr>"
+        for r in result.rates.to_dict("records")
     )
     head = "<th>LINe (energy), %</th><th>AUROC</th><th>FPR95</th>"
     return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
 
 
-def _map(view: View, lab: Any, chosen: Settings) -> None:
+def _map(view: View, lab: LineLab, chosen: Settings) -> None:
     """Class x neuron contributions, veiled where LINe removes them."""
     from ood_core.neurons import CELLS, contribution_view, seriate
 
@@ -232,10 +246,10 @@ def _map(view: View, lab: Any, chosen: Settings) -> None:
     neuron_map("contributions", data, shown, on_picked=_pick, on_looked=_look)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
-                             format_func=ORDER_NAMES.get, label_visibility="collapsed",
+                             format_func=ORDER_NAMES.__getitem__, label_visibility="collapsed",
                              on_change=state.forget, args=("neurons_look",))  # fmt: skip
         st.segmented_control("Masks", ["on", "off"], key="neurons_veil", required=True,
-                             format_func={"on": "LINe's masks", "off": "No masks"}.get,
+                             format_func={"on": "LINe's masks", "off": "No masks"}.__getitem__,
                              label_visibility="collapsed")  # fmt: skip
         figures.csv_button(lambda: _frame(lab), "contributions", "contributions_csv")
         words.words(
@@ -273,7 +287,7 @@ def _window(d: int, now: tuple[int, int]) -> None:
     st.slider("Neurons shown, in display order", 0, d, key="neurons_zoom", on_change=keep)
 
 
-def _frame(lab: Any) -> Any:
+def _frame(lab: LineLab) -> pd.DataFrame:
     from ood_core.neurons import contribution_table
 
     return contribution_table(lab.contributions, lab.head.names)

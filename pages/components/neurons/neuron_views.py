@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,6 +11,12 @@ from pages.components.charts import figures, gallery, threshold
 from pages.components.kit import cache, state, words
 from pages.components.kit.view import View
 from pages.components.neurons.line_lab import Settings, class_of, level_of, neuron_of, redraw_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ood_core.neurons import LineLab, LineResult
+    from pages.components.kit.assets import JsonObject
 
 __all__ = ["choose", "draw"]
 
@@ -31,11 +38,11 @@ def choose() -> str:
     return state.choose("neurons_view", list(VIEWS), "mean")
 
 
-def draw(view: View, lab: Any, chosen: Settings) -> None:
+def draw(view: View, lab: LineLab, chosen: Settings) -> None:
     """The chosen view of the neurons; the others cost nothing."""
     kind = choose()
     st.segmented_control("View", list(VIEWS), key="neurons_view", required=True,
-                         format_func=VIEWS.get, label_visibility="collapsed",
+                         format_func=VIEWS.__getitem__, label_visibility="collapsed",
                          on_change=redraw_all)  # fmt: skip
     {"mean": _mean, "one": _one, "without": _without, "image": _image}[kind](view, lab, chosen)
 
@@ -44,7 +51,7 @@ def _hues(view: View) -> dict[str, str]:
     return {name: view.colour(name) for name in (view.experiment.test_set, *view.ood_sets)}
 
 
-def _mean(view: View, lab: Any, chosen: Settings) -> None:
+def _mean(view: View, lab: LineLab, chosen: Settings) -> None:
     table = _means(view, tuple(_hues(view)))
     hues = _hues(view)
     if len(view.ood_sets) > 1:
@@ -64,7 +71,7 @@ def _mean(view: View, lab: Any, chosen: Settings) -> None:
     )
 
 
-def _mean_steps(view: View, table: Any, hues: dict[str, str]) -> dict[str, Any]:
+def _mean_steps(view: View, table: pd.DataFrame, hues: dict[str, str]) -> JsonObject:
     from ood_core.neurons import strongest_first
 
     first = next(iter(hues))
@@ -90,7 +97,7 @@ def _mean_steps(view: View, table: Any, hues: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _means(view: View, sets: tuple[str, ...]) -> Any:
+def _means(view: View, sets: tuple[str, ...]) -> pd.DataFrame:
     from ood_core.neurons import mean_activations
 
     return cache.once(
@@ -98,7 +105,7 @@ def _means(view: View, sets: tuple[str, ...]) -> Any:
     )
 
 
-def _one(view: View, lab: Any, chosen: Settings) -> None:
+def _one(view: View, lab: LineLab, chosen: Settings) -> None:
     from ood_core.neurons import drill, top_images
     from ood_core.plots.neuron_views import activation_histogram, contribution_bars
 
@@ -124,7 +131,7 @@ def _one(view: View, lab: Any, chosen: Settings) -> None:
         gallery.show(view, best.rename(columns={"activation": "score"}), f"neuron_{title[:2]}")
 
 
-def _pick_neuron(view: View, lab: Any) -> int:
+def _pick_neuron(view: View, lab: LineLab) -> int:
     """Number of the neuron: typed, or one of the strongest of a class."""
     from ood_core.neurons import top_neurons
 
@@ -148,13 +155,13 @@ def _pick(neuron: int) -> None:
     redraw_all()
 
 
-def _compared(lab: Any, chosen: Settings, drop: Any) -> tuple[Any, Any]:
+def _compared(lab: LineLab, chosen: Settings, drop: Sequence[int]) -> tuple[LineResult, LineResult]:
     """Results with all neurons and without some; of a preview where all images take seconds."""
     limit = lab.preview_size if lab.is_slow else None
     return lab.rescore(*chosen, limit=limit), lab.rescore(*chosen, limit=limit, drop=drop)
 
 
-def _effect(what: str, before: Any, after: Any) -> str:
+def _effect(what: str, before: LineResult, after: LineResult) -> str:
     a, b = before.mean, after.mean
 
     def change(column: str) -> str:
@@ -173,7 +180,7 @@ def _effect(what: str, before: Any, after: Any) -> str:
     )
 
 
-def _without(view: View, lab: Any, chosen: Settings) -> None:
+def _without(view: View, lab: LineLab, chosen: Settings) -> None:
     from ood_core.neurons import accuracy_effect, drop_set
     from ood_core.plots.neuron_views import accuracy_figure, effect_figure
 
@@ -181,13 +188,13 @@ def _without(view: View, lab: Any, chosen: Settings) -> None:
     mode = state.choose("neurons_mode", ["drop", "keep"], "drop")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control("Set", ["drop", "keep"], key="neurons_mode", required=True,
-                             format_func={"drop": "Drop", "keep": "Keep only"}.get,
+                             format_func={"drop": "Drop", "keep": "Keep only"}.__getitem__,
                              label_visibility="collapsed")  # fmt: skip
         picked = _pick_set(view, lab)
         words.words(_WITHOUT, equation=r"h'_j=0\ \text{for dropped } j,\qquad z'=Wh'+b")
     state.notes()
     drop = drop_set(picked, d, keep=mode == "keep")
-    before, after = _compared(lab, chosen, drop)
+    before, after = _compared(lab, chosen, drop.tolist())
     st.markdown(_effect(f"{len(drop)} of {d} neurons", before, after))
     with st.container(key="neuron_bench"):
         left, right = st.columns(2, gap="medium")
@@ -198,20 +205,20 @@ def _without(view: View, lab: Any, chosen: Settings) -> None:
         figures.show(accuracy_figure(accuracy), "without_accuracy", data=accuracy)
 
 
-def _pick_set(view: View, lab: Any) -> Any:
+def _pick_set(view: View, lab: LineLab) -> list[int]:
     """Numbers of the neurons to drop or to keep."""
     from ood_core.neurons import excited_by_ood, parse_neurons, top_neurons
 
     d, names = lab.head.n_features, list(lab.head.names)
     source = state.choose("neurons_from", list(SOURCES), "class")
-    st.selectbox("Which neurons", list(SOURCES), key="neurons_from", format_func=SOURCES.get,
-                 width=260)  # fmt: skip
+    st.selectbox("Which neurons", list(SOURCES), key="neurons_from", width=260,
+                 format_func=SOURCES.__getitem__)  # fmt: skip
     if source == "list":
         listed = state.text("neurons_list") or "0-9"
         st.session_state["neurons_list"] = listed
         state.remember("neurons_list", listed)
         st.text_input("Numbers and ranges", key="neurons_list", width=300)
-        return parse_neurons(listed, d)
+        return [int(j) for j in parse_neurons(listed, d)]
     start = max(1, round(d / lab.head.n_classes / 2))
     count = int(state.number("neurons_count", 1, d, start))
     st.session_state["neurons_count"] = count
@@ -220,12 +227,13 @@ def _pick_set(view: View, lab: Any) -> Any:
         st.selectbox("Class", names, key="neurons_class", width=160)
     st.slider("How many", 1, d, key="neurons_count", width=260)
     if source == "class":
-        return top_neurons(lab.contributions, klass, count)
+        return [int(j) for j in top_neurons(lab.contributions, klass, count)]
     means = _means(view, tuple(_hues(view)))
-    return excited_by_ood(means, view.experiment.test_set, view.ood_sets, count)
+    excited = excited_by_ood(means, view.experiment.test_set, view.ood_sets, count)
+    return [int(j) for j in excited]
 
 
-def _image(view: View, lab: Any, chosen: Settings) -> None:
+def _image(view: View, lab: LineLab, chosen: Settings) -> None:
     from ood_core.neurons import image_receipt, summary_of_receipt
     from ood_core.plots.neuron_views import image_figure
 

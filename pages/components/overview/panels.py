@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import urllib.parse
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,6 +14,10 @@ from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
 from pages.components.wizard.verdicts import lines_html
+
+if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
+    from ood_core.scoring import ScoreSet
 
 __all__ = ["draw"]
 
@@ -42,7 +46,7 @@ def draw(view: View) -> None:
     """Draw the page."""
     _guide()
     _facts(view)
-    if view.acts is None:
+    if view.stored is None:
         prepare.panel(view.experiment)
     else:
         _headline(view)
@@ -95,7 +99,7 @@ def _facts_table(view: View) -> str:
 
     classifier = view.experiment.classifier
     shown = [("Classifier", classifier.architecture)]
-    if view.acts is None:
+    if view.stored is None:
         shown += [("Classes", str(classifier.num_classes or "–"))]
         shown += [("OOD sets", ", ".join(view.experiment.ood_sets))]
     else:
@@ -133,7 +137,7 @@ def _headline(view: View) -> None:
     )
 
 
-def _headline_table(view: View, sets: dict[str, Any]) -> str:
+def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:
     titles = cache.detector_titles()
     head = "".join(f"<th scope='col'>{html.escape(titles[n])}</th>" for n in sets)
     rows = []
@@ -168,7 +172,7 @@ def _gates(view: View) -> None:
 
 def _incomplete(view: View) -> None:
     """How to get the OOD sets that are left out because they are not on this machine."""
-    whole = next(e for e in cache.experiments() if e.name == view.experiment.name)
+    whole = cache.usable()[view.experiment.name]
     if whole.ood_sets != view.experiment.ood_sets:
         missing.panel(whole)
 
@@ -200,7 +204,7 @@ def _experiments(view: View) -> None:
             st.warning(told, icon=":material/broken_image:")
 
 
-def _experiment_row(experiment: Any, chosen: bool) -> str:
+def _experiment_row(experiment: Experiment, chosen: bool) -> str:
     parts = cache.status(experiment)
     missing = [name for name, part in parts.items() if not part.ready]
     files = f"{len(missing)} of {len(parts)} missing" if missing else "on this machine"

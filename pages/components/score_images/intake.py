@@ -9,13 +9,16 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import streamlit as st
 
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.kit.view import View
+
+if TYPE_CHECKING:
+    from ood_core.data import Upload
 
 __all__ = ["collect"]
 
@@ -52,9 +55,19 @@ _PASTE = st.components.v2.component(
 )
 
 
-def collect(view: View) -> tuple[list[Any], str]:
+class Taken(TypedDict, total=False):
+    """What was taken in, in the session: name and bytes of files, set and index of examples."""
+
+    files: list[tuple[str, bytes]]
+    paste: list[tuple[str, bytes]]
+    camera: list[tuple[str, bytes]]
+    folder: str
+    examples: list[tuple[str, int]]
+
+
+def collect(view: View) -> tuple[list[Upload], str]:
     """Draw the sources and return the images taken in, with a digest that identifies them."""
-    taken = st.session_state.setdefault(_TAKEN, {})
+    taken: Taken = st.session_state.setdefault(_TAKEN, {})
     files, paste, camera, folder, examples = st.tabs(
         ["Files or zip", "Clipboard", "Camera", "Folder", "Examples"]
     )
@@ -122,7 +135,7 @@ def _ignore() -> None:
     """The paste component's value is read after the run."""
 
 
-def _add_pasted(taken: dict[str, Any], uri: str) -> None:
+def _add_pasted(taken: Taken, uri: str) -> None:
     try:
         data = base64.b64decode(uri.partition(",")[2], validate=True)
     except (binascii.Error, ValueError):
@@ -133,7 +146,7 @@ def _add_pasted(taken: dict[str, Any], uri: str) -> None:
         pasted.append((f"pasted-{len(pasted) + 1}.png", data))
 
 
-def _examples(view: View, taken: dict[str, Any]) -> None:
+def _examples(view: View, taken: Taken) -> None:
     st.caption("Two images of the ID test set and one of each chosen OOD set, as if uploaded.")
     left, right = st.columns(2)
     if left.button("Take examples", key="take_examples", icon=":material/photo_library:"):
@@ -144,10 +157,10 @@ def _examples(view: View, taken: dict[str, Any]) -> None:
     )
 
 
-def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
+def _read(view: View, taken: Taken) -> tuple[list[Upload], str]:
     from ood_core.data import Upload, read_uploads
 
-    raw = [pair for kind in ("files", "paste", "camera") for pair in taken.get(kind, ())]
+    raw = [*taken.get("files", ()), *taken.get("paste", ()), *taken.get("camera", ())]
     below, identity = _below(taken.get("folder"))
     digest = hashlib.sha256(repr((identity, taken.get("examples"))).encode())
     for name, data in raw:
@@ -163,7 +176,7 @@ def _read(view: View, taken: dict[str, Any]) -> tuple[list[Any], str]:
     return _distinct(uploads), key
 
 
-def _below(folder: str | None) -> tuple[list[Any], str]:
+def _below(folder: str | None) -> tuple[list[Upload], str]:
     """Images below a folder, read again when one of them changes, and what identifies them."""
     from ood_core.data import folder_identity, read_folder
 
@@ -178,12 +191,12 @@ def _below(folder: str | None) -> tuple[list[Any], str]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _decoded(key: tuple[str, str], _make: Callable[[], list[Any]]) -> list[Any]:
+def _decoded(key: tuple[str, str], _make: Callable[[], list[Upload]]) -> list[Upload]:
     """Images decoded once for all runs; few are held, because each may be large."""
     return _make()
 
 
-def _distinct(uploads: list[Any]) -> list[Any]:
+def _distinct(uploads: list[Upload]) -> list[Upload]:
     """Names made unique: two files may share one."""
     import dataclasses
 

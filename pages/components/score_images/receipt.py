@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -16,12 +17,21 @@ from pages.components.charts import figures, gallery
 from pages.components.kit import cache
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+    from streamlit.elements.arrow import DataframeStateInput
+    from streamlit.elements.lib.column_types import ColumnConfig
+
+    from ood_core.activations import Activations
+    from ood_core.scoring import ScoreSet
+
 __all__ = ["downloads", "draw", "results"]
 
 _CHOSEN, _AT_FIRST = "_receipt_of", "_receipt_at_first"
 
 
-def picture_uri(image: Any, size: int = 64) -> str:
+def picture_uri(image: Image.Image, size: int = 64) -> str:
     """Small image as a data address for a table cell."""
     from ood_core.data import thumbnail_bytes
 
@@ -29,7 +39,7 @@ def picture_uri(image: Any, size: int = 64) -> str:
     return f"data:image/webp;base64,{data}"
 
 
-def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
+def results(table: pd.DataFrame, images: Mapping[str, Image.Image], titles: dict[str, str]) -> str:
     """Sortable table with thumbnails and every detector's verdict; returns the chosen image."""
     shown = table.assign(picture=[picture_uri(images[name]) for name in table["image"]])
     shown["verdict"] = shown["is_id"].map({True: "ID", False: "OOD"})
@@ -38,7 +48,7 @@ def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
     first = ["picture", "image", "verdict", "prediction", "probability", "score"]
     order = [*first, "id_percentile", "p_value", "rejected_by", *each]
     number = st.column_config.NumberColumn
-    config: dict[str, Any] = {
+    config: dict[str, ColumnConfig | str] = {
         "picture": st.column_config.ImageColumn("", width="small"),
         "image": "Image",
         "verdict": "Verdict",
@@ -70,7 +80,7 @@ def results(table: Any, images: dict[str, Any], titles: dict[str, str]) -> str:
     return name
 
 
-def _selected(names: list[str]) -> dict[str, Any]:
+def _selected(names: list[str]) -> DataframeStateInput:
     """The row that was chosen before the page was left."""
     if "results" not in st.session_state:
         chosen = st.session_state.get(_CHOSEN)
@@ -78,7 +88,14 @@ def _selected(names: list[str]) -> dict[str, Any]:
     return {"selection": {"rows": [r for r in st.session_state[_AT_FIRST] if r < len(names)]}}
 
 
-def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: Any) -> None:
+def draw(
+    view: View,
+    acts: Activations,
+    place: int,
+    image: Image.Image,
+    verdicts: pd.DataFrame,
+    scores: ScoreSet,
+) -> None:
     """The receipt of image number `place` of `acts`."""
     name = acts.ids[place]
     own = verdicts[verdicts["image"] == name]
@@ -89,7 +106,7 @@ def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: A
         _pictures(view, image, name)
         st.caption(receipts.agreement(verdicts, name))
     with middle:
-        _neurons(view, acts.features[place])
+        _neurons(view, acts, place)
     with right:
         from ood_core.plots.receipts import percentile_dots
 
@@ -100,7 +117,7 @@ def draw(view: View, acts: Any, place: int, image: Any, verdicts: Any, scores: A
     st.caption("The number under each image is its distance, 0 (same direction) to 2.")
 
 
-def _pictures(view: View, image: Any, name: str) -> None:
+def _pictures(view: View, image: Image.Image, name: str) -> None:
     from ood_core.activations import activation_map
 
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
@@ -117,12 +134,14 @@ def _pictures(view: View, image: Any, name: str) -> None:
     st.caption(f"Where {layer} is active: mean over channels, orange where strongest.")
 
 
-def _neurons(view: View, features: Any) -> None:
+def _neurons(view: View, acts: Activations, place: int) -> None:
+    from ood_core.detectors.line import Line
     from ood_core.neurons import image_receipt
     from ood_core.plots.receipts import neuron_bars
 
     line = view.scores("line").fitted
-    found = image_receipt(line, view.acts.head, features)
+    assert isinstance(line, Line)
+    found = image_receipt(line, view.acts.head, acts.features[place])
     top = receipts.top_neurons(found.neurons)
     figures.show(
         neuron_bars(top, view.class_names[found.predicted]),
@@ -139,7 +158,7 @@ def _neurons(view: View, features: Any) -> None:
     )
 
 
-def _png(image: Any) -> bytes:
+def _png(image: Image.Image) -> bytes:
     from ood_core.data import thumbnail_of
 
     out = BytesIO()
@@ -147,7 +166,9 @@ def _png(image: Any) -> bytes:
     return out.getvalue()
 
 
-def downloads(view: View, scores: Any, table: Any, verdicts: Any, tpr: float) -> None:
+def downloads(
+    view: View, scores: ScoreSet, table: pd.DataFrame, verdicts: pd.DataFrame, tpr: float
+) -> None:
     """Everything shown as CSV and JSON, and the command that gives the same."""
     with st.container(horizontal=True):
         figures.csv_button(table, "verdicts", key="verdicts_csv")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,13 +12,18 @@ from pages.components.kit.messages import told
 from pages.components.kit.redraw import redraw
 from pages.components.kit.view import View
 
+if TYPE_CHECKING:
+    from ood_core.scoring import ScoreSet
+    from ood_core.thresholds import OperatingPoint
+    from pages.components.kit.assets import JsonObject
+
 __all__ = ["draw", "live_table", "threshold_histogram"]
 
 CURVES = ("roc", "pr_id", "pr_ood")
 FOLLOW = "follow_threshold"
 
 
-def draw(view: View, scores: Any) -> None:
+def draw(view: View, scores: ScoreSet) -> None:
     """Draw the workbench.
 
     Histogram and curves hold all that they need: they are sent with the page and follow the
@@ -43,7 +48,7 @@ def draw(view: View, scores: Any) -> None:
 
 @st.fragment(key=FOLLOW)
 @told()
-def _follow(view: View, scores: Any) -> None:
+def _follow(view: View, scores: ScoreSet) -> None:
     known = payload.of(view, scores)
     point, check = operating.choose_point(scores, *known.ends)
     operating.controls(*known.ends)
@@ -53,7 +58,7 @@ def _follow(view: View, scores: Any) -> None:
     state.publish()
 
 
-def _marked(scores: Any, ends: tuple[float, float]) -> tuple[float, float] | None:
+def _marked(scores: ScoreSet, ends: tuple[float, float]) -> tuple[float, float] | None:
     """Range of scores that filters the galleries; it means nothing when the scores change."""
     if state.kept("range") and st.session_state.get("_range_of") != scores.key:
         state.forget("range")
@@ -61,7 +66,9 @@ def _marked(scores: Any, ends: tuple[float, float]) -> tuple[float, float] | Non
     return state.span("range", *ends)
 
 
-def threshold_histogram(known: Any, point: Any, between: Any = None) -> None:
+def threshold_histogram(
+    known: payload.Payload, point: OperatingPoint, between: tuple[float, float] | None = None
+) -> None:
     """Histogram of ID and OOD scores with the threshold line to drag and a range to mark."""
     data = (
         known.histogram
@@ -82,7 +89,13 @@ def threshold_histogram(known: Any, point: Any, between: Any = None) -> None:
     )
 
 
-def live_table(known: Any, view: View, scores: Any, point: Any, check: Any) -> None:
+def live_table(
+    known: payload.Payload,
+    view: View,
+    scores: ScoreSet,
+    point: OperatingPoint,
+    check: OperatingPoint | None,
+) -> None:
     """AUROC and FPR95 with intervals, what the threshold accepts per set, and how it was chosen."""
     rows = [_row(view, scores.id_name, point.id.n, True, [("", ""), ("", "")])]
     for name, accepted in point.ood.items():
@@ -93,7 +106,7 @@ def live_table(known: Any, view: View, scores: Any, point: Any, check: Any) -> N
         ]
         rows.append(_row(view, name, accepted.n, False, fixed))
     how, elsewhere = operating.sentences(point, check)
-    data = {
+    data: JsonObject = {
         "columns": ["AUROC [95 % interval]", "FPR95, ID positive [95 % interval]"],
         "rows": rows,
         "how": how,
@@ -102,7 +115,7 @@ def live_table(known: Any, view: View, scores: Any, point: Any, check: Any) -> N
     threshold.table("threshold_table", data | _now(known, point))
 
 
-def _now(known: Any, point: Any) -> dict[str, Any]:
+def _now(known: payload.Payload, point: OperatingPoint) -> JsonObject:
     """Where the threshold is, and which of several messages about it is the newest."""
     return {
         "id": known.histogram["id"],
@@ -113,13 +126,13 @@ def _now(known: Any, point: Any) -> dict[str, Any]:
     }
 
 
-def _curves(known: Any, point: Any) -> None:
+def _curves(known: payload.Payload, point: OperatingPoint) -> None:
     kind = state.choose("curve", CURVES, "roc")
     data = known.curves | _now(known, point) | {"kind": kind}
     threshold.curves("threshold_curves", data, on_drawn=_redrawn)
 
 
-def _galleries(view: View, scores: Any, at: float) -> None:
+def _galleries(view: View, scores: ScoreSet, at: float) -> None:
     from ood_core.views.galleries import KINDS, Ranking, describe
 
     ranking = cache.once(
@@ -172,9 +185,7 @@ def _redraw() -> None:
     redraw(FOLLOW)
 
 
-def _row(
-    view: View, name: str, n: int, is_id: bool, fixed: list[tuple[str, str]]
-) -> dict[str, Any]:
+def _row(view: View, name: str, n: int, is_id: bool, fixed: list[tuple[str, str]]) -> JsonObject:
     return {
         "name": view.label(name),
         "colour": view.colour(name),

@@ -7,23 +7,28 @@ and the list of claims.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from ood_core.theory.claims import lab_rows, of_training
 from ood_core.theory.lab.results import recipe
 from pages.components.charts import figures
 from pages.components.kit import cache
 
+if TYPE_CHECKING:
+    from ood_core.theory import Claim
+    from ood_core.theory.lab import LabResults
+
 __all__ = ["depth", "entropy", "labels", "layers", "nan", "one_class", "training", "width"]
 
-Part = tuple[Callable[[], None], list[Any]]
+T = TypeVar("T")
+Part = tuple[Callable[[], None], "list[Claim]"]
 
 
-def _known(name: str, against: str | None, results: Any, make: Callable[[], Any]) -> Any:
+def _known(name: str, against: str | None, results: LabResults, make: Callable[[], T]) -> T:
     return cache.once(("lab", name, against, recipe(), len(results.runs)), make)
 
 
-def layers(results: Any, against: str | None, title: str) -> Part:
+def layers(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 2 of the paper."""
     from ood_core.plots.hidden_classifier import hidden_by_layer
 
@@ -35,7 +40,7 @@ def layers(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_layers", data=rows, name="hidden_by_layer"), claims
 
 
-def training(results: Any, against: str | None, title: str) -> Part:
+def training(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 1."""
     from ood_core.plots.lab import norm_over_training
 
@@ -46,7 +51,7 @@ def training(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_training", data=rows, name="norm_over_training"), claims
 
 
-def labels(results: Any, against: str | None, title: str) -> Part:
+def labels(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 3 and 4."""
     from ood_core.plots.lab import separation_over_training
 
@@ -58,7 +63,7 @@ def labels(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_labels", data=rows, name="labelling_schemes"), claims
 
 
-def entropy(results: Any, against: str | None, title: str) -> Part:
+def entropy(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 5."""
     from ood_core.plots.lab import entropy_scatter
 
@@ -70,7 +75,7 @@ def entropy(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_entropy", data=points, name="activation_entropy"), claims
 
 
-def nan(results: Any, against: str | None, title: str) -> Part:
+def nan(results: LabResults, against: str | None, title: str) -> Part:
     """Table 5."""
     from ood_core.plots.hidden_classifier import nan_gain
 
@@ -83,7 +88,7 @@ def nan(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_nan", data=rows, name="lab_norm_and_nan"), claims
 
 
-def depth(results: Any, against: str | None, title: str) -> Part:
+def depth(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 6."""
     from ood_core.plots.lab import depth_figure
 
@@ -94,7 +99,7 @@ def depth(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_depth", data=rows, name="by_layer"), claims
 
 
-def width(results: Any, against: str | None, title: str) -> Part:
+def width(results: LabResults, against: str | None, title: str) -> Part:
     """Fig. 7."""
     from ood_core.plots.lab import width_figure
 
@@ -105,7 +110,7 @@ def width(results: Any, against: str | None, title: str) -> Part:
     return lambda: figures.show(fig, "lab_width", data=points, name="by_width"), claims
 
 
-def one_class(results: Any, against: str | None, title: str) -> Part:
+def one_class(results: LabResults, against: str | None, title: str) -> Part:
     """Table 4."""
     from ood_core.plots.lab import one_class_figure
 

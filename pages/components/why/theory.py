@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +13,13 @@ from pages.components.kit import cache, state
 from pages.components.kit.prepare import progress_text
 from pages.components.kit.view import View
 from pages.components.why.theory_words import INTRO, LAB, SECTIONS
+
+if TYPE_CHECKING:
+    from ood_core.activations import ActivationSet
+    from ood_core.runtime.jobs import Job
+    from ood_core.theory import Claim
+    from ood_core.theory.hidden_classifier.result import HiddenClassifier
+    from ood_core.theory.lab import LabResults
 
 __all__ = ["hidden_section", "intro", "lab_panel", "lab_sections", "nan_section"]
 
@@ -33,7 +40,7 @@ def hidden_section(view: View) -> None:
     from ood_core.theory import measured_layer, theory_summary
     from ood_core.theory.claims.of_network import claims_of_hidden
 
-    known = cache.once(("hidden", view.fingerprint, view.layer), dict)
+    known: dict[str, HiddenClassifier] = cache.once(("hidden", view.fingerprint, view.layer), dict)
     if not known:  # "not yet" is asked again on each run, a measurement is kept
         known.update(measured_layer(view.acts, view.layer) or {})
     found = known or None
@@ -73,7 +80,7 @@ def nan_section(view: View) -> None:
     _section("nan", draw, claims, where=f"your network: {view.experiment.title}, {view.layer}")
 
 
-def lab_panel() -> Any | None:
+def lab_panel() -> LabResults | None:
     """The training lab: start it, watch it, or its results when they are complete."""
     from ood_core.theory import jobs, lab
 
@@ -91,7 +98,7 @@ def lab_panel() -> Any | None:
         st.error(job.error, icon=":material/error:")
     label = "Train the networks" if not there else f"Go on ({there} of {planned} are trained)"
     st.button(label, key="theory_run_lab", type="primary", icon=":material/play_arrow:",
-              on_click=jobs.start_lab)  # fmt: skip
+              on_click=_train)  # fmt: skip
     st.caption(
         "Takes two to five minutes of one core, once; you can leave this page meanwhile. What is "
         "trained is kept."
@@ -99,7 +106,13 @@ def lab_panel() -> Any | None:
     return None
 
 
-def lab_sections(results: Any) -> None:
+def _train() -> None:
+    from ood_core.theory import jobs
+
+    jobs.start_lab()
+
+
+def lab_sections(results: LabResults) -> None:
     """All sections that the lab answers, for one choice of OOD set."""
     from ood_core.theory.lab.vectors import OOD_SETS
     from pages.components.why import lab_figures
@@ -118,7 +131,12 @@ def lab_sections(results: Any) -> None:
 
 
 def _section(
-    name: str, draw: Callable[[], None], claims: list[Any], *, where: str = "", prefix: str = ""
+    name: str,
+    draw: Callable[[], None],
+    claims: Sequence[Claim],
+    *,
+    where: str = "",
+    prefix: str = "",
 ) -> None:
     words = SECTIONS[name]
     place = f" <small>{escape(where)}</small>" if where else ""
@@ -138,7 +156,7 @@ def _section(
         st.html(_verdicts(claims))
 
 
-def _verdicts(claims: list[Any]) -> str:
+def _verdicts(claims: Sequence[Claim]) -> str:
     items = []
     for claim in claims:
         kind, mark = _MARKS[claim.holds]
@@ -150,7 +168,7 @@ def _verdicts(claims: list[Any]) -> str:
     return f"<ul class='checks verdicts'>{''.join(items)}</ul>"
 
 
-def _about(hidden: Any) -> str:
+def _about(hidden: HiddenClassifier) -> str:
     of = f"{hidden.n_units:,} units, {hidden.n_classes:,} classes, {len(hidden):,} ID images."
     parts = [of]
     if hidden.classes_used < hidden.n_classes:
@@ -160,7 +178,7 @@ def _about(hidden: Any) -> str:
         f"Their mean approximation error is {row['approximation_error']:.4g}, their mean norm "
         f"{row['norm']:.4g}."
     )
-    share = row["bias_share"]
+    share = float(row["bias_share"])
     if share > 1e-6:
         parts.append(f"Biases add a part that the sum leaves out: {100 * share:.1f} % of the "
                      "logits' size.")  # fmt: skip
@@ -192,12 +210,18 @@ def _measure_panel(view: View) -> None:
             "figure at once."
         )
         st.button("Measure this layer", key="theory_measure", type="primary",
-                  icon=":material/play_arrow:", on_click=jobs.start_measurement,
+                  icon=":material/play_arrow:", on_click=_measure,
                   args=(view.acts, view.layer))  # fmt: skip
 
 
+def _measure(acts: ActivationSet, layer: str) -> None:
+    from ood_core.theory import jobs
+
+    jobs.start_measurement(acts, layer)
+
+
 @st.fragment(run_every=_NEW_RESULTS_EVERY)
-def _watch(key: str, find: Callable[[], Any], title: str) -> None:
+def _watch(key: str, find: Callable[[], Job | None], title: str) -> None:
     job = find()
     if job is None or not job.active:
         st.rerun()

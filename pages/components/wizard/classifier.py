@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +13,9 @@ from ood_core.experiments import Preprocessing
 from ood_core.experiments.parsing import LARGEST_SIDE, parse_preprocessing
 from pages.components.kit import cache, jobs
 from pages.components.wizard import drafting
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 __all__ = ["draw", "preprocessing"]
 
@@ -186,14 +189,14 @@ def preprocessing() -> None:
         _measure(drafting.current())
 
 
-def _proposals(draft: Any) -> tuple[Any, ...]:
+def _proposals(draft: wizard.Draft) -> tuple[wizard.Proposal, ...]:
     key = ("proposals", draft.architecture, draft.weights, draft.num_classes)
     return cache.once(key, lambda: wizard.preprocessings(draft))
 
 
 def _values(p: Preprocessing) -> None:
     a, b, c, d = st.columns(4)
-    values: dict[str, Any] = {
+    values: dict[str, str | int | list[float] | None] = {
         "resize": _side(a, "Shorter side", "new_resize", p.resize),
         "center_crop": _side(b, "Centre crop", "new_crop", p.center_crop),
         "interpolation": c.selectbox(
@@ -221,7 +224,7 @@ def _values(p: Preprocessing) -> None:
         drafting.change(preprocessing=chosen)
 
 
-def _side(column: Any, label: str, key: str, value: int | None) -> int | None:
+def _side(column: DeltaGenerator, label: str, key: str, value: int | None) -> int | None:
     """Pixels, or None where the field is empty."""
     side: int | None = column.number_input(
         label, 1, LARGEST_SIDE, None, key=drafting.seed(key, value),
@@ -230,7 +233,7 @@ def _side(column: Any, label: str, key: str, value: int | None) -> int | None:
     return side
 
 
-def _measure(draft: Any) -> None:
+def _measure(draft: wizard.Draft) -> None:
     plain = dataclasses.replace(draft, preprocessing=None)
     key = ("measure", repr(plain))
     asked = st.session_state.get("_new_measured")
@@ -252,5 +255,5 @@ def _measure(draft: Any) -> None:
                           kwargs={"preprocessing": m.proposal.preprocessing})  # fmt: skip
 
 
-def _ask(key: Any) -> None:
+def _ask(key: tuple[str, str]) -> None:
     st.session_state["_new_measured"] = key

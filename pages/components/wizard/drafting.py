@@ -91,7 +91,7 @@ def _entered() -> bool:
     return any(st.session_state.get(key, shown) != shown for key, (_, shown) in seen.items())
 
 
-def seed(key: str, value: Any) -> str:
+def seed(key: str, value: object) -> str:
     """Give the widget with this key the draft's value; returns the key.
 
     What the visitor entered since the last run stays, and what `hold` named. Call it before the
@@ -113,18 +113,22 @@ def hold(*keys: str) -> None:
     st.session_state.setdefault(_HELD, set()).update(keys)
 
 
-def text(label: str, field: str, **options: Any) -> str:
+def text(label: str, field: str, *, placeholder: str) -> str:
     """Text field of the draft."""
-    st.text_input(label, key=seed(f"new_{field}", getattr(current(), field)), **options)
+    st.text_input(
+        label, key=seed(f"new_{field}", getattr(current(), field)), placeholder=placeholder
+    )
     value = (st.session_state[f"new_{field}"] or "").strip()
     if value != getattr(current(), field):
         change(**{field: value})
     return value
 
 
-def path(label: str, key: str, value: str, known: Sequence[str], **options: Any) -> str:
+def path(
+    label: str, key: str, value: str, known: Sequence[str], *, placeholder: str, help: str
+) -> str:
     """A path, typed; where others were found, a list beside it fills the field."""
-    st.text_input(label, key=seed(key, value), **options)
+    st.text_input(label, key=seed(key, value), placeholder=placeholder, help=help)
     typed = (st.session_state[key] or "").strip()
     others = [p for p in known if p != typed]
     if others:

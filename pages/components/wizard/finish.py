@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
-from ood_core.experiments import save_experiment, to_toml
+from ood_core.experiments import Experiment, save_experiment, to_toml
 from ood_core.runtime.paths import experiments_dir
 from pages.components.kit import cache, state
 from pages.components.wizard import drafting
@@ -16,7 +14,7 @@ from pages.components.wizard import drafting
 __all__ = ["draw"]
 
 
-def draw(lines: tuple[Any, ...]) -> None:
+def draw(lines: tuple[wizard.Check, ...]) -> None:
     """Save as an experiment file, or take the file along."""
     st.html("<h2 class='section'>Save</h2>")
     with st.container(horizontal=True):
@@ -51,7 +49,7 @@ def draw(lines: tuple[Any, ...]) -> None:
             st.code(to_toml(exp), language="toml")
 
 
-def _save(exp: Any, replace: bool) -> None:
+def _save(exp: Experiment, replace: bool) -> None:
     try:
         path = save_experiment(exp, overwrite=replace)
     except OODLensError as error:

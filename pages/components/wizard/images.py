@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import streamlit as st
 
@@ -33,7 +32,7 @@ def draw() -> None:
 
 
 def _one(role: str, label: str, known: list[str], help: str) -> None:
-    chosen = getattr(drafting.current(), role)
+    chosen: wizard.SetDraft = getattr(drafting.current(), role)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = drafting.path(
             label, f"new_{role}", chosen.source, known, placeholder="A path", help=help
@@ -44,7 +43,7 @@ def _one(role: str, label: str, known: list[str], help: str) -> None:
     drafting.change(**{role: _rooted(chosen, f"{role} list", f"new_{role}_root")})
 
 
-def _rooted(chosen: Any, what: str, key: str) -> Any:
+def _rooted(chosen: wizard.SetDraft, what: str, key: str) -> wizard.SetDraft:
     """The set with the folder that the paths of its list or table start from, where it is one."""
     if wizard.set_kind(chosen.source) not in ("image_list", "manifest"):
         return chosen
@@ -58,7 +57,7 @@ def _rooted(chosen: Any, what: str, key: str) -> Any:
     return dataclasses.replace(chosen, options=options)
 
 
-def _ood(found: Any) -> None:
+def _ood(found: wizard.Survey) -> None:
     draft = drafting.current()
     known = {s.source: s for s in (*found.others, *draft.ood)}
     shown = [s.source for s in draft.ood]
@@ -82,7 +81,7 @@ def _ood(found: Any) -> None:
         _near(draft)
 
 
-def _near(draft: Any) -> None:
+def _near(draft: wizard.Draft) -> None:
     names = [s.name for s in draft.ood]
     st.pills(
         "Of these near, hard to tell from ID", names, selection_mode="multi",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +15,9 @@ from ood_core.data import thumbnail_bytes
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.wizard import drafting
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["draw"]
 
@@ -27,7 +32,7 @@ def draw() -> None:
     for name in draft.sets():
         try:
             key = ("looks", repr(draft), name)
-            rows.append((name, cache.once(key, lambda name=name: wizard.look_at(draft, name))))
+            rows.append((name, cache.once(key, partial(wizard.look_at, draft, name))))
         except OODLensError:
             continue  # its line among the checks says why
     if not rows:
@@ -37,7 +42,7 @@ def draw() -> None:
     st.caption("Above as stored, below after resizing and cropping, before it becomes numbers.")
 
 
-def _row(name: str, looks: Any) -> str:
+def _row(name: str, looks: Sequence[wizard.Look]) -> str:
     cells = "".join(
         f"<figure><img src='{_uri(one.before)}' alt='stored'><img src='{_uri(one.after)}' "
         f"alt='as the network sees it'><figcaption title='{html.escape(one.name, quote=True)}, "
@@ -48,5 +53,5 @@ def _row(name: str, looks: Any) -> str:
     return f"<section><h3>{html.escape(name)}</h3><div>{cells}</div></section>"
 
 
-def _uri(image: Any) -> str:
+def _uri(image: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(thumbnail_bytes(image)).decode()}"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
-from ood_core.experiments import to_toml
+from ood_core.experiments import Experiment, to_toml
 from pages.components.kit.view import View
 from pages.components.wizard import drafting
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 __all__ = ["buttons", "header"]
 
@@ -65,7 +68,7 @@ def _load() -> None:
     )  # fmt: skip
 
 
-def _open(uploaded: Any, path: str) -> None:
+def _open(uploaded: UploadedFile | None, path: str) -> None:
     try:
         if uploaded is not None:
             draft = wizard.parse_draft(uploaded.getvalue(), uploaded.name)
@@ -77,7 +80,7 @@ def _open(uploaded: Any, path: str) -> None:
     drafting.start(draft)
 
 
-def _share(experiment: Any) -> None:
+def _share(experiment: Experiment) -> None:
     st.download_button(
         "Download the experiment file", to_toml(experiment), f"{experiment.name}.toml",
         key="share_download", icon=":material/download:",
@@ -90,7 +93,7 @@ def _share(experiment: Any) -> None:
               args=(experiment,))  # fmt: skip
 
 
-def _copy(experiment: Any) -> None:
+def _copy(experiment: Experiment) -> None:
     copy = dataclasses.replace(experiment, name=f"{experiment.name}-copy")
     drafting.start(wizard.draft_of(copy))
 

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import html
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
+from ood_core.experiments import Experiment
 from pages.components.kit import cache, jobs, prepare
 from pages.components.wizard import drafting
 
@@ -19,10 +19,15 @@ __all__ = ["draw", "lines_html"]
 
 _NEEDED = ("classifier", "preprocessing", "fit", "test")
 """Parts without which no image can be passed through the network."""
+_MARKS = {
+    True: ("good", "✓", "holds"),
+    False: ("bad", "✗", "fails"),
+    None: ("open", "–", "cannot be checked"),
+}
 _AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 
 
-def draw() -> tuple[Any, ...]:
+def draw() -> tuple[wizard.Check, ...]:
     """Check the draft and say how it stands; returns the lines, none while it is checked."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html("<h2 class='section'>Checks</h2>")
@@ -30,6 +35,7 @@ def draw() -> tuple[Any, ...]:
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
     draft, again = _nameless(drafting.current()), st.session_state.get(_AGAIN, 0)
+    lines: tuple[wizard.Check, ...]
     known, lines = st.session_state.get(_LINES, (None, ()))
     if known != (draft, again):
         result = jobs.result(
@@ -50,7 +56,7 @@ def draw() -> tuple[Any, ...]:
     return lines
 
 
-def _checked(draft: Any) -> tuple[Any, tuple[Any, ...]]:
+def _checked(draft: wizard.Draft) -> tuple[wizard.Draft, tuple[wizard.Check, ...]]:
     """The draft with what can be found out, and its checks."""
     with contextlib.suppress(OODLensError):  # the classifier's line says it
         draft = wizard.complete(draft)
@@ -61,7 +67,7 @@ def _again() -> None:
     st.session_state[_AGAIN] = st.session_state.get(_AGAIN, 0) + 1
 
 
-def _show(lines: Sequence[Any], draft: Any) -> None:
+def _show(lines: Sequence[wizard.Check], draft: wizard.Draft) -> None:
     for number, line in enumerate(lines):
         st.html(lines_html([line]))
         for place, fix in enumerate(line.fixes):
@@ -69,13 +75,11 @@ def _show(lines: Sequence[Any], draft: Any) -> None:
                       on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
 
 
-def lines_html(lines: Sequence[Any]) -> str:
+def lines_html(lines: Sequence[wizard.Check]) -> str:
     """Checks as a list: a mark, what was checked, what was found, what to do."""
     rows = []
     for line in lines:
-        kind, mark, word = {
-            True: ("good", "✓", "holds"), False: ("bad", "✗", "fails"),
-        }.get(line.ok, ("open", "–", "cannot be checked"))  # fmt: skip
+        kind, mark, word = _MARKS[line.ok]
         remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
         rows.append(
             f"<li class='{kind}'><i title='{word}'>{mark}</i><div><b>{html.escape(line.name)}</b>"
@@ -115,12 +119,12 @@ def _gates() -> None:
     )  # fmt: skip
 
 
-def _nameless(draft: Any) -> Any:
+def _nameless(draft: wizard.Draft) -> wizard.Draft:
     """The draft without what the checks do not depend on: a name is judged where it is saved."""
     return dataclasses.replace(draft, name="", title="", description="")
 
 
-def _run(part: Any) -> None:
+def _run(part: Experiment) -> None:
     from ood_core.activations import jobs
 
     st.session_state[_SAMPLED] = True
@@ -128,7 +132,7 @@ def _run(part: Any) -> None:
 
 
 @st.fragment(run_every=0.5)
-def _watch(part: Any) -> None:
+def _watch(part: Experiment) -> None:
     from ood_core.activations import jobs
 
     job = jobs.find(part)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pages.components.kit.assets import component, on_trigger
+
+if TYPE_CHECKING:
+    from ood_core.neurons import ContributionView
+    from pages.components.kit.assets import JsonObject
 
 __all__ = ["map_data", "neuron_map"]
 
@@ -16,8 +20,8 @@ _MAP = component(Path(__file__).parent, "map", "../threshold/common")
 
 def neuron_map(
     key: str,
-    data: dict[str, Any],
-    view: Any,
+    data: JsonObject,
+    view: ContributionView,
     *,
     on_picked: Callable[[int], None],
     on_looked: Callable[[list[int]], None],
@@ -42,12 +46,12 @@ def neuron_map(
 
 
 def map_data(
-    view: Any,
+    view: ContributionView,
     identity: str,
     marked: int | None = None,
     height: int = 430,
     window: tuple[int, int] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """What the browser gets of a `ContributionView`; cells that LINe removes are veiled.
 
     Parameters
@@ -70,26 +74,26 @@ def map_data(
         "x_title": _x_title(view.columns),
         "what": "contribution" if view.per_cell == 1 else "strongest of the cell",
         "labels": list(view.labels),
-        "columns": [_span(numbers) for numbers in view.columns],
+        "columns": [_span(numbers.tolist()) for numbers in view.columns],
         "window": window,
         "marked": [i for i, numbers in enumerate(view.columns) if marked in numbers.tolist()],
         "limit": view.limit,
         "shades": DIVERGING,
-        "values": _packed(view.values.astype("<f4")),
-        "removed": "" if removed is None else _packed(removed),
+        "values": _packed(view.values.astype("<f4").tobytes()),
+        "removed": "" if removed is None else _packed(removed.tobytes()),
     }
 
 
-def _packed(values: Any) -> str:
-    return base64.b64encode(values.tobytes()).decode()
+def _packed(values: bytes) -> str:
+    return base64.b64encode(values).decode()
 
 
-def _span(numbers: Any) -> str:
+def _span(numbers: list[int]) -> str:
     shown = ", ".join(str(n) for n in numbers[:4])
     return shown if len(numbers) <= 4 else f"{shown} and {len(numbers) - 4} more"
 
 
-def _x_title(columns: Sequence[Any]) -> str:
+def _x_title(columns: Sequence[Sized]) -> str:
     n = sum(map(len, columns))
     binned = f", {len(columns[0])} to a column" if len(columns[0]) > 1 else ""
     return f"neuron number, {n:,} neurons in display order{binned}"

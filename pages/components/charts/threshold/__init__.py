@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pages.components.kit.assets import component, on_trigger
+
+if TYPE_CHECKING:
+    from pages.components.kit.assets import JsonObject
 
 __all__ = ["curves", "densities", "histogram", "steps", "table"]
 
@@ -25,7 +28,7 @@ _STEPS = component(_HERE, "steps", "common")
 
 def histogram(
     key: str,
-    data: dict[str, Any],
+    data: JsonObject,
     *,
     on_moved: Callable[[float], None],
     on_selected: Callable[[list[float]], None],
@@ -55,7 +58,7 @@ def histogram(
     )
 
 
-def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]], None]) -> None:
+def curves(key: str, data: JsonObject, *, on_drawn: Callable[[dict[str, str]], None]) -> None:
     """Draw ROC or precision-recall curves; the operating point follows the histogram's line.
 
     Parameters
@@ -68,7 +71,7 @@ def curves(key: str, data: dict[str, Any], *, on_drawn: Callable[[dict[str, str]
     _CURVES(key=key, data=data, on_drawn_change=on_trigger(key, "drawn", on_drawn))
 
 
-def table(key: str, data: dict[str, Any]) -> None:
+def table(key: str, data: JsonObject) -> None:
     """Draw the table that follows the histogram, and bring the server's threshold to all of them.
 
     `data`: `id`, `channel`, `seq`, `threshold` and `accepted` as for `histogram`, `columns`
@@ -78,7 +81,7 @@ def table(key: str, data: dict[str, Any]) -> None:
     _TABLE(key=key, data=data)
 
 
-def densities(key: str, data: dict[str, Any]) -> None:
+def densities(key: str, data: JsonObject) -> None:
     """Draw small histograms below each other that only show, each with its cut.
 
     `data`: `name` of the CSV file, `height` of a panel, and `panels`, each with `name`, `title`,
@@ -88,7 +91,7 @@ def densities(key: str, data: dict[str, Any]) -> None:
     _DENSITIES(key=key, data=data)
 
 
-def steps(key: str, data: dict[str, Any]) -> None:
+def steps(key: str, data: JsonObject) -> None:
     """Draw a value of each set at every place of an axis, as steps.
 
     `data`: `name` of the SVG file, `height`, `title`, `x_title`, `y_title`, `labels` (what stands
