@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ood_core.detectors._shaping import ShapingDetector
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AshBinarize"]
 
@@ -29,3 +34,7 @@ class AshBinarize(ShapingDetector):
     @staticmethod
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         return mask * (h.sum(axis=1, keepdims=True) / k)
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        return mask * (h.sum(1, keepdim=True) / k)

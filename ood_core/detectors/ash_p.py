@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ood_core.detectors._shaping import ShapingDetector
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AshPrune"]
 
@@ -29,3 +34,7 @@ class AshPrune(ShapingDetector):
     @staticmethod
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         return np.where(mask, h, 0.0)
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        return h * mask

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ood_core.detectors._shaping import ShapingDetector, scale_factor
+from ood_core.detectors._shaping import ShapingDetector, scale_factor, torch_scale_factor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AshScale"]
 
@@ -36,3 +41,8 @@ class AshScale(ShapingDetector):
         kept = np.where(mask, h, 0.0)
         factor = scale_factor(h.sum(axis=1, keepdims=True), kept.sum(axis=1, keepdims=True))
         return kept * factor
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        kept = h * mask
+        return kept * torch_scale_factor(h.sum(1, keepdim=True), kept.sum(1, keepdim=True))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["BoundaryDistance", "inverse_weight_distances"]
 
@@ -75,3 +79,13 @@ class BoundaryDistance(Detector):
             return margin / np.maximum(np.linalg.norm(h - self.mean_, axis=1), 1e-12)
 
         return by_rows(score, acts.features, self._logits(acts))
+
+    def _torch_form(self) -> nn.Module:
+        others = max(1, len(self.inverse_) - 1)
+
+        def score(h: Tensor, z: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+            gaps = z.amax(1, keepdim=True) - z
+            margin = (gaps * inverse[z.argmax(1)]).sum(1) / others
+            return margin / (h - mean).norm(dim=1).clamp(min=1e-12)
+
+        return torch_module(score, mean=self.mean_, inverse=self.inverse_)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._norms import lp_norm
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import LAYER, POOL, Number
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["FeatureNorm"]
 
@@ -53,3 +57,13 @@ class FeatureNorm(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return lp_norm(acts.layer(self.layer), self.p, self.pool)
+
+    def _torch_form(self) -> nn.Module:
+        p = float(self.p)
+
+        def score(h: Tensor, z: Tensor) -> Tensor:
+            top = h.abs().amax(1, keepdim=True)
+            scale = top.where(top > 0, 1.0)
+            return scale.squeeze(1) * (h / scale).norm(p=p, dim=1)
+
+        return torch_module(score)

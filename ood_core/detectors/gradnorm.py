@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, softmax
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["GradNorm", "gradnorm_score"]
 
@@ -56,3 +60,8 @@ class GradNorm(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return gradnorm_score(acts.features, self._logits(acts))
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(
+            lambda h, z: h.abs().sum(1) * (z.softmax(1) - 1 / z.shape[1]).abs().sum(1)
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,9 +13,13 @@ from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slic
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
 from ood_core.detectors.line_masks import LineMasks, line_masks
+from ood_core.detectors.torch_form import CHUNK, torch_module
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
 from ood_core.runtime.threads import one_blas_thread, share_out
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["GroupedRows", "Line", "group_rows", "line_scores"]
 
@@ -225,3 +229,38 @@ class Line(Detector):
             _score_classes(rows, self.masks_, head.bias, classes, scores)
 
         share_out(work, np.flatnonzero(np.diff(rows.bounds)).tolist())
+
+    def _torch_form(self) -> nn.Module:
+        head, masks, clip = self._need_head(), self.masks_, self.clip
+        unit, cutoff = _kept_units(masks)
+        block = max(1, CHUNK // head.n_classes)
+
+        def score(
+            h: Tensor, z: Tensor, weight: Tensor, bias: Tensor, unit: Tensor, cutoff: Tensor
+        ) -> Tensor:
+            # Rows of one class cannot be grouped: how many there are is not known when traced. So
+            # each row gathers the few units that its class keeps, a block of them at a time.
+            clipped = h.clamp(max=clip)
+            predicted = (clipped @ weight + bias).argmax(1)
+            units, cutoffs = unit[predicted], cutoff[predicted]
+            active = clipped.gather(1, units)
+            logits = bias.expand(h.shape[0], -1)
+            for start in range(0, unit.shape[1], block):
+                part = slice(start, start + block)
+                rows = weight[units[:, part]]
+                kept = rows * (rows > cutoffs[:, part, None])
+                logits = logits + (active[:, None, part] @ kept).squeeze(1)
+            return logits.logsumexp(1)
+
+        return torch_module(score, weight=masks.weight.T, bias=head.bias, unit=unit, cutoff=cutoff)
+
+
+def _kept_units(masks: LineMasks) -> tuple[np.ndarray, np.ndarray]:
+    """Units kept per class (c, m) and their cutoffs, m the most kept by a class.
+
+    Where a class keeps fewer, units fill up whose cutoff is infinite: none of their weights stays.
+    """
+    most = int(masks.units.sum(axis=1).max())
+    unit = np.argsort(~masks.units, axis=1, kind="stable")[:, :most]
+    kept = np.take_along_axis(masks.units, unit, axis=1)
+    return unit, np.where(kept, np.take_along_axis(masks.cutoff, unit, axis=1), np.inf)

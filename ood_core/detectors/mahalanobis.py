@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means
 from ood_core.detectors._gaussian import second_moment, whitening
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["Mahalanobis"]
 
@@ -70,6 +74,16 @@ class Mahalanobis(Detector):
             return -np.maximum(squared.min(axis=1), 0.0)
 
         return by_rows(score, acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        def score(h: Tensor, z: Tensor, center: Tensor, transform: Tensor, means: Tensor) -> Tensor:
+            u = (h - center) @ transform
+            squared = u.square().sum(1, keepdim=True) + means.square().sum(1) - 2 * (u @ means.T)
+            return -squared.amin(1).clamp(min=0)
+
+        return torch_module(
+            score, center=self.center_, transform=self.transform_, means=self.means_
+        )
 
     def _n_classes(self, acts: Activations, head: ClassifierHead | None) -> int:
         if head is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["MaxLogit"]
 
@@ -29,3 +33,6 @@ class MaxLogit(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return self._logits(acts).max(axis=1)
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(lambda h, z: z.amax(1))

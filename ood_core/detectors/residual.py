@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._subspace import DIM, ResidualSpace
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Residual"]
 
@@ -47,3 +51,10 @@ class Residual(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return -self.space_.norm(acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(
+            lambda h, z, origin, basis: -((h - origin) @ basis).norm(dim=1),
+            origin=self.space_.origin,
+            basis=self.space_.basis,
+        )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ood_core.detectors._shaping import ShapingDetector, scale_factor
+from ood_core.detectors._shaping import ShapingDetector, scale_factor, torch_scale_factor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Scale"]
 
@@ -32,3 +37,8 @@ class Scale(ShapingDetector):
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         kept = np.where(mask, h, 0.0).sum(axis=1, keepdims=True)
         return h * scale_factor(h.sum(axis=1, keepdims=True), kept)
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        kept = (h * mask).sum(1, keepdim=True)
+        return h * torch_scale_factor(h.sum(1, keepdim=True), kept)

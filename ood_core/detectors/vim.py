@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors._subspace import DIM, ResidualSpace
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["ViM"]
 
@@ -59,3 +63,11 @@ class ViM(Detector):
     def _score(self, acts: Activations) -> np.ndarray:
         energy = by_rows(logsumexp, self._logits(acts))
         return energy - self.alpha_ * self.space_.norm(acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        alpha = self.alpha_
+        return torch_module(
+            lambda h, z, origin, basis: z.logsumexp(1) - alpha * ((h - origin) @ basis).norm(dim=1),
+            origin=self.space_.origin,
+            basis=self.space_.basis,
+        )
