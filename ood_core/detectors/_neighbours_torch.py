@@ -46,7 +46,8 @@ def torch_kth_distance(queries: Tensor, bank: Tensor, offset: Tensor, k: int) ->
     """Euclidean distance from each query to its k-th nearest row, (n,): `Bank.kth_distance`.
 
     Keys choose candidates; distances are those of differences, because `2 − 2·key` of rows that
-    almost coincide is rounding: 1e-16 in the square, 1e-8 in the distance.
+    almost coincide is rounding: 1e-16 in the square, 1e-8 in the distance. As with the bank's own
+    search, more than 8 other rows that lie that close to the k-th may stand in for it.
     """
     import torch
 

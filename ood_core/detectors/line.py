@@ -233,7 +233,7 @@ class Line(Detector):
     def _torch_form(self) -> nn.Module:
         head, masks, clip = self._need_head(), self.masks_, self.clip
         unit, cutoff = _kept_units(masks)
-        block = max(1, CHUNK // head.n_classes)
+        block = max(1, 2 * CHUNK // head.n_classes)
 
         def score(
             h: Tensor, z: Tensor, weight: Tensor, bias: Tensor, unit: Tensor, cutoff: Tensor
@@ -242,15 +242,15 @@ class Line(Detector):
             # each row gathers the few units that its class keeps, a block of them at a time.
             clipped = h.clamp(max=clip)
             predicted = (clipped @ weight + bias).argmax(1)
-            units, cutoffs = unit[predicted], cutoff[predicted]
-            active = clipped.gather(1, units)
-            logits = bias.expand(h.shape[0], -1)
+            units, cutoffs = unit[predicted], cutoff[predicted][:, :, None]
+            active = clipped.gather(1, units)[:, None]
+            logits = bias.expand(h.shape[0], 1, -1)
             for start in range(0, unit.shape[1], block):
                 part = slice(start, start + block)
                 rows = weight[units[:, part]]
-                kept = rows * (rows > cutoffs[:, part, None])
-                logits = logits + (active[:, None, part] @ kept).squeeze(1)
-            return logits.logsumexp(1)
+                kept = rows * (rows > cutoffs[:, part])
+                logits = logits.baddbmm(active[:, :, part], kept)
+            return logits.squeeze(1).logsumexp(1)
 
         return torch_module(score, weight=masks.weight.T, bias=head.bias, unit=unit, cutoff=cutoff)
 

@@ -102,7 +102,7 @@ def memory_bound(n: int, d: int, c: int) -> int:
     A few values per feature and class and a few chunks: nothing of size n x c x d, and nothing
     that grows with the fit set.
     """
-    return 8 * n * (8 * (d + c) + 3 * CHUNK)
+    return 8 * n * (8 * (d + c) + 5 * CHUNK)
 
 
 def torch_energy(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
