@@ -20,6 +20,14 @@ class AshPrune(ShapingDetector):
     Parameters
     ----------
     p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("ash_p", p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([3.002, 0.813])
     """
 
     name = "ash_p"

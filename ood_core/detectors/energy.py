@@ -35,7 +35,13 @@ def energy_score(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 class Energy(Detector):
-    """Negative free energy: `S = T·logsumexp(z/T)`. The published script returns its negative."""
+    """Negative free energy: `S = T·logsumexp(z/T)`. The published script returns its negative.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("energy").fit(acts).score_samples(acts).round(3)
+    array([4.036, 1.551])
+    """
 
     name = "energy"
     title = "Energy"

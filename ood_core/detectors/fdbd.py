@@ -45,6 +45,14 @@ class BoundaryDistance(Detector):
     ----------
     mean_ : (d,) mean feature μ of the fit set.
     inverse_ : (c, c) inverse distances between weight rows.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("fdbd").fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([0.986, 0.   ])
     """
 
     name = "fdbd"

@@ -27,6 +27,13 @@ class FeatureNorm(Detector):
     p : order of the norm, > 0; the NAN paper's theory is for p = 1.
     layer : recorded layer; None is the penultimate one.
     pool : "gap" (channel means) or "flat" (every position; p = 1 or 2).
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("feature_norm").fit(acts).score_samples(acts)
+    array([7., 3.])
+    >>> make_detector("feature_norm", p=2).fit(acts).score_samples(acts).round(3)
+    array([5.   , 1.732])
     """
 
     name = "feature_norm"

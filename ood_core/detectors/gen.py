@@ -53,6 +53,11 @@ class GeneralizedEntropy(Detector):
     ----------
     gamma : exponent; small values weigh small probabilities up.
     top : number of most probable classes that count (all where there are fewer).
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("gen").fit(acts).score_samples(acts).round(3)
+    array([-2.047, -2.541])
     """
 
     name = "gen"

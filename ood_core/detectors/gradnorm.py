@@ -45,6 +45,11 @@ class GradNorm(Detector):
 
     The published code runs one backward pass per image and sums over classes instead of averaging
     (C times this score); the closed form gives the same ranking without a model.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[4.0, 2.0], [1.0, 1.0]], logits=[[4.0, 0.0], [1.0, 0.0]])
+    >>> make_detector("gradnorm").fit(acts).score_samples(acts).round(3)
+    array([5.784, 0.924])
     """
 
     name = "gradnorm"

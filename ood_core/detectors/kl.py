@@ -37,6 +37,11 @@ class KLUniform(Detector):
     """Divergence of the softmax output from uniform, `S = KL(u‖p)`: the NAN paper's "KL" rows.
 
     Not KL-matching, which compares the prediction with one template per class.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("kl").fit(acts).score_samples(acts).round(3)
+    array([1.604, 0.119])
     """
 
     name = "kl"

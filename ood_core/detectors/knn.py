@@ -94,6 +94,13 @@ class KNN(Detector):
     Attributes
     ----------
     bank_ : the fit features.
+
+    >>> from ood_core import Activations, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> detector = make_detector("knn", k=1).fit(known)
+    >>> new = Activations.from_arrays([[6.0, 2.0], [5.0, -5.0]])
+    >>> detector.score_samples(new).round(3)
+    array([-0.   , -1.051])
     """
 
     name = "knn"

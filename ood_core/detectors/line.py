@@ -12,7 +12,7 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slices
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
-from ood_core.detectors.line_masks import LineMasks, line_masks
+from ood_core.detectors.line_masks import LineMasks, kept_units, line_masks
 from ood_core.detectors.torch_form import CHUNK, torch_module
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
@@ -128,6 +128,15 @@ class Line(Detector):
     ----------
     contributions_ : (c, d) class x unit contributions, float64.
     masks_ : LineMasks.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> h, z = [[3.0, 1.0], [1.0, 3.0]], [[2.0, -2.0], [-2.0, 2.0]]
+    >>> known = Activations.from_arrays(h, z, labels=[0, 1])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("line", p_w=25.0, p_a=0.0, clip=2.5).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([2.579, 0.974])
     """
 
     name = "line"
@@ -232,7 +241,7 @@ class Line(Detector):
 
     def _torch_form(self) -> nn.Module:
         head, masks, clip = self._need_head(), self.masks_, self.clip
-        unit, cutoff = _kept_units(masks)
+        unit, cutoff = kept_units(masks)
         block = max(1, 2 * CHUNK // head.n_classes)
 
         def score(
@@ -253,14 +262,3 @@ class Line(Detector):
             return logits.squeeze(1).logsumexp(1)
 
         return torch_module(score, weight=masks.weight.T, bias=head.bias, unit=unit, cutoff=cutoff)
-
-
-def _kept_units(masks: LineMasks) -> tuple[np.ndarray, np.ndarray]:
-    """Units kept per class (c, m) and their cutoffs, m the most kept by a class.
-
-    Where a class keeps fewer, units fill up whose cutoff is infinite: none of their weights stays.
-    """
-    most = int(masks.units.sum(axis=1).max())
-    unit = np.argsort(~masks.units, axis=1, kind="stable")[:, :most]
-    kept = np.take_along_axis(masks.units, unit, axis=1)
-    return unit, np.where(kept, np.take_along_axis(masks.cutoff, unit, axis=1), np.inf)

@@ -31,6 +31,14 @@ class Mahalanobis(Detector):
     transform_ : (d, r) whitening, `transform_ @ transform_.T` = Σ⁺.
     means_ : (classes, r) whitened class means; classes without images are left out.
     center_ : (d,) mean of the class means, subtracted first for accuracy.
+
+    >>> from ood_core import Activations, make_detector
+    >>> h, z = [[3.0, 1.0], [3.0, 0.0], [0.0, 3.0], [1.0, 3.0]], [[0.0, 0.0]] * 4
+    >>> known = Activations.from_arrays(h, z, labels=[0, 0, 1, 1])
+    >>> detector = make_detector("mahalanobis").fit(known)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([  -2., -866.])
     """
 
     name = "mahalanobis"

@@ -18,7 +18,13 @@ __all__ = ["MaxLogit"]
 
 
 class MaxLogit(Detector):
-    """Maximum logit: `S = max_c z_c`."""
+    """Maximum logit: `S = max_c z_c`.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("max_logit").fit(acts).score_samples(acts).round(3)
+    array([4., 1.])
+    """
 
     name = "max_logit"
     title = "Max logit"

@@ -33,7 +33,13 @@ def msp_score(logits: np.ndarray) -> np.ndarray:
 
 
 class MaxSoftmax(Detector):
-    """Maximum softmax probability: `S = max_c p_c`."""
+    """Maximum softmax probability: `S = max_c p_c`.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("msp").fit(acts).score_samples(acts).round(3)
+    array([0.965, 0.576])
+    """
 
     name = "msp"
     title = "Max softmax (MSP)"

@@ -40,6 +40,11 @@ class NegativeAwareNorm(Detector):
     ----------
     layer : recorded layer; None is the penultimate one, the paper's.
     pool : "gap" (channel means) or "flat" (every position); the two differ on maps.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("nan").fit(acts).score_samples(acts)
+    array([3.5, 1. ])
     """
 
     name = "negative_aware_norm"

@@ -35,6 +35,14 @@ class NNGuide(Detector):
     Attributes
     ----------
     bank_ : fit features, scaled to length 1 times their energy.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("nnguide", k=1).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [3.0, -3.0]])
+    >>> detector.score_samples(new).round(3)
+    array([5.748, 5.415])
     """
 
     name = "nnguide"

@@ -46,6 +46,14 @@ class ReAct(Detector):
     Attributes
     ----------
     clip_ : c.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("react", clip=2.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([2.018, 0.693])
     """
 
     name = "react"

@@ -34,6 +34,14 @@ class ReActDice(Detector):
     ----------
     clip_ : c.
     weight_ : (c, d) sparse head weight.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("react_dice", clip=2.0, p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([2.127, 1.193])
     """
 
     name = "react_dice"

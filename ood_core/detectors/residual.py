@@ -28,6 +28,14 @@ class Residual(Detector):
     Attributes
     ----------
     space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 3.0], [1.0, 1.2], [2.0, 2.0], [1.0, 0.8]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("residual", dim=1).fit(known, head)
+    >>> new = Activations.from_arrays([[4.0, 4.0], [4.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([-0.008, -2.832])
     """
 
     name = "residual"

@@ -22,6 +22,14 @@ class Scale(ShapingDetector):
     Parameters
     ----------
     p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("scale", p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([8.155, 0.693])
     """
 
     name = "scale"

@@ -34,6 +34,15 @@ class HopfieldEnergy(Detector):
     Attributes
     ----------
     templates_ : (c, d).
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> h, z = [[3.0, 1.0], [1.0, 3.0]], [[2.0, -2.0], [-2.0, 2.0]]
+    >>> known = Activations.from_arrays(h, z, labels=[0, 1])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("she").fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([9., 2.])
     """
 
     name = "she"

@@ -31,6 +31,11 @@ class Sparsity(Detector):
     ----------
     layer : recorded layer; None is the penultimate one.
     pool : "gap" counts channels whose mean is > 0, "flat" counts positions > 0.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("sparsity").fit(acts).score_samples(acts).round(3)
+    array([0.5  , 0.333])
     """
 
     name = "sparsity"

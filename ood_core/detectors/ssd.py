@@ -38,6 +38,13 @@ class SSD(Detector):
     ----------
     mean_, std_ : (d,) of the unit features.
     clusters_ : list of (center (d,), transform (d, r)).
+
+    >>> from ood_core import Activations, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> detector = make_detector("ssd").fit(known)
+    >>> new = Activations.from_arrays([[2.0, 2.0], [9.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([ -8.362, -65.823])
     """
 
     name = "ssd"

@@ -32,6 +32,14 @@ class ViM(Detector):
     ----------
     space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
     alpha_ : α.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 2.9], [1.0, 1.2], [2.0, 2.0], [1.0, 0.8]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("vim", dim=1).fit(known, head)
+    >>> new = Activations.from_arrays([[4.0, 3.9], [4.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([ 0.666, -0.071])
     """
 
     name = "vim"
