@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 _NAN = "NAN and sparsity of any layer are quantities of its record, by the detectors' own formulas"
 _COLUMNS = "columns and keys of tables of such quantities, not the detector"
 _LINE = "the Neurons page takes LINe apart and compares it with energy"
+_ODIN = "ODIN alone needs a second forward pass: its step in the image"
 _PLOTLY = "the key of a Plotly marker's outline"
 
 MENTIONS: dict[str, tuple[str, str]] = {
@@ -34,10 +35,8 @@ MENTIONS: dict[str, tuple[str, str]] = {
     "plots/neuron_views.py": ("line energy", f"{_PLOTLY}; {_LINE}"),
     "plots/receipts.py": ("line", _PLOTLY),
     "plots/roc.py": ("line", _PLOTLY),
-    "scoring/perturbed.py": (
-        "odin",
-        "ODIN alone needs a second forward pass: its step in the image",
-    ),
+    "scoring/perturbed.py": ("odin", _ODIN),
+    "scoring/score_set.py": ("odin Odin", _ODIN),
     "theory/claims/of_network.py": ("nan sparsity", _COLUMNS),
     "theory/claims/of_training.py": ("nan", _COLUMNS),
     "theory/hidden_classifier/result.py": ("feature_norm", _COLUMNS),
