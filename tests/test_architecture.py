@@ -121,14 +121,3 @@ def test_no_library_module_prints() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id != "print", f"{path}:{node.lineno} prints"
-
-
-def test_one_detector_is_one_file_and_one_test_file() -> None:
-    from ood_core.detectors import all_detectors
-
-    for name, cls in all_detectors().items():
-        if not cls.__module__.startswith("ood_core.detectors.") or "+" in name:
-            continue
-        tests = list((ROOT / "tests" / "detectors").glob("test_*.py"))
-        assert tests, "no detector tests"
-        assert any(name in t.read_text(encoding="utf-8") for t in tests), f"{name} has no test"

@@ -7,6 +7,7 @@ from ood_core.detectors.discovery import (
     by_canonical_name,
     canonical_name,
     detector_class,
+    exportable,
     make_detector,
 )
 
@@ -18,5 +19,6 @@ __all__ = [
     "by_canonical_name",
     "canonical_name",
     "detector_class",
+    "exportable",
     "make_detector",
 ]

@@ -1,4 +1,4 @@
-"""The checks of the contract suite: each raises BrokenError where a detector does not hold."""
+"""The contract suite's checks of fit and score: each raises BrokenError where it does not hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ood_core.detectors.base import DECLARED, FAMILIES, NEEDS, Detector
 from ood_core.detectors.fusion import Fusion
 from ood_core.errors import ConfigError, DataError, NotFittedError
 
-__all__ = ["CHECKS", "BrokenError", "Check"]
+__all__ = ["SCORE_CHECKS", "BrokenError", "Check", "fitted", "require", "same"]
 
 Check = Callable[[type[Detector], Toy], None]
 
@@ -22,7 +22,7 @@ class BrokenError(Exception):
     """A check failed; the message says what was expected and what was found."""
 
 
-def _require(holds: bool, message: str) -> None:
+def require(holds: bool, message: str) -> None:
     if not holds:
         raise BrokenError(message)
 
@@ -33,7 +33,7 @@ def _raises(kind: type[Exception], what: str, call: Callable[[], object], *menti
         call()
     except kind as error:
         lacking = [m for m in mentions if m not in str(error)]
-        _require(not lacking, f"{what}: the message {str(error)!r} does not mention {lacking}")
+        require(not lacking, f"{what}: the message {str(error)!r} does not mention {lacking}")
     except Exception as error:
         raise BrokenError(
             f"{what} must raise {kind.__name__}, raised {type(error).__name__}: {error}"
@@ -42,7 +42,7 @@ def _raises(kind: type[Exception], what: str, call: Callable[[], object], *menti
         raise BrokenError(f"{what} must raise {kind.__name__}, and nothing was raised")
 
 
-def _same(found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = 1e-5) -> None:
+def same(found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = 1e-5) -> None:
     """Scores must agree to `tolerance` times the largest: room for a detector's own float32."""
     scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
     equal = np.isclose(found, expected, rtol=0.0, atol=tolerance * scale)
@@ -54,31 +54,31 @@ def _same(found: np.ndarray, expected: np.ndarray, what: str, tolerance: float =
         )
 
 
-def _fitted(cls: type[Detector], toy: Toy) -> Detector:
+def fitted(cls: type[Detector], toy: Toy) -> Detector:
     return cls().fit(toy.fit, toy.head)
 
 
 def _declares(cls: type[Detector], toy: Toy) -> None:
     for attribute in DECLARED:
         value = getattr(cls, attribute, None)
-        _require(
+        require(
             isinstance(value, str) and bool(value.strip()),
             f"class attribute {attribute!r} must be a non-empty string, got {value!r}",
         )
     forbidden = set(" ,") if issubclass(cls, Fusion) else set(" ,+")
-    _require(
+    require(
         not forbidden & set(cls.name), f"name must be without space, comma and +, got {cls.name!r}"
     )
     unknown = sorted(set(cls.needs) - set(NEEDS))
-    _require(not unknown, f"needs may hold {', '.join(NEEDS)}; got {unknown}")
-    _require(cls.family in FAMILIES, f"family must be one of {FAMILIES}, got {cls.family!r}")
+    require(not unknown, f"needs may hold {', '.join(NEEDS)}; got {unknown}")
+    require(cls.family in FAMILIES, f"family must be one of {FAMILIES}, got {cls.family!r}")
 
 
 def _parameters(cls: type[Detector], toy: Toy) -> None:
     defaults = cls.defaults()
-    _require(cls().get_params() == defaults, f"parameters must be stored as given: {defaults}")
+    require(cls().get_params() == defaults, f"parameters must be stored as given: {defaults}")
     stray = sorted((set(cls.constraints) | set(cls.sweep)) - set(defaults))
-    _require(not stray, f"constraints and sweep name parameters that do not exist: {stray}")
+    require(not stray, f"constraints and sweep name parameters that do not exist: {stray}")
     cls.check_params(defaults)
     for key, values in cls.sweep.items():
         for value in values:
@@ -93,9 +93,9 @@ def _parameters(cls: type[Detector], toy: Toy) -> None:
 
 def _fit_returns_self(cls: type[Detector], toy: Toy) -> None:
     detector = cls()
-    _require(detector.fit(toy.fit, toy.head) is detector, "fit must return the detector itself")
+    require(detector.fit(toy.fit, toy.head) is detector, "fit must return the detector itself")
     kinds = {type(w) for w in detector.warnings_}
-    _require(kinds <= {str}, f"warnings_ must be a list of sentences, holds {kinds}")
+    require(kinds <= {str}, f"warnings_ must be a list of sentences, holds {kinds}")
 
 
 def _not_fitted(cls: type[Detector], toy: Toy) -> None:
@@ -103,19 +103,19 @@ def _not_fitted(cls: type[Detector], toy: Toy) -> None:
 
 
 def _shape(cls: type[Detector], toy: Toy) -> None:
-    scores = _fitted(cls, toy).score_samples(toy.test)
-    _require(
+    scores = fitted(cls, toy).score_samples(toy.test)
+    require(
         scores.shape == (len(toy.test),) and scores.dtype == np.float64,
         f"scores must be float64 of shape ({len(toy.test)},), got {scores.dtype} {scores.shape}",
     )
-    none = _fitted(cls, toy).score_samples(toy.test.take(slice(0, 0)))
-    _require(none.shape == (0,), f"no images must give no scores, got shape {none.shape}")
+    none = fitted(cls, toy).score_samples(toy.test.take(slice(0, 0)))
+    require(none.shape == (0,), f"no images must give no scores, got shape {none.shape}")
 
 
 def _finite(cls: type[Detector], toy: Toy) -> None:
-    scores = _fitted(cls, toy).score_samples(toy.zero)
+    scores = fitted(cls, toy).score_samples(toy.zero)
     bad = np.flatnonzero(np.isnan(scores) | np.isposinf(scores))
-    _require(
+    require(
         len(bad) == 0,
         f"scores must be finite or -inf; rows {bad.tolist()[:5]} are not (row {toy.zero_row} is "
         "all zero)",
@@ -123,49 +123,49 @@ def _finite(cls: type[Detector], toy: Toy) -> None:
 
 
 def _deterministic(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
+    detector = fitted(cls, toy)
     first = detector.score_samples(toy.test)
-    _same(detector.score_samples(toy.test), first, "scoring twice", 0.0)
-    _same(_fitted(cls, toy).score_samples(toy.test), first, "fitting and scoring twice", 0.0)
+    same(detector.score_samples(toy.test), first, "scoring twice", 0.0)
+    same(fitted(cls, toy).score_samples(toy.test), first, "fitting and scoring twice", 0.0)
 
 
 def _batch_invariant(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
+    detector = fitted(cls, toy)
     whole = detector.score_samples(toy.test)
     for size in (1, 7):
         parts = [detector.score_samples(part) for part in toy.test.chunks(size)]
-        _same(np.concatenate(parts), whole, f"scoring {size} at a time")
+        same(np.concatenate(parts), whole, f"scoring {size} at a time")
     back = np.arange(len(toy.test))[::-1]
-    _same(detector.score_samples(toy.test.take(back)), whole[back], "scoring in reverse order")
+    same(detector.score_samples(toy.test.take(back)), whole[back], "scoring in reverse order")
 
 
 def _refit(cls: type[Detector], toy: Toy) -> None:
-    expected = _fitted(cls, toy).score_samples(toy.test)
+    expected = fitted(cls, toy).score_samples(toy.test)
     detector = cls().fit(toy.other, toy.head)
     detector.score_samples(toy.test)
     found = detector.fit(toy.fit, toy.head).score_samples(toy.test)
-    _same(found, expected, "fitting again on other data must forget the first fit")
+    same(found, expected, "fitting again on other data must forget the first fit")
 
 
 def _input_unchanged(cls: type[Detector], toy: Toy) -> None:
     before = [toy.fit.features.copy(), toy.test.features.copy()]
-    _fitted(cls, toy).score_samples(toy.test)  # arrays are read-only: writing raises
+    fitted(cls, toy).score_samples(toy.test)  # arrays are read-only: writing raises
     for kept, acts in zip(before, (toy.fit, toy.test), strict=True):
-        _require(np.array_equal(kept, acts.features), f"features of {acts.name!r} were changed")
+        require(np.array_equal(kept, acts.features), f"features of {acts.name!r} were changed")
 
 
 def _float32(cls: type[Detector], toy: Toy) -> None:
-    wide = _fitted(cls, toy).score_samples(toy.test)
+    wide = fitted(cls, toy).score_samples(toy.test)
     narrow = cls().fit(toy.narrow(toy.fit), toy.head).score_samples(toy.narrow(toy.test))
     finite = np.isfinite(wide)
     scale = np.abs(wide[finite]).max(initial=1e-30)
-    _require(bool((np.isfinite(narrow) == finite).all()), "float32 changes which scores are finite")
+    require(bool((np.isfinite(narrow) == finite).all()), "float32 changes which scores are finite")
     worst = np.abs(wide[finite] - narrow[finite]).max(initial=0.0) / scale
-    _require(worst < 1e-4, f"float32 activations move a score by {worst:.1e} of the largest score")
+    require(worst < 1e-4, f"float32 activations move a score by {worst:.1e} of the largest score")
 
 
 def _wrong_shapes(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
+    detector = fitted(cls, toy)
     d = toy.fit.features.shape[1]
     fewer = toy.narrow(toy.test, columns=d - 1)
     _raises(DataError, "scoring with a feature less", lambda: detector.score_samples(fewer),
@@ -181,17 +181,17 @@ def _missing(cls: type[Detector], toy: Toy) -> None:
     for need in sorted(set(cls.needs) & set(lacking)):
         acts, head = lacking[need]
         _raises(DataError, f"fit without {need}", lambda a=acts, h=head: cls().fit(a, h), cls.name)  # type: ignore[misc]
-        _require(
+        require(
             bool(cls.unavailable_reason(acts, head)),  # type: ignore[arg-type]
             f"unavailable_reason must say that {need} is missing",
         )
 
 
 def _orientation(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
+    detector = fitted(cls, toy)
     known, unknown = detector.score_samples(toy.test), detector.score_samples(toy.ood)
     higher = (known[:, None] > unknown).mean() + 0.5 * (known[:, None] == unknown).mean()
-    _require(
+    require(
         higher > 0.5,
         f"higher must mean more in-distribution: a known image scores above an unknown one in only "
         f"{higher:.0%} of pairs (is the sign flipped?)",
@@ -199,12 +199,12 @@ def _orientation(cls: type[Detector], toy: Toy) -> None:
 
 
 def _copies(cls: type[Detector], toy: Toy) -> None:
-    detector = _fitted(cls, toy)
+    detector = fitted(cls, toy)
     copy = pickle.loads(pickle.dumps(detector))
-    _same(copy.score_samples(toy.test), detector.score_samples(toy.test), "a pickled copy")
+    same(copy.score_samples(toy.test), detector.score_samples(toy.test), "a pickled copy")
 
 
-CHECKS: dict[str, Check] = {
+SCORE_CHECKS: dict[str, Check] = {
     "declares name, title, summary, equation, reference and needs": _declares,
     "declares and validates its parameters": _parameters,
     "fit returns the detector, with warnings as sentences": _fit_returns_self,

@@ -16,10 +16,11 @@ _ZERO_ROW = 17
 
 @dataclass(frozen=True, eq=False)
 class Toy:
-    """Fit set, another fit set, ID test set, one with an all-zero row, OOD set and head.
+    """Fit set, another fit set, ID test set, one with an all-zero row, one of ties, OOD set, head.
 
     Four classes, 24 features after a ReLU. Known images excite the six units of their class;
-    unknown ones excite any ten units, unevenly.
+    unknown ones excite any ten units, unevenly. Ties: values on a coarse grid, in features and in
+    logits, an all-zero image, and images of the fit set.
     """
 
     head: ClassifierHead
@@ -27,14 +28,19 @@ class Toy:
     other: Activations
     test: Activations
     zero: Activations
+    ties: Activations
     ood: Activations
     zero_row: int = _ZERO_ROW
 
     @classmethod
-    def make(cls, seed: int = 0) -> Toy:
-        """The same data for the same seed."""
+    def make(cls, seed: int = 0, *, wide: bool = False) -> Toy:
+        """The same data for the same seed.
+
+        `wide`: 240 classes, 240 features and a fit set larger than one chunk of a bank, so that
+        memory of n x bank or n x classes x features shows.
+        """
         rng = np.random.default_rng(seed)
-        c, d = 4, 24
+        c, d, n_fit = (240, 240, 4800) if wide else (4, 24, 400)
         groups = np.kron(np.eye(c), np.ones(d // c))
         head = ClassifierHead(
             0.6 * groups + 0.1 * rng.standard_normal((c, d)), 0.1 * rng.standard_normal(c)
@@ -52,12 +58,16 @@ class Toy:
 
         excited = rng.permuted(np.tile(np.arange(d) < 10, (80, 1)), axis=1)
         strange = excited * rng.exponential(0.6, (80, d))
+        fit, other = known(n_fit, "toy-fit"), known(240, "toy-other")
+        grid = np.concatenate([np.round(fit.features[:41] * 2) / 2, fit.features[:20]])
+        grid[_ZERO_ROW] = 0
         return cls(
             head,
-            fit=known(400, "toy-fit"),
-            other=known(240, "toy-other"),
+            fit=fit,
+            other=other,
             test=known(61, "toy-test"),
             zero=known(61, "toy-zero"),
+            ties=Activations.from_arrays(grid, np.round(head.logits(grid)), name="toy-ties"),
             ood=images(strange, "toy-ood", None),
         )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ood_core.detectors._shaping import ShapingDetector
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AshPrune"]
 
@@ -15,6 +20,14 @@ class AshPrune(ShapingDetector):
     Parameters
     ----------
     p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("ash_p", p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([3.002, 0.813])
     """
 
     name = "ash_p"
@@ -29,3 +42,7 @@ class AshPrune(ShapingDetector):
     @staticmethod
     def _shape(h: np.ndarray, mask: np.ndarray, k: int) -> np.ndarray:
         return np.where(mask, h, 0.0)
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        return h * mask

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from ood_core.detectors._shaping import ShapingDetector, scale_factor
+from ood_core.detectors._shaping import ShapingDetector, scale_factor, torch_scale_factor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["AshScale"]
 
@@ -18,6 +23,14 @@ class AshScale(ShapingDetector):
     Parameters
     ----------
     p : percent of units pruned per image; `k = d − round_half_even(d·p/100)` are kept.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("ash_s", p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([8.155, 3.695])
     """
 
     name = "ash_s"
@@ -36,3 +49,8 @@ class AshScale(ShapingDetector):
         kept = np.where(mask, h, 0.0)
         factor = scale_factor(h.sum(axis=1, keepdims=True), kept.sum(axis=1, keepdims=True))
         return np.asarray(kept * factor)
+
+    @staticmethod
+    def _torch_shape(h: Tensor, mask: Tensor, k: int) -> Tensor:
+        kept = h * mask
+        return kept * torch_scale_factor(h.sum(1, keepdim=True), kept.sum(1, keepdim=True))

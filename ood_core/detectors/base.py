@@ -12,6 +12,7 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors.constraints import Constraint
+from ood_core.detectors.torch_form import Exportable
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
 from ood_core.runtime.threads import one_blas_thread
@@ -36,11 +37,12 @@ FAMILIES = (
 """Groups in which pages list the detectors, in this order."""
 
 
-class Detector(ABC):
+class Detector(Exportable, ABC):
     """Base of every OOD detector. Higher score = more in-distribution.
 
     A subclass sets the class attributes, stores its parameters unchanged in `__init__`, sets
-    fitted state with names that end in `_` in `_fit`, and returns scores from `_score`.
+    fitted state with names that end in `_` in `_fit`, and returns scores from `_score`; with
+    `_torch_form` too it can be exported.
 
     Attributes
     ----------

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ood_core.detectors._checks import CHECKS, BrokenError, Check
+from ood_core.detectors._checks import SCORE_CHECKS, BrokenError, Check
+from ood_core.detectors._torch_checks import TORCH_CHECKS
 from ood_core.detectors._toy import Toy
 from ood_core.detectors.base import Detector, logger
 from ood_core.detectors.discovery import detector_class
 from ood_core.errors import ConfigError
 
 __all__ = ["CHECKS", "CheckResult", "check_detector"]
+
+CHECKS: dict[str, Check] = {**SCORE_CHECKS, **TORCH_CHECKS}
+"""Title -> check, in the order in which they run."""
 
 
 @dataclass(frozen=True)

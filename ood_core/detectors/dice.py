@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, energy_of
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_energy, torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["DICE_P", "Dice", "dice_weight"]
 
@@ -46,6 +50,14 @@ class Dice(Detector):
     Attributes
     ----------
     weight_ : (c, d) sparse head weight.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("dice", p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([3.049, 1.193])
     """
 
     name = "dice"
@@ -70,3 +82,10 @@ class Dice(Detector):
     def _score(self, acts: Activations) -> np.ndarray:
         bias = self._need_head().bias
         return by_rows(lambda h: energy_of(h, self.weight_, bias), acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(
+            lambda h, z, weight, bias: torch_energy(h, weight, bias),
+            weight=self.weight_,
+            bias=self._need_head().bias,
+        )

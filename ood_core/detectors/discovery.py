@@ -23,6 +23,7 @@ __all__ = [
     "by_canonical_name",
     "canonical_name",
     "detector_class",
+    "exportable",
     "forget",
     "make_detector",
 ]
@@ -42,6 +43,11 @@ def all_detectors() -> dict[str, type[Detector]]:
     rank = {family: i for i, family in enumerate(FAMILIES)}
     ordered = sorted(found.values(), key=lambda c: (rank.get(c.family, len(rank)), c.name))
     return {c.name: c for c in ordered}
+
+
+def exportable() -> tuple[str, ...]:
+    """Names of the detectors that can be exported: those that have a torch form."""
+    return tuple(sorted(n for n, cls in all_detectors().items() if cls.has_torch_form()))
 
 
 def broken_plugins() -> dict[str, str]:

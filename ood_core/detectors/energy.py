@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Energy", "energy_score"]
 
@@ -31,7 +35,13 @@ def energy_score(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
 
 class Energy(Detector):
-    """Negative free energy: `S = T·logsumexp(z/T)`. The published script returns its negative."""
+    """Negative free energy: `S = T·logsumexp(z/T)`. The published script returns its negative.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("energy").fit(acts).score_samples(acts).round(3)
+    array([4.036, 1.551])
+    """
 
     name = "energy"
     title = "Energy"
@@ -56,3 +66,7 @@ class Energy(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return energy_score(self._logits(acts), self.temperature)
+
+    def _torch_form(self) -> nn.Module:
+        t = self.temperature
+        return torch_module(lambda h, z: t * (z / t).logsumexp(1))

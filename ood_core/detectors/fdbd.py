@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["BoundaryDistance", "inverse_weight_distances"]
 
@@ -41,6 +45,14 @@ class BoundaryDistance(Detector):
     ----------
     mean_ : (d,) mean feature μ of the fit set.
     inverse_ : (c, c) inverse distances between weight rows.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("fdbd").fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([0.986, 0.   ])
     """
 
     name = "fdbd"
@@ -75,3 +87,14 @@ class BoundaryDistance(Detector):
             return np.asarray(margin / np.maximum(np.linalg.norm(h - self.mean_, axis=1), 1e-12))
 
         return by_rows(score, acts.features, self._logits(acts))
+
+    def _torch_form(self) -> nn.Module:
+        others = max(1, len(self.inverse_) - 1)
+
+        def score(h: Tensor, z: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+            gaps = z.amax(1, keepdim=True) - z
+            margin = (gaps * inverse[z.argmax(1)]).sum(1) / others
+            length: Tensor = (h - mean).norm(dim=1)
+            return margin / length.clamp(min=1e-12)
+
+        return torch_module(score, mean=self.mean_, inverse=self.inverse_)

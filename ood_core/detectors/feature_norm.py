@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._norms import lp_norm
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import LAYER, POOL, Number
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["FeatureNorm"]
 
@@ -23,6 +27,13 @@ class FeatureNorm(Detector):
     p : order of the norm, > 0; the NAN paper's theory is for p = 1.
     layer : recorded layer; None is the penultimate one.
     pool : "gap" (channel means) or "flat" (every position; p = 1 or 2).
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("feature_norm").fit(acts).score_samples(acts)
+    array([7., 3.])
+    >>> make_detector("feature_norm", p=2).fit(acts).score_samples(acts).round(3)
+    array([5.   , 1.732])
     """
 
     name = "feature_norm"
@@ -53,3 +64,14 @@ class FeatureNorm(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return lp_norm(acts.layer(self.layer), self.p, self.pool)
+
+    def _torch_form(self) -> nn.Module:
+        p = float(self.p)
+
+        def score(h: Tensor, z: Tensor) -> Tensor:
+            top = h.abs().amax(1, keepdim=True)
+            scale = top.where(top > 0, 1.0)
+            scaled: Tensor = (h / scale).norm(p=p, dim=1)
+            return scale.squeeze(1) * scaled
+
+        return torch_module(score)

@@ -60,7 +60,12 @@ class Fusion(Detector):
             setattr(self, key, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.name,), self.__dict__
+        return self.remade, (tuple(self.parts.values()),), self.__dict__
+
+    @staticmethod
+    def remade(members: tuple[type[Detector], ...]) -> Fusion:
+        """An empty fusion of these parts, from the grammar: what a pickle calls."""
+        raise NotImplementedError
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -146,10 +151,3 @@ class Fusion(Detector):
             ids=acts.ids,
             name=acts.name,
         )
-
-
-def _rebuild(name: str) -> Detector:
-    from ood_core.detectors.discovery import detector_class
-
-    cls = detector_class(name)
-    return cls.__new__(cls)

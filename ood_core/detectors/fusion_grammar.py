@@ -80,12 +80,18 @@ def _compose(members: tuple[type[Detector], ...]) -> type[Fusion]:
             "layerwise": parts["norm"].layerwise,
             "nonnegative": any(cls.nonnegative for cls in members),
             "parts": parts,
+            "remade": staticmethod(_remade),
             "routes": routes,
             "_defaults": defaults,
             "constraints": constraints,
             "sweep": sweep,
         },
     )
+
+
+def _remade(members: tuple[type[Detector], ...]) -> Fusion:
+    cls = _compose(members)
+    return cls.__new__(cls)
 
 
 def _merged(parts: Mapping[str, type[Detector]]) -> tuple[dict[str, Any], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["GeneralizedEntropy", "gen_score"]
 
@@ -49,6 +53,11 @@ class GeneralizedEntropy(Detector):
     ----------
     gamma : exponent; small values weigh small probabilities up.
     top : number of most probable classes that count (all where there are fewer).
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("gen").fit(acts).score_samples(acts).round(3)
+    array([-2.047, -2.541])
     """
 
     name = "gen"
@@ -75,3 +84,14 @@ class GeneralizedEntropy(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return gen_score(self._logits(acts), self.gamma, self.top)
+
+    def _torch_form(self) -> nn.Module:
+        gamma, top = self.gamma, self.top
+
+        def score(h: Tensor, z: Tensor) -> Tensor:
+            log_p = z - z.logsumexp(1, keepdim=True)
+            log_p = log_p.topk(min(top, z.shape[1]), dim=1).values
+            rest = (-log_p.expm1()).clamp(min=0)
+            return -((gamma * log_p).exp() * rest**gamma).sum(1)
+
+        return torch_module(score)

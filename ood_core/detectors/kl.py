@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["KLUniform", "kl_uniform_score"]
 
@@ -32,6 +37,11 @@ class KLUniform(Detector):
     """Divergence of the softmax output from uniform, `S = KL(u‖p)`: the NAN paper's "KL" rows.
 
     Not KL-matching, which compares the prediction with one template per class.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("kl").fit(acts).score_samples(acts).round(3)
+    array([1.604, 0.119])
     """
 
     name = "kl"
@@ -47,3 +57,6 @@ class KLUniform(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return kl_uniform_score(self._logits(acts))
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(lambda h, z: z.logsumexp(1) - z.mean(1) - math.log(z.shape[1]))

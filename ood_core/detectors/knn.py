@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import row_slices, unit_rows
 from ood_core.detectors._neighbours import Bank
+from ood_core.detectors._neighbours_torch import torch_kth_distance
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_module, torch_unit_rows
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
 from ood_core.runtime.bounded import Bounded
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["KNN", "check_k", "unit_bank", "unit_factors"]
 
@@ -91,6 +96,13 @@ class KNN(Detector):
     Attributes
     ----------
     bank_ : the fit features.
+
+    >>> from ood_core import Activations, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> detector = make_detector("knn", k=1).fit(known)
+    >>> new = Activations.from_arrays([[6.0, 2.0], [5.0, -5.0]])
+    >>> detector.score_samples(new).round(3)
+    array([-0.   , -1.051])
     """
 
     name = "knn"
@@ -119,3 +131,11 @@ class KNN(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return -_kth_distance(self.bank_, acts.features, self.k)
+
+    def _torch_form(self) -> nn.Module:
+        k = self.k
+        return torch_module(
+            lambda h, z, bank, offset: -torch_kth_distance(torch_unit_rows(h), bank, offset, k),
+            bank=self.bank_.rows(slice(None)),
+            offset=self.bank_.offset,
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,10 +12,14 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means, energy_of, row_slices
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Choice, Number
-from ood_core.detectors.line_masks import LineMasks, line_masks
+from ood_core.detectors.line_masks import LineMasks, kept_units, line_masks
+from ood_core.detectors.torch_form import CHUNK, torch_module
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
 from ood_core.runtime.threads import one_blas_thread, share_out
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["GroupedRows", "Line", "group_rows", "line_scores"]
 
@@ -124,6 +128,15 @@ class Line(Detector):
     ----------
     contributions_ : (c, d) class x unit contributions, float64.
     masks_ : LineMasks.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> h, z = [[3.0, 1.0], [1.0, 3.0]], [[2.0, -2.0], [-2.0, 2.0]]
+    >>> known = Activations.from_arrays(h, z, labels=[0, 1])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("line", p_w=25.0, p_a=0.0, clip=2.5).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([2.579, 0.974])
     """
 
     name = "line"
@@ -225,3 +238,27 @@ class Line(Detector):
             _score_classes(rows, self.masks_, head.bias, classes, scores)
 
         share_out(work, np.flatnonzero(np.diff(rows.bounds)).tolist())
+
+    def _torch_form(self) -> nn.Module:
+        head, masks, clip = self._need_head(), self.masks_, self.clip
+        unit, cutoff = kept_units(masks)
+        block = max(1, 2 * CHUNK // head.n_classes)
+
+        def score(
+            h: Tensor, z: Tensor, weight: Tensor, bias: Tensor, unit: Tensor, cutoff: Tensor
+        ) -> Tensor:
+            # Rows of one class cannot be grouped: how many there are is not known when traced. So
+            # each row gathers the few units that its class keeps, a block of them at a time.
+            clipped = h.clamp(max=clip)
+            predicted = (clipped @ weight + bias).argmax(1)
+            units, cutoffs = unit[predicted], cutoff[predicted][:, :, None]
+            active = clipped.gather(1, units)[:, None]
+            logits = bias.expand(h.shape[0], 1, -1)
+            for start in range(0, unit.shape[1], block):
+                part = slice(start, start + block)
+                rows = weight[units[:, part]]
+                kept = rows * (rows > cutoffs[:, part])
+                logits = logits.baddbmm(active[:, :, part], kept)
+            return logits.squeeze(1).logsumexp(1)
+
+        return torch_module(score, weight=masks.weight.T, bias=head.bias, unit=unit, cutoff=cutoff)

@@ -16,7 +16,7 @@ import numpy as np
 from ood_core.detectors._arrays import row_slices
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
-__all__ = ["LineMasks", "line_masks", "unit_masks"]
+__all__ = ["LineMasks", "kept_units", "line_masks", "unit_masks"]
 
 BLOCK = 1 << 15
 _GATHER = 1 << 15
@@ -99,6 +99,17 @@ def unit_masks(contributions: np.ndarray, p_a: float) -> tuple[np.ndarray, np.nd
     j = int(np.floor(p_a / 100.0 * (contributions.shape[1] - 1)))
     threshold = np.partition(contributions, j, axis=1)[:, j]
     return contributions > threshold[:, None], threshold
+
+
+def kept_units(masks: LineMasks) -> tuple[np.ndarray, np.ndarray]:
+    """Units kept per class (c, m) and their cutoffs, m the most kept by a class.
+
+    Where a class keeps fewer, units fill up whose cutoff is infinite: none of their weights stays.
+    """
+    most = int(masks.units.sum(axis=1).max())
+    unit = np.argsort(~masks.units, axis=1, kind="stable")[:, :most]
+    kept = np.take_along_axis(masks.units, unit, axis=1)
+    return unit, np.where(kept, np.take_along_axis(masks.cutoff, unit, axis=1), np.inf)
 
 
 def _kth_of_columns(scales: np.ndarray, columns: np.ndarray, rank: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means
 from ood_core.detectors._gaussian import second_moment, whitening
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["Mahalanobis"]
 
@@ -27,6 +31,14 @@ class Mahalanobis(Detector):
     transform_ : (d, r) whitening, `transform_ @ transform_.T` = Σ⁺.
     means_ : (classes, r) whitened class means; classes without images are left out.
     center_ : (d,) mean of the class means, subtracted first for accuracy.
+
+    >>> from ood_core import Activations, make_detector
+    >>> h, z = [[3.0, 1.0], [3.0, 0.0], [0.0, 3.0], [1.0, 3.0]], [[0.0, 0.0]] * 4
+    >>> known = Activations.from_arrays(h, z, labels=[0, 0, 1, 1])
+    >>> detector = make_detector("mahalanobis").fit(known)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([  -2., -866.])
     """
 
     name = "mahalanobis"
@@ -70,6 +82,16 @@ class Mahalanobis(Detector):
             return np.asarray(-np.maximum(squared.min(axis=1), 0.0))
 
         return by_rows(score, acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        def score(h: Tensor, z: Tensor, center: Tensor, transform: Tensor, means: Tensor) -> Tensor:
+            u = (h - center) @ transform
+            squared = u.square().sum(1, keepdim=True) + means.square().sum(1) - 2 * (u @ means.T)
+            return -squared.amin(1).clamp(min=0)
+
+        return torch_module(
+            score, center=self.center_, transform=self.transform_, means=self.means_
+        )
 
     def _n_classes(self, acts: Activations, head: ClassifierHead | None) -> int:
         if head is not None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["MaxLogit"]
 
 
 class MaxLogit(Detector):
-    """Maximum logit: `S = max_c z_c`."""
+    """Maximum logit: `S = max_c z_c`.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("max_logit").fit(acts).score_samples(acts).round(3)
+    array([4., 1.])
+    """
 
     name = "max_logit"
     title = "Max logit"
@@ -29,3 +39,6 @@ class MaxLogit(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return np.asarray(self._logits(acts).max(axis=1))
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(lambda h, z: z.amax(1))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["MaxSoftmax", "msp_score"]
 
@@ -29,7 +33,13 @@ def msp_score(logits: np.ndarray) -> np.ndarray:
 
 
 class MaxSoftmax(Detector):
-    """Maximum softmax probability: `S = max_c p_c`."""
+    """Maximum softmax probability: `S = max_c p_c`.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("msp").fit(acts).score_samples(acts).round(3)
+    array([0.965, 0.576])
+    """
 
     name = "msp"
     title = "Max softmax (MSP)"
@@ -44,3 +54,6 @@ class MaxSoftmax(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return msp_score(self._logits(acts))
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(lambda h, z: (z.amax(1) - z.logsumexp(1)).exp())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._norms import active_count, lp_norm
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import LAYER, POOL
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["DEGENERATE_VARIATION", "NegativeAwareNorm", "nan_score"]
 
@@ -36,6 +40,11 @@ class NegativeAwareNorm(Detector):
     ----------
     layer : recorded layer; None is the penultimate one, the paper's.
     pool : "gap" (channel means) or "flat" (every position); the two differ on maps.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("nan").fit(acts).score_samples(acts)
+    array([3.5, 1. ])
     """
 
     name = "negative_aware_norm"
@@ -80,3 +89,10 @@ class NegativeAwareNorm(Detector):
                 "their NAN is 0."
             )
         return nan_score(lp_norm(record, 1.0, self.pool), active)
+
+    def _torch_form(self) -> nn.Module:
+        def score(h: Tensor, z: Tensor) -> Tensor:
+            active = (h > 0).sum(1)
+            return (active > 0) * h.abs().sum(1) / active.clamp(min=1)
+
+        return torch_module(score)

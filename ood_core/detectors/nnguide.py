@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp, row_slices, unit_rows
 from ood_core.detectors._neighbours import Bank
+from ood_core.detectors._neighbours_torch import torch_top_keys
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
 from ood_core.detectors.knn import check_k, unit_factors
+from ood_core.detectors.torch_form import torch_module, torch_unit_rows
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["NNGuide"]
 
@@ -30,6 +35,14 @@ class NNGuide(Detector):
     Attributes
     ----------
     bank_ : fit features, scaled to length 1 times their energy.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("nnguide", k=1).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [3.0, -3.0]])
+    >>> detector.score_samples(new).round(3)
+    array([5.748, 5.415])
     """
 
     name = "nnguide"
@@ -70,3 +83,12 @@ class NNGuide(Detector):
             unit = unit_rows(acts.features[part].astype(np.float64, copy=False))
             out[part] *= self.bank_.top_mean(unit, self.k)
         return out
+
+    def _torch_form(self) -> nn.Module:
+        k = self.k
+
+        def score(h: Tensor, z: Tensor, bank: Tensor) -> Tensor:
+            keys, _ = torch_top_keys(torch_unit_rows(h), bank, k)
+            return keys.mean(1) * z.logsumexp(1)
+
+        return torch_module(score, bank=self.bank_.rows(slice(None)))

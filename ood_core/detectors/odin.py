@@ -80,6 +80,11 @@ class Odin(Detector):
     ----------
     temperature : T.
     epsilon : step ε; the original DenseNet value is 0.0014.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[1.0], [1.0]], logits=[[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> make_detector("odin", temperature=10.0).fit(acts).score_samples(acts).round(3)
+    array([0.427, 0.356])
     """
 
     name = "odin"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, energy_of
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_energy, torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["CLIP", "PERCENTILE", "ReAct", "react_threshold"]
 
@@ -42,6 +46,14 @@ class ReAct(Detector):
     Attributes
     ----------
     clip_ : c.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("react", clip=2.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [9.0, 9.0]])
+    >>> detector.score_samples(new).round(3)
+    array([2.018, 0.693])
     """
 
     name = "react"
@@ -70,4 +82,12 @@ class ReAct(Detector):
         head = self._need_head()
         return by_rows(
             lambda h: energy_of(np.minimum(h, self.clip_), head.weight, head.bias), acts.features
+        )
+
+    def _torch_form(self) -> nn.Module:
+        head, clip = self._need_head(), self.clip_
+        return torch_module(
+            lambda h, z, weight, bias: torch_energy(h.clamp(max=clip), weight, bias),
+            weight=head.weight,
+            bias=head.bias,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,7 +11,11 @@ from ood_core.detectors._arrays import by_rows, energy_of
 from ood_core.detectors.base import Detector
 from ood_core.detectors.dice import DICE_P, dice_weight
 from ood_core.detectors.react import CLIP, PERCENTILE, react_threshold
+from ood_core.detectors.torch_form import torch_energy, torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["ReActDice"]
 
@@ -30,6 +34,14 @@ class ReActDice(Detector):
     ----------
     clip_ : c.
     weight_ : (c, d) sparse head weight.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("react_dice", clip=2.0, p=50.0).fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([2.127, 1.193])
     """
 
     name = "react_dice"
@@ -62,4 +74,12 @@ class ReActDice(Detector):
         bias = self._need_head().bias
         return by_rows(
             lambda h: energy_of(np.minimum(h, self.clip_), self.weight_, bias), acts.features
+        )
+
+    def _torch_form(self) -> nn.Module:
+        clip = self.clip_
+        return torch_module(
+            lambda h, z, weight, bias: torch_energy(h.clamp(max=clip), weight, bias),
+            weight=self.weight_,
+            bias=self._need_head().bias,
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._subspace import DIM, ResidualSpace
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Residual"]
 
@@ -24,6 +28,14 @@ class Residual(Detector):
     Attributes
     ----------
     space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 3.0], [1.0, 1.2], [2.0, 2.0], [1.0, 0.8]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("residual", dim=1).fit(known, head)
+    >>> new = Activations.from_arrays([[4.0, 4.0], [4.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([-0.008, -2.832])
     """
 
     name = "residual"
@@ -47,3 +59,10 @@ class Residual(Detector):
 
     def _score(self, acts: Activations) -> np.ndarray:
         return -self.space_.norm(acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(
+            lambda h, z, origin, basis: -((h - origin) @ basis).norm(dim=1),
+            origin=self.space_.origin,
+            basis=self.space_.basis,
+        )

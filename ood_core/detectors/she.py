@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, class_means
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["HopfieldEnergy", "she_templates"]
 
@@ -30,6 +34,15 @@ class HopfieldEnergy(Detector):
     Attributes
     ----------
     templates_ : (c, d).
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> h, z = [[3.0, 1.0], [1.0, 3.0]], [[2.0, -2.0], [-2.0, 2.0]]
+    >>> known = Activations.from_arrays(h, z, labels=[0, 1])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("she").fit(known, head)
+    >>> new = Activations.from_arrays([[3.0, 0.0], [0.5, 0.5]])
+    >>> detector.score_samples(new).round(3)
+    array([9., 2.])
     """
 
     name = "she"
@@ -65,4 +78,9 @@ class HopfieldEnergy(Detector):
             lambda h, y: np.einsum("nd,nd->n", h, self.templates_[y.astype(np.int64)]),
             acts.features,
             predicted,
+        )
+
+    def _torch_form(self) -> nn.Module:
+        return torch_module(
+            lambda h, z, templates: (h * templates[z.argmax(1)]).sum(1), templates=self.templates_
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._norms import active_count
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import LAYER, POOL
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["Sparsity", "sparsity_score"]
 
@@ -27,6 +31,11 @@ class Sparsity(Detector):
     ----------
     layer : recorded layer; None is the penultimate one.
     pool : "gap" counts channels whose mean is > 0, "flat" counts positions > 0.
+
+    >>> from ood_core import Activations, make_detector
+    >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
+    >>> make_detector("sparsity").fit(acts).score_samples(acts).round(3)
+    array([0.5  , 0.333])
     """
 
     name = "sparsity"
@@ -58,3 +67,10 @@ class Sparsity(Detector):
                 "their score is 0."
             )
         return sparsity_score(active)
+
+    def _torch_form(self) -> nn.Module:
+        def score(h: Tensor, z: Tensor) -> Tensor:
+            active = (h > 0).sum(1)
+            return (active > 0) / active.clamp(min=1).to(h.dtype)
+
+        return torch_module(score)

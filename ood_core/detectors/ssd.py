@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,8 +11,12 @@ from ood_core.detectors._arrays import by_rows, unit_rows
 from ood_core.detectors._gaussian import second_moment, whitening
 from ood_core.detectors.base import Detector
 from ood_core.detectors.constraints import Number
+from ood_core.detectors.torch_form import torch_module, torch_unit_rows
 from ood_core.errors import ConfigError
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 __all__ = ["SSD"]
 
@@ -34,6 +38,13 @@ class SSD(Detector):
     ----------
     mean_, std_ : (d,) of the unit features.
     clusters_ : list of (center (d,), transform (d, r)).
+
+    >>> from ood_core import Activations, make_detector
+    >>> known = Activations.from_arrays([[3.0, 1.0], [1.0, 3.0], [2.0, 1.0], [1.0, 2.0]])
+    >>> detector = make_detector("ssd").fit(known)
+    >>> new = Activations.from_arrays([[2.0, 2.0], [9.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([ -8.362, -65.823])
     """
 
     name = "ssd"
@@ -101,3 +112,18 @@ class SSD(Detector):
             return -best
 
         return by_rows(score, acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        count = len(self.clusters_)
+        arrays = {f"center{k}": center for k, (center, _) in enumerate(self.clusters_)}
+        arrays |= {f"transform{k}": transform for k, (_, transform) in enumerate(self.clusters_)}
+
+        def score(h: Tensor, z: Tensor, mean: Tensor, scale: Tensor, **cluster: Tensor) -> Tensor:
+            x = (torch_unit_rows(h) - mean) / scale
+            best = x.new_full(x.shape[:1], float("inf"))
+            for k in range(count):
+                u = (x - cluster[f"center{k}"]) @ cluster[f"transform{k}"]
+                best = best.minimum(u.square().sum(1))
+            return -best
+
+        return torch_module(score, mean=self.mean_, scale=self.std_ + _EPS, **arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from ood_core.activations.record import Activations
 from ood_core.detectors._arrays import by_rows, logsumexp
 from ood_core.detectors._subspace import DIM, ResidualSpace
 from ood_core.detectors.base import Detector
+from ood_core.detectors.torch_form import torch_module
 from ood_core.models.head import ClassifierHead
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["ViM"]
 
@@ -28,6 +32,14 @@ class ViM(Detector):
     ----------
     space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
     alpha_ : α.
+
+    >>> from ood_core import Activations, ClassifierHead, make_detector
+    >>> known = Activations.from_arrays([[3.0, 2.9], [1.0, 1.2], [2.0, 2.0], [1.0, 0.8]])
+    >>> head = ClassifierHead([[1.0, -1.0], [-1.0, 1.0]])
+    >>> detector = make_detector("vim", dim=1).fit(known, head)
+    >>> new = Activations.from_arrays([[4.0, 3.9], [4.0, 0.0]])
+    >>> detector.score_samples(new).round(3)
+    array([ 0.666, -0.071])
     """
 
     name = "vim"
@@ -59,3 +71,11 @@ class ViM(Detector):
     def _score(self, acts: Activations) -> np.ndarray:
         energy = by_rows(logsumexp, self._logits(acts))
         return energy - self.alpha_ * self.space_.norm(acts.features)
+
+    def _torch_form(self) -> nn.Module:
+        alpha = self.alpha_
+        return torch_module(
+            lambda h, z, origin, basis: z.logsumexp(1) - alpha * ((h - origin) @ basis).norm(dim=1),
+            origin=self.space_.origin,
+            basis=self.space_.basis,
+        )

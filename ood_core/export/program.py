@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ood_core.detectors import detector_class, exportable
 from ood_core.errors import ConfigError, DataError
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import score
@@ -75,7 +76,7 @@ def export(
     Parameters
     ----------
     acts_set : activations of the experiment, for fitting and for the threshold.
-    detector : an exportable detector's name (`torch_scores.exportable()`).
+    detector : an exportable detector's name (`ood_core.detectors.exportable()`).
     out : path ending in .pt2.
     at : how the threshold is chosen, as for `score --at`.
     params : detector parameters that differ from the experiment's.
@@ -87,14 +88,17 @@ def export(
     DataError
         When the written program does not agree with the library on the ID test images.
     """
-    from ood_core.export.torch_scores import torch_score
     from ood_core.models import load_model
 
     path = Path(out)
     if path.suffix != ".pt2":
         raise ConfigError(f"out must end in .pt2, the suffix of a torch.export program, got {out}.")
+    if not detector_class(detector).has_torch_form():
+        raise ConfigError(
+            f"detector {detector!r} cannot be exported. Exportable: {', '.join(exportable())}."
+        )
     scores = score(acts_set, detector, params)
-    form = torch_score(scores.fitted)
+    form = scores.fitted.torch_form()
     point = threshold_at(at, scores.sample())
     loaded = load_model(acts_set.experiment)
     program = _Program(loaded, form, point.threshold).module
@@ -125,6 +129,7 @@ class _Program:
             def __init__(self) -> None:
                 super().__init__()
                 self.classifier = loaded.module
+                self.form = form
                 shape = (1, -1, 1, 1)
                 mean = torch.tensor(loaded.preprocessing.mean, dtype=torch.float32)
                 std = torch.tensor(loaded.preprocessing.std, dtype=torch.float32)
@@ -142,7 +147,7 @@ class _Program:
                 finally:
                     hook.remove()
                 features = seen[0].flatten(2).mean(2) if seen[0].dim() == 4 else seen[0]
-                value = form(features.double(), logits.flatten(1).double())
+                value = self.form(features.double(), logits.flatten(1).double())
                 return {"logits": logits, "score": value, "is_id": value >= threshold}
 
         self.module: nn.Module = Detector().eval()

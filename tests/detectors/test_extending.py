@@ -8,9 +8,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ood_core.detectors import all_detectors, broken_plugins, discovery, make_detector
+from ood_core.detectors import (
+    all_detectors,
+    broken_plugins,
+    discovery,
+    exportable,
+    make_detector,
+)
 from ood_core.detectors.contract import check_detector
 
 DOC = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -52,9 +59,19 @@ def test_the_documented_detector_scores(installed, small):
     assert detector.warnings_ == ["1 of 20 images of 'test' have only zero features."]
 
 
+def test_the_documented_detector_can_be_exported(installed, small):
+    import torch
+
+    assert "class_cosine" in exportable()
+    detector = make_detector("class_cosine", power=2).fit(small.fit)
+    with torch.no_grad():
+        found = detector.torch_form()(torch.tensor(small.h), torch.tensor(small.z))
+    np.testing.assert_allclose(found.numpy(), detector.score_samples(small.test), rtol=1e-12)
+
+
 def test_the_names_that_the_page_mentions_exist():
     import ood_core.detectors as detectors
-    from ood_core.detectors import base, constraints
+    from ood_core.detectors import base, constraints, torch_form
 
     text = DOC.read_text(encoding="utf-8")
     for name in ("Number", "Choice", "Flag", "LayerName"):
@@ -62,6 +79,17 @@ def test_the_names_that_the_page_mentions_exist():
         assert hasattr(constraints, name)
     assert all(f'`"{need}"`' in text for need in base.NEEDS)
     assert hasattr(detectors, "FAMILIES")
-    for attribute in ("sweep", "layerwise", "nonnegative", "family", "fusion_role", "_warn"):
+    for name in ("torch_module", "memory_bound", "CHUNK"):
+        assert name in text
+        assert hasattr(torch_form, name)
+    for attribute in (
+        "sweep",
+        "layerwise",
+        "nonnegative",
+        "family",
+        "fusion_role",
+        "_warn",
+        "_torch_form",
+    ):
         assert attribute in text
         assert hasattr(base.Detector, attribute)

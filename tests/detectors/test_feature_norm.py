@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ood_core.activations import Activations
 from ood_core.detectors import make_detector
 from ood_core.errors import ConfigError, DataError
 
@@ -43,3 +44,15 @@ def test_an_unknown_layer_is_an_error(small):
 def test_pool_is_checked():
     with pytest.raises(ConfigError, match=r"'pool' must be one of 'gap', 'flat', got 'max'"):
         make_detector("feature_norm", pool="max")
+
+
+@pytest.mark.parametrize("p", [0.5, 1, 2, 3, 60, float("inf")])
+def test_the_torch_form_takes_every_order(small, p):
+    import torch
+
+    fitted = make_detector("feature_norm", p=p).fit(small.fit)
+    h = np.concatenate([small.h, 1e6 * small.h[:2], -small.h[:2]])
+    with torch.no_grad():
+        found = fitted.torch_form()(torch.tensor(h), torch.zeros(len(h), 2)).numpy()
+    expected = fitted.score_samples(Activations.from_arrays(h))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

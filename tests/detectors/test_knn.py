@@ -65,3 +65,21 @@ def test_arrays_that_can_change_are_not_remembered(small):
     before = detector.score_samples(test)
     features[:] = features[::-1].copy()
     np.testing.assert_allclose(detector.score_samples(test), before[::-1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("k", [1, 3, 40])
+def test_the_torch_form_holds_where_neighbours_almost_coincide(small, k):
+    """Distances of 0 to 1e-3: `2 − 2·cos` would err by 1e-8, more than most of them."""
+    import torch
+
+    rng = np.random.default_rng(1)
+    close = np.concatenate([small.h_fit[:1] + 10.0**-e * rng.random((1, 12)) for e in range(3, 10)])
+    copies = small.h_fit[7:8].repeat(30, axis=0)
+    bank = np.concatenate([small.h_fit, close, np.zeros((12, 12)), copies])
+    fitted = make_detector("knn", k=k).fit(Activations.from_arrays(bank))
+    queries = np.concatenate([bank, 3 * bank, close + 1e-9])
+    expected = fitted.score_samples(Activations.from_arrays(queries))
+    with torch.no_grad():
+        found = fitted.torch_form()(torch.tensor(queries), torch.zeros(len(queries), 2)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-15)
+    np.testing.assert_allclose(found, slow_knn(queries, bank, k), rtol=1e-5, atol=1e-15)

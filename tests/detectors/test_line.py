@@ -113,3 +113,32 @@ def test_float32_features_are_scored_in_float64(small):
     wide = Activations.from_arrays(small.h.astype(np.float32).astype(float))
     detector = make_detector("line").fit(small.fit, small.head)
     np.testing.assert_array_equal(detector.score_samples(narrow), detector.score_samples(wide))
+
+
+@pytest.mark.parametrize("params", [{"p_a": 0.0, "p_w": 0.0}, {"p_a": 100.0}, {"p_w": 100.0}])
+@pytest.mark.parametrize("clip", [0.3, 1e5])
+def test_the_torch_form_keeps_the_same_units_and_weights(small, params, clip):
+    import torch
+
+    fitted = make_detector("line", clip=clip, **params).fit(small.fit, small.head)
+    with torch.no_grad():
+        found = fitted.torch_form()(torch.tensor(small.h), torch.tensor(small.z)).numpy()
+    np.testing.assert_allclose(found, fitted.score_samples(small.test), rtol=1e-12)
+
+
+def test_classes_that_keep_fewer_units_are_filled_up_without_effect(small):
+    """Contributions that tie leave a class fewer units than another: some slots hold none."""
+    import torch
+
+    weight = small.W.copy()
+    weight[0] = np.abs(weight[0])
+    weight[0, :9] = 0  # contributions of 0 tie at the threshold
+    head = ClassifierHead(weight, small.b)
+    fitted = make_detector("line", p_a=20.0, p_w=20.0).fit(small.fit, head)
+    kept = fitted.masks_.units.sum(axis=1)
+    assert kept.min() < kept.max()
+    z = head.logits(small.h)
+    with torch.no_grad():
+        found = fitted.torch_form()(torch.tensor(small.h), torch.tensor(z)).numpy()
+    expected = fitted.score_samples(Activations.from_arrays(small.h, z))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ood_core.export import torch_scores
+from ood_core.detectors import exportable
 from ood_core.export.recipe import of_view
 from ood_core.scoring import tables
 from pages.components.charts import figures
@@ -78,8 +78,8 @@ def detector(view: View, at: str) -> None:
         "Classifier, score and threshold as one torch.export program: images in [0, 1] in; logits, "
         "score and verdict out. It is run on ID test images and compared before you get it."
     )
-    if view.detector not in torch_scores.exportable():
-        names = ", ".join(cache.detector_titles().get(n, n) for n in torch_scores.exportable())
+    if view.detector not in exportable():
+        names = ", ".join(cache.detector_titles().get(n, n) for n in exportable())
         st.info(f"This detector cannot be exported. These can: {names}.", icon=":material/block:")
         return
     if st.button("Build the file", key="build_export", icon=":material/deployed_code:"):
