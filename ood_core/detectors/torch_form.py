@@ -108,10 +108,11 @@ def memory_bound(n: int, d: int, c: int) -> int:
 
 def torch_energy(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`logsumexp(h Wᵀ + b)` per row: `energy_of` in torch."""
-    logits: Tensor = h @ weight.T + bias
-    return logits.logsumexp(1)
+    energy: Tensor = (h @ weight.T + bias).logsumexp(1)
+    return energy
 
 
 def torch_unit_rows(h: Tensor) -> Tensor:
     """Rows divided by their Euclidean norm + 1e-10: `unit_rows` in torch."""
-    return h / (h.norm(dim=1, keepdim=True) + 1e-10)
+    length: Tensor = h.norm(dim=1, keepdim=True)
+    return h / (length + 1e-10)
