@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -47,8 +48,6 @@ def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     >>> did_you_mean("nam", ["nan", "knn"])
     "Did you mean 'nan'? Available: knn, nan."
     """
-    import difflib
-
     names = sorted(allowed)
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""

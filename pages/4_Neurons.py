@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.components.kit import frame, state
 from pages.components.kit.messages import told
-from pages.components.neurons import line_lab, neuron_views
+from pages.components.neurons import line_lab, neuron_views, selection
 
 if TYPE_CHECKING:
     from ood_core.neurons import LineLab
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 view = frame.open_page("Neurons", "Which neurons tell a class, and what does LINe keep of them?")
 
 
-@st.fragment(key=line_lab.LAB)
+@st.fragment(key=selection.LAB)
 @told()
 def laboratory(lab: LineLab) -> None:
     """LINe's sliders and what they move; a release redraws this and little else."""
@@ -24,11 +24,11 @@ def laboratory(lab: LineLab) -> None:
     state.publish()
 
 
-@st.fragment(key=line_lab.VIEWS)
+@st.fragment(key=selection.VIEWS)
 @told()
 def views(lab: LineLab) -> None:
     """The chosen look at the neurons."""
-    neuron_views.draw(view, lab, line_lab.settings())
+    neuron_views.draw(view, lab, selection.settings())
     state.publish()
 
 

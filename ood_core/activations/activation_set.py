@@ -10,7 +10,10 @@ from ood_core.activations.manifest import Manifest, read_manifest
 from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.store import BASE, Entry, EntryIndex, hash_of
 from ood_core.activations.stored import StoredActivations, StoredLayer, StoredTable
+from ood_core.data import open_dataset
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.models import WeightsMissingError, model_fingerprint
+from ood_core.models.layer_info import find_layer
 from ood_core.runtime.bounded import Bounded
 
 if TYPE_CHECKING:
@@ -120,8 +123,6 @@ def prepared(
 
 def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifest | None:
     """What the store knows of the experiment's classifier as it is now, or None."""
-    from ood_core.models import WeightsMissingError, model_fingerprint
-
     try:
         model = model_fingerprint(exp)
     except WeightsMissingError:
@@ -144,8 +145,6 @@ def open_stored(
 
 def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, ImageSet]:
     """Image sets as they are now; see `chosen_sets`."""
-    from ood_core.data import open_dataset
-
     return {name: open_dataset(exp.sets[name]) for name in chosen_sets(exp, sets)}
 
 
@@ -160,8 +159,6 @@ def set_keys(manifest: Manifest, sources: Mapping[str, ImageSet], amp: bool) -> 
 
 def chosen_layers(known: Sequence[LayerInfo], names: Sequence[str] | None) -> tuple[LayerInfo, ...]:
     """Layers of these names in order of depth, PENULTIMATE always among them; all for None."""
-    from ood_core.models.layer_info import find_layer
-
     if names is None:
         return tuple(known)
     wanted = {find_layer(known, name).name for name in (*names, PENULTIMATE)}

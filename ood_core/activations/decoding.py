@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ood_core.data import BrokenImageError
 from ood_core.errors import DataError
 from ood_core.runtime.threads import DaemonPool
 
@@ -111,8 +112,6 @@ def _decode(
     excluded: Mapping[int, str],
 ) -> _Decoded:
     """Each image's input, or why there is none."""
-    from ood_core.data import BrokenImageError
-
     found: _Decoded = []
     for number in numbers:
         try:

@@ -11,6 +11,7 @@ from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.activations.resident_models import resident_model
 from ood_core.activations.shard_passes import compute_shards
 from ood_core.activations.shard_tasks import ShardResult, ShardTask
+from ood_core.data import Transform, open_dataset
 from ood_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -71,8 +72,6 @@ def _shard(
     task: ShardTask,
 ) -> ShardResult:
     """One shard, in a worker. The model stays in the worker for its next task."""
-    from ood_core.data import Transform, open_dataset
-
     exp, options, preprocessing = shared
     source = open_dataset(exp.sets[name])
     if source.identity != identity:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ood_core.data import open_dataset
+
 if TYPE_CHECKING:
     from ood_core.activations.activation_set import ActivationSet
     from ood_core.activations.record import LayerRecord
@@ -73,8 +75,6 @@ def _candidates(one: LayerRecord, two: LayerRecord) -> np.ndarray:
 
 
 def _pixel_hashes(acts: ActivationSet, name: str, rows: np.ndarray) -> dict[int, str]:
-    from ood_core.data import open_dataset
-
     source = open_dataset(acts.experiment.sets[name])
     numbers = acts[name].index
     hashes = {}

@@ -14,6 +14,7 @@ from ood_core.activations.capture import captured
 from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.statistics import layer_statistics
 from ood_core.errors import ConfigError, ModelError
+from ood_core.models import to_positions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,8 +173,6 @@ class Runner:
         return output
 
     def _statistics(self, images: torch.Tensor, layers: Sequence[LayerInfo]) -> dict[str, Any]:
-        from ood_core.models import to_positions
-
         with captured(
             self.loaded, layers, lambda tensor, layer: layer_statistics(to_positions(tensor, layer))
         ) as found:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from filelock import Timeout
+
 from ood_core.activations.activation_set import (
     ActivationSet,
     chosen_layers,
@@ -17,13 +19,16 @@ from ood_core.activations.activation_set import (
     set_keys,
     stored_manifest,
 )
+from ood_core.activations.distributed import compute_with_ray
 from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.activations.manifest import Manifest, write_manifest
 from ood_core.activations.resident_models import resident_model
 from ood_core.activations.shard_passes import compute_shards
 from ood_core.activations.shard_tasks import SetFiller, ShardResult, ShardTask
 from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock, store_usage
+from ood_core.data import Transform
 from ood_core.errors import ConfigError, DataError
+from ood_core.models import TRAINED_HERE, ensure_trained
 from ood_core.runtime import paths
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.runtime.threads import DaemonPool
@@ -95,8 +100,6 @@ def _new_manifest(
     should_stop: StopCheck | None,
 ) -> Manifest:
     """What is to know of a classifier seen first; it is trained when its weights are to be."""
-    from ood_core.models import TRAINED_HERE, ensure_trained
-
     if exp.classifier.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
     return write_manifest(exp, resident_model(exp), sources.get(exp.fit_set))
@@ -161,12 +164,8 @@ class _Extraction:
     def _results(
         self, source: ImageSet, tasks: Sequence[ShardTask], advanced: Callable[[int], None]
     ) -> Iterator[ShardResult]:
-        from ood_core.data import Transform
-
         preprocessing = self.manifest.preprocessing
         if self.options.engine == "ray":
-            from ood_core.activations.distributed import compute_with_ray
-
             return compute_with_ray(self.exp, self.options, preprocessing, source, tasks, advanced)
         if self.runner is None:
             self.runner = Runner(resident_model(self.exp), self.options)
@@ -176,8 +175,6 @@ class _Extraction:
 @contextmanager
 def _held(key: str, meter: Meter, name: str) -> Iterator[None]:
     """Hold a set's lock. Another process that has it is waited for, visibly and stoppably."""
-    from filelock import Timeout
-
     lock = set_lock(key)
     while True:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ood_core.activations.engine import EngineOptions, Runner
+from ood_core.data import Transform, open_dataset
 from ood_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ def layer_outputs(
     ModelError
         When there is no such layer.
     """
-    from ood_core.data import Transform, open_dataset
-
     source = open_dataset(acts.experiment.sets[name])
     numbers = _source_numbers(source, acts[name].ids, rows)
     labels, info = acts[name].labels, loaded.layer(layer)

@@ -12,12 +12,15 @@ import numpy as np
 
 from ood_core.activations.shards import DamagedShardError, read_array, write_bytes, write_shard
 from ood_core.activations.store import hash_of
+from ood_core.data import open_dataset
 from ood_core.experiments import Experiment, Preprocessing
+from ood_core.models import ClassifierHead, LayerInfo
+from ood_core.models.loaded import class_names
 from ood_core.runtime import paths
 
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
-    from ood_core.models import ClassifierHead, LayerInfo, LoadedModel
+    from ood_core.models import LoadedModel
 
 __all__ = ["Manifest", "read_manifest", "write_manifest"]
 
@@ -49,8 +52,6 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
 
     `fit` is the opened fit set where it is at hand: names of classes may come from its folders.
     """
-    from ood_core.models import ClassifierHead, LayerInfo
-
     path = _path(exp, model, fit)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -70,8 +71,6 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
 
 def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = None) -> Manifest:
     """Store what a loaded model tells, the arrays first: the JSON file makes it count."""
-    from ood_core.models.loaded import class_names
-
     # A model that was loaded a while ago may have been given other names.
     names = class_names(exp, loaded.head.n_classes)
     head = dataclasses.replace(loaded.head, class_names=names)
@@ -91,8 +90,6 @@ def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = 
 def _path(exp: Experiment, model: str, fit: ImageSet | None) -> Path:
     """The file stands for the classifier, the transform asked for, the names of the classes or
     the set they come from, and what found its layers."""
-    from ood_core.data import open_dataset
-
     names: object = exp.classifier.class_names
     if names is None and exp.fit_set in exp.sets:
         names = (fit or open_dataset(exp.sets[exp.fit_set])).identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ood_core.models import WeightsMissingError, load_model, model_fingerprint
 from ood_core.runtime.bounded import Bounded
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ def resident_model(exp: Experiment) -> LoadedModel:
     ModelError
         As `load_model`.
     """
-    from ood_core.models import WeightsMissingError, load_model, model_fingerprint
-
     with _lock:
         try:
             key = f"{model_fingerprint(exp)} {exp.preprocessing} {exp.classifier.class_names}"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from ood_core.errors import DataError
 
@@ -39,8 +41,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_shard(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> int:
     """Write arrays and JSON metadata atomically; return the number of bytes."""
-    from safetensors.numpy import save
-
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     checksums = {name: _checksum(array) for name, array in whole.items()}
     content = save(whole, metadata={"ood_lens": json.dumps({**metadata, "crc32": checksums})})
@@ -85,8 +85,6 @@ def _checksum(array: np.ndarray) -> int:
 
 def _opened(path: Path) -> Any:
     """The file, opened; a disk that fails for the moment is no damage."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         return safe_open(path, framework="np")
     except (FileNotFoundError, SafetensorError) as problem:

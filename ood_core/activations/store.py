@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ood_core.activations.shards import DamagedShardError, read_metadata, write_bytes
 from ood_core.errors import ConfigError
 from ood_core.runtime import paths
@@ -144,8 +146,6 @@ class Entry:
 
 def set_lock(set_key: str) -> Any:
     """File lock (filelock.FileLock) held by whoever extracts this set."""
-    from filelock import FileLock
-
     folder = paths.store_dir() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{set_key}.lock")
@@ -211,8 +211,6 @@ def prune(limit: int | None = None, keep: Collection[str] = ()) -> int:
 
 
 def _remove(entry: StoredEntry) -> bool:
-    from filelock import Timeout
-
     lock = set_lock(entry.set_key)
     try:
         with lock.acquire(timeout=0):

@@ -10,7 +10,9 @@ import numpy as np
 from ood_core.activations.engine import EngineOptions, Runner
 from ood_core.activations.record import Activations, LayerRecord
 from ood_core.activations.resident_models import resident_model
+from ood_core.data import Transform
 from ood_core.errors import DataError
+from ood_core.models import to_positions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,8 +42,6 @@ def embed(
     DataError
         Without images, or when names and images differ in number.
     """
-    from ood_core.data import Transform
-
     if not images:
         raise DataError("embed needs at least one image; got none.")
     ids = tuple(names) if names is not None else tuple(f"upload/{i}" for i in range(len(images)))
@@ -74,9 +74,6 @@ def activation_map(
     ModelError
         When the model has no such layer.
     """
-    from ood_core.data import Transform
-    from ood_core.models import to_positions
-
     loaded = resident_model(exp)
     info = loaded.layer(layer)
     runner = Runner(loaded, EngineOptions(device))

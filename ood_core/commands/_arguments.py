@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ood_core.commands._terminal import Terminal
+from ood_core.experiments import load_experiment
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
@@ -58,7 +59,6 @@ def prepared_set(
     `sets` names data sets; `ood_sets` OOD sets, to which fit and test set are added.
     """
     from ood_core.activations import extract
-    from ood_core.experiments import load_experiment
     from ood_core.scoring.params import given_params
 
     exp = load_experiment(args.experiment)

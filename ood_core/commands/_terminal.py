@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from tqdm import tqdm
+
 from ood_core.runtime.progress import Progress
 
 __all__ = ["Terminal"]
@@ -80,8 +82,6 @@ class Terminal:
             self._close_bar()
 
     def _new_bar(self, step: Progress) -> Any:
-        from tqdm import tqdm
-
         self._close_bar()
         seconds = 0.1 if sys.stderr.isatty() else 5.0
         self._bar = tqdm(

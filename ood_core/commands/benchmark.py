@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
 from ood_core.commands._terminal import Terminal
-from ood_core.errors import ConfigError, DataError
+from ood_core.errors import ConfigError, DataError, StoppedError
+from ood_core.experiments import load_experiment
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
@@ -40,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Run the detectors, print the table, write the files; keeps what was done on Ctrl-C."""
     from ood_core import scoring
-    from ood_core.errors import StoppedError
 
     _check_files(args.out)
     recipe = _take_recipe(args)
@@ -67,7 +67,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 def _prepared(args: argparse.Namespace, terminal: Terminal) -> ActivationSet:
     """Activations of the OOD sets named; where some are not on disk the error says how to go on."""
     from ood_core.data import available, experiment_status
-    from ood_core.experiments import load_experiment
 
     try:
         return prepared_set(args, terminal, ood_sets=args.ood_sets)

@@ -11,6 +11,7 @@ import argparse
 from ood_core.commands._arguments import add_experiment
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.experiments import load_experiment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Fetch what is missing; False when something must be fetched by hand."""
     from ood_core.data import download, experiment_status
-    from ood_core.experiments import load_experiment
 
     exp = load_experiment(args.experiment)
     for name in args.sets:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ood_core.commands._arguments import add_json
 from ood_core.commands._terminal import Terminal
+from ood_core.experiments import BrokenExperiment, list_experiments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """List every experiment."""
-    from ood_core.experiments import list_experiments
-
     for entry in list_experiments():
         known = _describe(entry)
         if args.json:
@@ -39,7 +38,6 @@ def _state(known: dict[str, Any]) -> str:
 
 def _describe(entry: Any) -> dict[str, Any]:
     from ood_core.data import experiment_status
-    from ood_core.experiments import BrokenExperiment
 
     if isinstance(entry, BrokenExperiment):
         return {

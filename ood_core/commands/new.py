@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ood_core.commands._arguments import add_json, add_pass, names
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.experiments import Preprocessing, save_experiment
 
 if TYPE_CHECKING:
-    from ood_core.experiments import Experiment, Preprocessing
+    from ood_core.experiments import Experiment
     from ood_core.wizard import Check, Draft, SetDraft
 
 
@@ -70,7 +71,6 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Check, write, check on images; False when something cannot be used, and nothing written."""
     from ood_core import wizard
-    from ood_core.experiments import save_experiment
 
     draft = wizard.complete(_draft(args, terminal))
     if args.measure:
@@ -202,8 +202,6 @@ def _samples(exp: Experiment, args: argparse.Namespace, terminal: Terminal) -> N
 
 
 def _preprocessing(args: argparse.Namespace) -> Preprocessing | None:
-    from ood_core.experiments import Preprocessing
-
     if args.resize is None and args.center_crop is None:
         if args.mean or args.std:
             raise ConfigError("--mean and --std need --resize or --center-crop beside them.")

@@ -22,6 +22,8 @@ from ood_core.commands._arguments import (
 )
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.experiments import load_experiment
+from ood_core.experiments.sources import is_image_name
 
 BATCH = 64
 """Images decoded at a time."""
@@ -47,7 +49,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Score every image given; False when one could not be read."""
     from ood_core import scoring, thresholds
     from ood_core.detectors import make_detector
-    from ood_core.experiments import load_experiment
     from ood_core.scoring.params import params_from
 
     exp = load_experiment(args.experiment)
@@ -77,8 +78,6 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Files as given; the images below each folder in order of name."""
-    from ood_core.experiments.sources import is_image_name
-
     for path in paths:
         if not path.is_dir():
             yield path

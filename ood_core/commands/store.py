@@ -11,6 +11,7 @@ from datetime import datetime
 from ood_core.commands._arguments import add_json
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.runtime.paths import store_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """List the entries; with --prune, remove the oldest first."""
     from ood_core.activations import prune, store_usage
-    from ood_core.runtime.paths import store_dir
 
     if args.prune is not None:
         if not args.prune >= 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ood_core.commands._arguments import add_experiment, add_json, add_pass, names
 from ood_core.commands._terminal import Terminal
+from ood_core.experiments import load_experiment
 
 _SHOWN = ("n", "accuracy", "relative_error", "correlation", "violations")
 
@@ -30,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Measure, write the table, print the summary."""
-    from ood_core.experiments import load_experiment
     from ood_core.export.csv_file import csv_text
     from ood_core.theory import theory_table
 

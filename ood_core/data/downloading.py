@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
 from ood_core.data.torchvision_files import NamedFile, named_files
@@ -67,8 +69,6 @@ def download(
 @contextmanager
 def _alone(spec: DataSpec, root: Path) -> Iterator[None]:
     """One download of a set at a time; what a killed one unpacked by half is removed first."""
-    from filelock import FileLock, Timeout
-
     try:
         with FileLock(root / ".lock", timeout=0):
             flag, unpacked = unfinished(spec), marker_path(spec, root)

@@ -14,6 +14,7 @@ from ood_core.data.decode import decode_image
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
+from ood_core.experiments.sources import is_image_name
 
 __all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_uploads"]
 
@@ -77,8 +78,6 @@ def folder_identity(folder: str) -> str:
 
 
 def _images_below(folder: str) -> tuple[Path, list[Path]]:
-    from ood_core.experiments.sources import is_image_name
-
     try:
         root = Path(folder).expanduser()
         there = root.is_dir()

@@ -1,6 +1,7 @@
 """Detectors: one file each, found by walking this package and the plug-ins' entry points."""
 
-from ood_core.detectors.base import FAMILIES, Detector
+from ood_core.detectors.base import Detector
+from ood_core.detectors.declarations import FAMILIES
 from ood_core.detectors.discovery import (
     all_detectors,
     broken_plugins,

@@ -9,7 +9,8 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.detectors._toy import Toy
-from ood_core.detectors.base import DECLARED, FAMILIES, NEEDS, Detector
+from ood_core.detectors.base import Detector
+from ood_core.detectors.declarations import DECLARED, FAMILIES, NEEDS
 from ood_core.detectors.fusion import Fusion
 from ood_core.errors import ConfigError, DataError, NotFittedError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,6 @@ def _any_batch(cls: type[Detector], toy: Toy) -> None:
 def _exports(cls: type[Detector], toy: Toy) -> None:
     if not cls.has_torch_form():
         return
-    import warnings
 
     import torch
 

@@ -17,24 +17,9 @@ from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
 from ood_core.runtime.threads import one_blas_thread
 
-__all__ = ["DECLARED", "FAMILIES", "NEEDS", "Detector", "logger"]
+__all__ = ["Detector", "logger"]
 
 logger = logging.getLogger("ood_core.detectors")
-
-NEEDS = ("logits", "head", "fit", "labels", "model")
-DECLARED = ("name", "title", "summary", "equation", "reference")
-"""Class attributes that every detector must set: what pages print."""
-FAMILIES = (
-    "Feature norms",
-    "Important neurons",
-    "Logits",
-    "Distances",
-    "Shaped activations",
-    "Features and logits",
-    "Fusions",
-    "Plug-ins",
-)
-"""Groups in which pages list the detectors, in this order."""
 
 
 class Detector(Exportable, ABC):

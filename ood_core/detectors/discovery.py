@@ -10,7 +10,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from ood_core.detectors.base import DECLARED, FAMILIES, Detector, logger
+from ood_core.detectors.base import Detector, logger
+from ood_core.detectors.declarations import DECLARED, FAMILIES
 from ood_core.detectors.fusion import FUSIONS
 from ood_core.detectors.fusion_grammar import fusion_class
 from ood_core.detectors.pytorch_ood_adapter import PREFIX, adapt

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ood_core.data import Transform, open_dataset
 from ood_core.detectors import detector_class, exportable
 from ood_core.errors import ConfigError, DataError
+from ood_core.models import load_model
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import score
 from ood_core.thresholds import at as threshold_at
@@ -88,8 +93,6 @@ def export(
     DataError
         When the written program does not agree with the library on the ID test images.
     """
-    from ood_core.models import load_model
-
     path = Path(out)
     if path.suffix != ".pt2":
         raise ConfigError(f"out must end in .pt2, the suffix of a torch.export program, got {out}.")
@@ -157,8 +160,6 @@ def _images(acts_set: ActivationSet, loaded: Any, scores: Any) -> tuple[Any, np.
     """The first ID test images as the program takes them, and the library's scores of them."""
     import torch
 
-    from ood_core.data import Transform, open_dataset
-
     experiment = acts_set.experiment
     acts = acts_set[experiment.test_set]
     data = open_dataset(experiment.sets[experiment.test_set])
@@ -197,10 +198,6 @@ def _write(
     program: Any, images: Any, expected: np.ndarray, threshold: float, path: Path, metadata: str
 ) -> tuple[float, bool]:
     """Export, save, load again, compare; a file that does not agree is removed."""
-    import os
-    import tempfile
-    import warnings
-
     import torch
 
     batch = torch.export.Dim("batch", min=1, max=MOST_IMAGES)

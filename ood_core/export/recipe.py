@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_core.activations.record import PENULTIMATE
+from ood_core.detectors import canonical_name, make_detector
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.runtime.toml_text import toml_text
 from ood_core.scoring.params import own_params, params_text
@@ -50,8 +51,6 @@ class Recipe:
     results: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from ood_core.detectors import canonical_name
-
         object.__setattr__(self, "detector", canonical_name(self.detector))
 
     def to_toml(self) -> str:
@@ -106,8 +105,6 @@ def score_command(scores: ScoreSet, experiment: Experiment, at: str) -> str:
 
     Only what differs from the experiment's own parameters is named.
     """
-    from ood_core.detectors import make_detector
-
     own = make_detector(scores.detector, **own_params(experiment, scores.detector))
     usual = own.get_params()
     given = {k: v for k, v in scores.params.items() if v != usual.get(k)}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
+import pickle
+import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy._core.multiarray import scalar
+from safetensors import SafetensorError
 
 from ood_core.errors import ModelError
 
@@ -46,7 +54,6 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def _read_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
@@ -56,14 +63,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
-    import argparse
-    import pickle
-    import warnings
-    import zipfile
-
-    import numpy as np
     import torch
-    from numpy._core.multiarray import scalar
 
     # Plain values that training scripts store beside the weights; none of them runs code.
     harmless: list[Any] = [argparse.Namespace, np.dtype, scalar]

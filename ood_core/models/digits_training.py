@@ -8,7 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from filelock import FileLock
+
+from ood_core.data import open_dataset
+from ood_core.data.transform import Transform
 from ood_core.errors import ModelError
+from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.runtime.paths import weights_dir
 from ood_core.runtime.progress import Meter
 from ood_core.runtime.threads import one_torch_thread
@@ -42,8 +48,6 @@ def trained_path(exp: Experiment) -> Path:
     The name holds a hash of the fit set, the preprocessing, the network's code and the recipe, so
     changing any of them trains anew instead of serving weights of another recipe.
     """
-    from ood_core.data import open_dataset
-
     if exp.classifier.architecture != "digits_cnn":
         raise ModelError(
             f"weights = {TRAINED_HERE!r} works with architecture 'digits_cnn' only, got "
@@ -78,7 +82,6 @@ def ensure_trained(
     path = trained_path(exp)
     if path.exists():
         return path
-    from filelock import FileLock
 
     with FileLock(f"{path}.lock"):
         if not path.exists():
@@ -90,12 +93,6 @@ def ensure_trained(
 
 def fit_images(exp: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Fit set as the network sees it: images (n, c, h, w) float32 and labels (n,) int64."""
-    import numpy as np
-
-    from ood_core.data import open_dataset
-    from ood_core.data.transform import Transform
-    from ood_core.models.preprocessing import resolve_preprocessing
-
     dataset = open_dataset(exp.sets[exp.fit_set])
     if dataset.labels is None:
         raise ModelError(f"the fit set of {exp.name!r} has no labels, so nothing can be trained.")

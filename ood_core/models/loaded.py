@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.architectures import adapter, build
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
+from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.head import ClassifierHead
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
+from ood_core.models.layer_search import find_layers
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
+from ood_core.models.tracing import find_head, trace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,9 +111,6 @@ def inspect_module(
     module : network in eval mode.
     shape : (channels, height, width) of its images.
     """
-    from ood_core.models.layer_search import find_layers
-    from ood_core.models.tracing import find_head, trace
-
     found = trace(module, shape)
     name = find_head(found)
     linear: Any = module.get_submodule(name)
@@ -130,8 +132,6 @@ def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
 
 def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     """Names from the experiment, else of the published weights, else of the fit set, else None."""
-    from ood_core.data import open_dataset
-
     spec = exp.classifier
     if spec.class_names is not None:
         return spec.class_names
@@ -147,9 +147,6 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
 
 
 def _network(exp: Experiment) -> nn.Module:
-    from ood_core.models.architectures import adapter, build
-    from ood_core.models.fitting import load_weights, randomise
-
     spec = exp.classifier
     if spec.random_weights is not None:
         return randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)

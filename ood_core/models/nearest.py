@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from ood_core.models.architectures import adapter, architectures, build, collection
 from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
 from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
 
@@ -69,8 +70,6 @@ def _share(architecture: str, found: Shapes) -> float:
 
 def _adapted(architecture: str, state: Candidate) -> Shapes:
     """Shapes in a state dict under the names that the network has for them."""
-    from ood_core.models.architectures import adapter
-
     adapt = adapter(architecture)
     return shapes_of(head_renamed(adapt(state) if adapt else state, _known_shapes(architecture, 2)))
 
@@ -93,8 +92,6 @@ def _names() -> Iterator[str]:
     RegNets compute their widths with tensors, so they cannot be built without memory, and are
     left out.
     """
-    from ood_core.models.architectures import architectures, collection
-
     yield from architectures()
     zoo = collection("torchvision:")
     names = zoo.names() if zoo else ()
@@ -104,8 +101,6 @@ def _names() -> Iterator[str]:
 @cache
 def _known_shapes(architecture: str, num_classes: int | None) -> Shapes:
     import torch
-
-    from ood_core.models.architectures import build
 
     with torch.device("meta"):
         return shapes_of(build(architecture, num_classes).state_dict())

@@ -15,6 +15,7 @@ from typing import Any
 
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.architectures import collection
 from ood_core.runtime.paths import weights_dir
 
 __all__ = [
@@ -74,7 +75,6 @@ def published_weights(architecture: str, weights: str | None) -> PublishedWeight
     note = weights_dir() / f"{label.replace('/', '_')}.json"
     if note.exists():
         return _from_note(json.loads(note.read_text(encoding="utf-8")))
-    from ood_core.models.architectures import collection
 
     module = collection(architecture)
     if module is None:

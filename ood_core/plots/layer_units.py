@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from ood_core.layers import ActiveUnits, NanApart
 from ood_core.plots.framing import GREY, framed
@@ -60,8 +61,6 @@ def entropy_histogram(
 
 def nan_scatter(apart: NanApart, colours: Mapping[str, str]) -> go.Figure:
     """Return L1 against active units with exact marginals, iso-NAN lines and the three cuts."""
-    from plotly.subplots import make_subplots
-
     figure = make_subplots(
         rows=2,
         cols=2,

@@ -23,6 +23,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ood_core.errors import OODLensError
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 
@@ -111,8 +113,6 @@ def download_file(
 
 @contextmanager
 def _alone(wanted: _Wanted) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
     lock = FileLock(f"{wanted.target}.lock")
     while True:
         with suppress(Timeout):

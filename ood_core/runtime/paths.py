@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import platformdirs
+
 __all__ = [
     "data_dir",
     "data_roots",
@@ -21,7 +23,6 @@ def home() -> Path:
     given = os.environ.get("OOD_LENS_HOME")
     if given:
         return _made(Path(given).expanduser().absolute())
-    import platformdirs
 
     return _made(Path(platformdirs.user_data_dir("ood-lens", appauthor=False)))
 

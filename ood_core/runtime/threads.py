@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import Any
 
+from threadpoolctl import ThreadpoolController
+
 __all__ = ["THREADS", "DaemonPool", "one_blas_thread", "one_torch_thread", "share_out"]
 
 THREADS = max(1, min(4, os.cpu_count() or 1))
@@ -140,6 +142,4 @@ def _keeper() -> DaemonPool:
 
 @cache
 def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
     return ThreadpoolController()

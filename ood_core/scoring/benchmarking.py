@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ood_core.activations.record import PENULTIMATE
+from ood_core.detectors import all_detectors, by_canonical_name, canonical_name, make_detector
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.scoring import tables
@@ -104,8 +105,6 @@ def runs(
     should_stop: StopCheck | None = None,
 ) -> Iterator[ScoreSet | Skipped]:
     """As `benchmark`, one result at a time: what a front end keeps when it is interrupted."""
-    from ood_core.detectors import by_canonical_name
-
     plan = _plan(acts_set, detectors, layer)
     given = by_canonical_name(params or {})
     ood_sets = chosen_ood_sets(acts_set, ood_sets)
@@ -126,8 +125,6 @@ def _plan(
     acts_set: ActivationSet, detectors: Sequence[str] | None, layer: str | None
 ) -> list[tuple[str, str]]:
     """(detector, layer) pairs to run; every name is checked before the first one runs."""
-    from ood_core.detectors import all_detectors, canonical_name, make_detector
-
     every = [info.name for info in acts_set.layers]
     if layer != "all":
         check_layer(acts_set, layer)

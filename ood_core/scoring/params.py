@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ood_core.detectors import by_canonical_name, canonical_name
 from ood_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ __all__ = ["given_params", "own_params", "params_from", "params_text"]
 
 def own_params(experiment: Experiment, detector: str) -> dict[str, Any]:
     """Parameters that the experiment gives a detector, under whichever of its names."""
-    from ood_core.detectors import canonical_name
-
     return dict(given_params(experiment).get(canonical_name(detector), {}))
 
 
@@ -32,8 +31,6 @@ def given_params(experiment: Experiment) -> dict[str, Mapping[str, Any]]:
     ConfigError
         When it names one detector twice, as [detectors.nan] and [detectors.negative_aware_norm].
     """
-    from ood_core.detectors import by_canonical_name
-
     try:
         return by_canonical_name(experiment.detectors)
     except ConfigError as error:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ood_core.activations.record import Activations
+from ood_core.activations.resident_models import resident_model
+from ood_core.data import Transform, open_dataset
+from ood_core.detectors.odin import perturbed_logits
 from ood_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,10 +40,6 @@ def forward_pass(exp: Experiment) -> PerturbedLogits:
     positions = lru_cache(lambda name: _open(exp, name))
 
     def forward(acts: Activations, epsilon: float, temperature: float) -> np.ndarray:
-        from ood_core.activations.resident_models import resident_model
-        from ood_core.data import Transform
-        from ood_core.detectors.odin import perturbed_logits
-
         if acts.name not in exp.sets:
             raise DataError(
                 f"ODIN with epsilon > 0 needs the images again, and {acts.name!r} is not a data "
@@ -60,8 +59,6 @@ def forward_pass(exp: Experiment) -> PerturbedLogits:
 
 
 def _open(exp: Experiment, name: str) -> tuple[ImageSet, dict[str, int]]:
-    from ood_core.data import open_dataset
-
     images = open_dataset(exp.sets[name])
     return images, {image: row for row, image in enumerate(images.ids)}
 

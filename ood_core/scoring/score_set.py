@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from ood_core.activations.record import PENULTIMATE, Activations
+from ood_core.detectors import make_detector
+from ood_core.detectors.odin import Odin
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.metrics import Evaluation, evaluate
 from ood_core.metrics.counts import ScoreSummary, summarize
@@ -141,9 +143,6 @@ def fit(
     ConfigError, DataError
         For an unknown detector, layer or parameter, or where the detector cannot run here.
     """
-    from ood_core.detectors import make_detector
-    from ood_core.detectors.odin import Odin
-
     experiment = acts_set.experiment
     given = {**own_params(experiment, detector), **(params or {})}
     if check_layer(acts_set, layer) and make_detector(detector, **given).layerwise:

@@ -9,7 +9,10 @@ import numpy as np
 
 from ood_core.activations import PENULTIMATE
 from ood_core.activations.activation_set import ActivationSet, chosen_sets
+from ood_core.activations.layer_outputs import layer_outputs
+from ood_core.activations.resident_models import resident_model
 from ood_core.errors import ConfigError
+from ood_core.models import tail
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.theory.hidden_classifier import HiddenClassifier, measure_head, measure_tail
 from ood_core.theory.stored_measurements import Key, read_measured, write_measured
@@ -144,10 +147,6 @@ def _by_autograd(
     meter: Meter,
     should_stop: StopCheck | None,
 ) -> HiddenClassifier:
-    from ood_core.activations.layer_outputs import layer_outputs
-    from ood_core.activations.resident_models import resident_model
-    from ood_core.models import tail
-
     loaded = resident_model(acts.experiment)
     info = loaded.layer(layer)
     rows = rows_measured(acts[name], layer, key.per_set)

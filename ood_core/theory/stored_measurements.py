@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from ood_core.runtime.paths import home
 from ood_core.theory import hidden_classifier
@@ -43,8 +45,6 @@ class Key:
 
 def read_measured(key: Key) -> HiddenClassifier | None:
     """The measurement, or None when it is not there; a damaged file is removed."""
-    from safetensors import SafetensorError, safe_open
-
     path = key.path
     if not path.exists():
         return None
@@ -63,8 +63,6 @@ def read_measured(key: Key) -> HiddenClassifier | None:
 
 def write_measured(key: Key, value: HiddenClassifier) -> Path:
     """Keep a measurement; it appears complete or not at all."""
-    from safetensors.numpy import save_file
-
     arrays, rest = {}, {}
     for field in dataclasses.fields(value):
         item = getattr(value, field.name)

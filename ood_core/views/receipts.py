@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image as Pictures
 
 from ood_core.activations import Activations
 from ood_core.detectors import canonical_name
@@ -144,8 +145,6 @@ def overlay(image: Image.Image, heatmap: np.ndarray, size: int = 224) -> Image.I
     The picture is darkened where nothing is active and keeps its own colours where much is, so
     that no colour map hides it.
     """
-    from PIL import Image as Pictures
-
     scale = size / max(image.size)
     shape = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     enlarged = Pictures.Resampling.NEAREST if scale > 2 else Pictures.Resampling.BILINEAR

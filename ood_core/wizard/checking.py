@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
 from ood_core.wizard.draft import Draft
+from ood_core.wizard.gates import run_gates
 from ood_core.wizard.missing import missing_weights
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
@@ -167,8 +169,6 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
 
 def _download(draft: Draft, name: str) -> DataStatus | None:
     """Status of a set that is not here and can be downloaded; None of any other."""
-    from ood_core.data import dataset_status
-
     try:
         status = dataset_status(only_set(draft, name).sets[name])
     except OODLensError:
@@ -178,8 +178,6 @@ def _download(draft: Draft, name: str) -> DataStatus | None:
 
 def _opened(draft: Draft, name: str) -> ImageSet:
     """One set of the draft, opened, whatever the others are like."""
-    from ood_core.data import open_dataset
-
     return open_dataset(only_set(draft, name).sets[name])
 
 
@@ -217,8 +215,6 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
     DataError
         When a set cannot be opened.
     """
-    from ood_core.data import dataset_status, open_dataset
-
     later = [
         name
         for name in exp.ood_sets
@@ -243,6 +239,4 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
 
 def gate_checks(acts: ActivationSet) -> tuple[Check, ...]:
     """The sanity gates as lines of the checks."""
-    from ood_core.wizard.gates import run_gates
-
     return tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))

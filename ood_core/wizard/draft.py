@@ -11,6 +11,7 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments import Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.parsing_sets import OPTIONS, RESERVED
 from ood_core.experiments.sources import BUILTIN_SOURCES, TORCHVISION_SETS
 
 __all__ = [
@@ -161,8 +162,6 @@ def set_name(source: str) -> str:
 
 def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
     """The sets with usable names that differ from each other and from fit and test."""
-    from ood_core.experiments.parsing_sets import RESERVED
-
     taken, out = {"fit", "test", *RESERVED}, []
     for chosen in sets:
         plain = set_name(chosen.name or chosen.source)
@@ -182,7 +181,6 @@ def ood_table(chosen: SetDraft) -> dict[str, Any]:
 
 def draft_of(experiment: Experiment) -> Draft:
     """The draft that gives an experiment back: to change a copy of it."""
-    from ood_core.experiments.parsing_sets import OPTIONS
 
     def chosen(name: str) -> SetDraft:
         spec = experiment.sets[name]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ood_core.data import download, experiment_status
 from ood_core.errors import OODLensError
+from ood_core.models import TRAINED_HERE, WeightsMissingError, download_weights
+from ood_core.models.published_weights import own_file, published_file, published_weights
 from ood_core.runtime.jobs import Lane
 
 if TYPE_CHECKING:
@@ -44,8 +47,6 @@ class Missing:
 
 def missing(exp: Experiment) -> tuple[Missing, ...]:
     """What has to be there before the experiment can be prepared, and is not."""
-    from ood_core.data import experiment_status
-
     found = [m for m in (missing_weights(exp),) if m is not None]
     # Sets of one archive are one download; what is fetched by hand is listed one by one.
     groups: dict[tuple[str, ...], list[tuple[str, DataStatus]]] = {}
@@ -64,9 +65,6 @@ def missing(exp: Experiment) -> tuple[Missing, ...]:
 
 def missing_weights(exp: Experiment) -> Missing | None:
     """Published weights that are not on this machine."""
-    from ood_core.models import TRAINED_HERE, WeightsMissingError
-    from ood_core.models.published_weights import own_file, published_file, published_weights
-
     spec = exp.classifier
     if not spec.weights or spec.weights == TRAINED_HERE:
         return None
@@ -99,9 +97,6 @@ def fetch(exp: Experiment, name: str) -> Job:
     """
 
     def work(progress: ProgressCallback, should_stop: StopCheck) -> None:
-        from ood_core.data import download
-        from ood_core.models import download_weights
-
         if name == CLASSIFIER:
             download_weights(exp, progress, should_stop)
         else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.experiments import Experiment
-from ood_core.models import TRAINED_HERE
+from ood_core.models import TRAINED_HERE, load_model, model_fingerprint
+from ood_core.models.published_weights import published_weights
 from ood_core.wizard.draft import Draft, SetDraft, new_experiment
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def load_classifier(draft: Draft) -> LoadedModel:
     ConfigError, ModelError
         When it cannot be used.
     """
-    from ood_core.models import model_fingerprint
-
     exp = only_classifier(draft)
     if exp.classifier.weights == TRAINED_HERE:
         raise ConfigError('weights = "trained-here" cannot be tried here: only extraction trains.')
@@ -54,8 +53,6 @@ def load_classifier(draft: Draft) -> LoadedModel:
 def _loaded(
     spec: ClassifierSpec, preprocessing: Preprocessing | None, fingerprint: str
 ) -> LoadedModel:
-    from ood_core.models import load_model
-
     stand_in = new_experiment(
         Draft("draft", architecture="any", random_weights=0, fit=_FIT, test=_TEST)
     )
@@ -89,8 +86,6 @@ def only_set(draft: Draft, name: str) -> Experiment:
 
 def _published_names(draft: Draft) -> tuple[str, ...]:
     """Class names of published weights, as the classifier will have them."""
-    from ood_core.models.published_weights import published_weights
-
     try:
         found = published_weights(draft.architecture, draft.weights) if draft.weights else None
     except OODLensError:

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ood_core.data import BrokenImageError, Transform, open_dataset
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
-from ood_core.experiments.sources import resolve
+from ood_core.experiments.sources import class_folders, resolve
+from ood_core.models.architectures import architectures, collection
+from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.models.published_weights import published_weights
+from ood_core.runtime.paths import find_data
 from ood_core.wizard.draft import Draft, new_experiment
 from ood_core.wizard.partial_drafts import load_classifier
 
@@ -96,8 +102,6 @@ def architecture_names(family: str) -> tuple[str, ...]:
     ModelError
         When timm is not installed.
     """
-    from ood_core.models.architectures import architectures, collection
-
     if family == "built in":
         return tuple(name for name in architectures() if name != "digits_cnn")
     module = collection(f"{family}:")
@@ -112,8 +116,6 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     ModelError
         When there is no such architecture.
     """
-    from ood_core.models.architectures import collection
-
     module = collection(architecture)
     if module is None:
         return ()
@@ -132,8 +134,6 @@ def checkpoint_facts(path: str | Path, architecture: str = "") -> CheckpointFact
     ModelError
         When the file cannot be read or is no checkpoint, or there is no such architecture.
     """
-    from ood_core.models.nearest import checkpoint_classes, nearest_architectures
-
     found = resolve(str(path), Path.cwd())[0] or Path(path)
     nearest = ((architecture, 1.0),) if architecture else tuple(nearest_architectures(found))
     facts = CheckpointFacts(nearest, None)
@@ -202,9 +202,6 @@ def complete(draft: Draft) -> Draft:
 
 
 def _class_folders(draft: Draft) -> int | None:
-    from ood_core.experiments.sources import class_folders
-    from ood_core.runtime.paths import find_data
-
     found = find_data(draft.fit.source) if draft.fit.source else None
     count = len(class_folders(found)) if found is not None and found.is_dir() else 0
     return count if count >= 2 else None
@@ -241,8 +238,6 @@ def measure(
 
 
 def _labelled(exp: Experiment, count: int) -> tuple[list[Image.Image], list[int]]:
-    from ood_core.data import BrokenImageError
-
     test = limited(exp, exp.test_set, count)
     labels = test.labels
     if labels is None or not (labels >= 0).any():
@@ -264,8 +259,6 @@ def _labelled(exp: Experiment, count: int) -> tuple[list[Image.Image], list[int]
 
 def limited(exp: Experiment, name: str, count: int) -> ImageSet:
     """A set of the experiment, at most `count` images of it."""
-    from ood_core.data import open_dataset
-
     spec = exp.sets[name]
     limit = min(count, spec.options.get("limit", count))
     return open_dataset(dataclasses.replace(spec, options={**spec.options, "limit": limit}))
@@ -277,10 +270,7 @@ def _right(
     pictures: Sequence[Image.Image],
     labels: Sequence[int],
 ) -> int:
-    import numpy as np
     import torch
-
-    from ood_core.data import Transform
 
     transform, right = Transform(preprocessing), 0
     for start in range(0, len(pictures), 50):

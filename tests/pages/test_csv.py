@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from ood_core.commands import _main as cli
 from ood_core.export.csv_file import csv_text
-from ood_core.theory import jobs, lab
+from ood_core.theory import background, lab
 from pages.components.charts import figures
 from pages.components.kit import cache
 
@@ -105,7 +105,7 @@ def ready(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = _made_up_lab()
     monkeypatch.setattr(lab, "finished", lambda runs=None: lab.full_plan())
     monkeypatch.setattr(lab, "load_results", lambda: results)
-    monkeypatch.setattr(jobs, "find_lab", lambda: None)
+    monkeypatch.setattr(background, "find_lab", lambda: None)
 
 
 def _visit(page: str, address: dict[str, str]) -> None:

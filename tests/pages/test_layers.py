@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import ood_core
 from ood_core import layers
-from ood_core.activations import jobs
+from ood_core.activations import preparation
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +115,7 @@ def test_nothing_prepared_offers_to_prepare(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
-    monkeypatch.setattr(jobs, "prepare", lambda exp: None)
+    monkeypatch.setattr(preparation, "prepare", lambda exp: None)
     st.cache_resource.clear()
     at = open_layers()
     assert not at.exception

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import ood_core
 from ood_core import metrics, scoring, thresholds
-from ood_core.activations import jobs
+from ood_core.activations import preparation
 from ood_core.runtime.progress import Progress
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +70,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )  # fmt: skip
         return known.setdefault(exp.name, waiting)
 
-    monkeypatch.setattr(jobs, "prepare", prepare)
-    monkeypatch.setattr(jobs, "find", lambda exp: known.get(exp.name))
-    monkeypatch.setattr(jobs, "known", known, raising=False)
+    monkeypatch.setattr(preparation, "prepare", prepare)
+    monkeypatch.setattr(preparation, "find", lambda exp: known.get(exp.name))
+    monkeypatch.setattr(preparation, "known", known, raising=False)
     return tmp_path
 
 
@@ -87,7 +87,7 @@ def test_page_opens_prepared(page: str, prepared: Any) -> None:
 def test_page_opens_with_nothing_prepared(page: str, empty: Path) -> None:
     at = open_page(page)
     assert not at.exception
-    assert list(jobs.known) == ["digits"], "the embedded experiment prepares itself"
+    assert list(preparation.known) == ["digits"], "the embedded experiment prepares itself"
     assert "Stop" in [button.label for button in at.button]
     assert "extracting test · 40 of 100 · 20 per second · about 3 s left" in _texts(at)
 
@@ -211,14 +211,14 @@ def test_other_experiments_are_prepared_on_click(empty: Path) -> None:
     (empty / "one.png").write_bytes(b"")
     at = open_page(OVERVIEW, experiment="mine")
     assert not at.exception
-    assert "mine" not in jobs.known
+    assert "mine" not in preparation.known
     at.button(key="prepare").click().run()
-    assert "mine" in jobs.known
+    assert "mine" in preparation.known
 
 
 def test_failed_and_stopped_jobs_say_so(empty: Path) -> None:
     at = open_page(SCORES)
-    job = jobs.known["digits"]
+    job = preparation.known["digits"]
     job.state, job.active, job.error = "failed", False, "the disk is full."
     at.run()
     assert "the disk is full." in messages(at)

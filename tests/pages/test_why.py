@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import ood_core
 from ood_core.runtime.progress import Progress
-from ood_core.theory import jobs, lab, measure_layer
+from ood_core.theory import background, lab, measure_layer
 from ood_core.theory.claims import of_network, of_training
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def acts(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`digits` prepared, no lab and no job."""
     monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
     monkeypatch.setattr(lab, "finished", lambda runs=None: ())
-    monkeypatch.setattr(jobs, "find_lab", lambda: None)
+    monkeypatch.setattr(background, "find_lab", lambda: None)
     st.cache_resource.clear()
     return ood_core.prepared(ood_core.load_experiment("digits"))
 
@@ -97,13 +97,15 @@ def test_a_layer_that_is_not_measured_offers_to_measure_it(acts: Any, monkeypatc
     layer = acts.layers[0].name
     monkeypatch.setattr("ood_core.theory.measured_layer", lambda acts, layer: None)
     started: list[str] = []
-    monkeypatch.setattr(jobs, "start_measurement", lambda acts, layer: started.append(layer))
+    monkeypatch.setattr(background, "start_measurement", lambda acts, layer: started.append(layer))
     at = open_page(layer=layer)
     assert not at.exception
     assert "is not measured yet" in shown(at)
     at.button(key="theory_measure").click().run()
     assert started == [layer]
-    monkeypatch.setattr(jobs, "find_measurement", lambda acts, layer: running("Hidden classifier"))
+    monkeypatch.setattr(
+        background, "find_measurement", lambda acts, layer: running("Hidden classifier")
+    )
     st.cache_resource.clear()
     at = open_page(layer=layer)
     assert "Stop" in [button.label for button in at.button]
@@ -111,7 +113,7 @@ def test_a_layer_that_is_not_measured_offers_to_measure_it(acts: Any, monkeypatc
 
 def test_the_lab_starts_reports_and_goes_on(acts: Any, monkeypatch: Any) -> None:
     started: list[int] = []
-    monkeypatch.setattr(jobs, "start_lab", lambda: started.append(1))
+    monkeypatch.setattr(background, "start_lab", lambda: started.append(1))
     at = open_page()
     button = at.button(key="theory_run_lab")
     assert button.label == "Train the networks"
@@ -120,7 +122,7 @@ def test_the_lab_starts_reports_and_goes_on(acts: Any, monkeypatch: Any) -> None
     monkeypatch.setattr(lab, "finished", lambda runs=None: lab.full_plan()[:5])
     at = open_page()
     assert at.button(key="theory_run_lab").label.startswith("Go on (5 of ")
-    monkeypatch.setattr(jobs, "find_lab", lambda: running("Training lab: instance"))
+    monkeypatch.setattr(background, "find_lab", lambda: running("Training lab: instance"))
     at = open_page()
     assert not at.exception
     assert "Stop" in [b.label for b in at.button]

@@ -11,7 +11,7 @@ import pytest
 import ood_core
 from ood_core.commands import _main as cli
 from ood_core.errors import ConfigError, ModelError, StoppedError
-from ood_core.theory import jobs, measure_layer, measured_layer, measurement, theory_table
+from ood_core.theory import background, measure_layer, measured_layer, measurement, theory_table
 from ood_core.theory.hidden_classifier import HiddenClassifier, measure_head
 from ood_core.theory.stored_measurements import Key, read_measured, write_measured
 
@@ -152,18 +152,18 @@ def test_jobs_run_once_stop_and_report(digits, monkeypatch):
             time.sleep(0.01)
         raise StoppedError("stopped")
 
-    monkeypatch.setattr(jobs, "measure_layer", slow)
-    monkeypatch.setattr(jobs, "run_lab", lambda runs, report, stop: "trained")
-    job = jobs.start_measurement(digits, "block1")
-    assert jobs.start_measurement(digits, "block1") is job
-    assert jobs.find_measurement(digits, "block1") is job
-    waiting = jobs.start_lab()
+    monkeypatch.setattr(background, "measure_layer", slow)
+    monkeypatch.setattr(background, "run_lab", lambda runs, report, stop: "trained")
+    job = background.start_measurement(digits, "block1")
+    assert background.start_measurement(digits, "block1") is job
+    assert background.find_measurement(digits, "block1") is job
+    waiting = background.start_lab()
     job.stop()
     assert job.wait(5)
     assert job.state == "stopped"
     assert waiting.wait(5)
     assert (waiting.state, waiting.result) == ("done", "trained")
-    assert jobs.find_lab() is waiting
+    assert background.find_lab() is waiting
     assert started == ["block1"]
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ood_core.metrics import auroc
+from ood_core.metrics.intervals import binomial_interval
 from ood_core.theory.claims.claim import Claim, above, below
 from ood_core.theory.hidden_classifier import Estimate, HiddenClassifier
 
@@ -57,8 +59,6 @@ def claims_of_hidden(found: Mapping[str, HiddenClassifier], id_name: str) -> lis
 
 def _bounds(found: Mapping[str, HiddenClassifier]) -> Claim:
     """Share of images within Eq. 5's bounds, exact interval. A theorem: one violation refutes."""
-    from ood_core.metrics.intervals import binomial_interval
-
     n = sum(len(h) for h in found.values())
     inside = n - sum(h.violations for h in found.values())
     estimate = Estimate(inside / n, *binomial_interval(inside, n), n)
@@ -73,8 +73,6 @@ def norm_and_nan(acts: ActivationSet, layer: str, ood_sets: Sequence[str]) -> pd
     Columns: ood_set, score ("norm", "sparsity", "negative_aware_norm"), auroc.
     """
     import pandas as pd
-
-    from ood_core.metrics import auroc
 
     inside, outside = _quantities(acts, layer, ood_sets)
     rows = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ood_core.errors import DataError
+from ood_core.metrics.intervals import binomial_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +96,6 @@ class HiddenClassifier:
     @property
     def accuracy(self) -> Estimate | None:
         """Share of labelled images that the hidden classifier gets right; None without labels."""
-        from ood_core.metrics.intervals import binomial_interval
-
         known = self.labels >= 0
         n = int(known.sum())
         if not n:

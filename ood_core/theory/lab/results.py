@@ -17,6 +17,7 @@ from ood_core.runtime.paths import home
 from ood_core.theory import hidden_classifier
 from ood_core.theory.lab import plan
 from ood_core.theory.lab.plan import Run, full_plan
+from ood_core.theory.lab.vectors import lab_identity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,8 +152,6 @@ def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.Data
 @cache
 def recipe() -> str:
     """Hash of images, versions and settings: other networks are never mistaken for these."""
-    from ood_core.theory.lab.vectors import lab_identity
-
     versions = (plan.RECIPE, hidden_classifier.VERSION)
     settings = (plan.EPOCHS, plan.SNAPSHOTS, plan.DEPTH, plan.HIDDEN)
     text = repr((lab_identity(), versions, settings))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from filelock import FileLock, Timeout
+
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.theory.lab.plan import EPOCHS, SCHEMES, Run, full_plan
 from ood_core.theory.lab.results import LabResults, finished, lab_dir, load_results, save_run
+from ood_core.theory.lab.vectors import lab_images
 
 __all__ = ["run_lab"]
 
@@ -32,8 +35,6 @@ def run_lab(
     StoppedError
         When `should_stop` says so.
     """
-    from filelock import FileLock, Timeout
-
     wanted = full_plan() if runs is None else tuple(runs)
     meter = Meter("Training lab", EPOCHS * len(wanted), progress, should_stop)
     lock = FileLock(lab_dir() / "lock")
@@ -56,7 +57,6 @@ def _train_missing(wanted: tuple[Run, ...], meter: Meter) -> None:
     if len(there) == len(wanted):
         return
     from ood_core.theory.lab.training import train_run
-    from ood_core.theory.lab.vectors import lab_images
 
     images = lab_images()
     for run in wanted:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ood_core.data.digits import DigitsSet
+
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
 
@@ -70,6 +72,4 @@ def lab_identity() -> str:
 
 
 def _sets() -> dict[str, ImageSet]:
-    from ood_core.data.digits import DigitsSet
-
     return {name: DigitsSet(f"digits:{name}") for name in ("fit", "test", *OOD_SETS)}

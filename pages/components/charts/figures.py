@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import streamlit as st
 
+from ood_core.export.csv_file import csv_text
+
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
@@ -101,8 +103,6 @@ def csv_button(data: Data, name: str, key: str) -> None:
     """Small download button; the CSV is written when it is pressed."""
 
     def write() -> str:
-        from ood_core.export.csv_file import csv_text
-
         return csv_text(data() if callable(data) else data)
 
     st.download_button(

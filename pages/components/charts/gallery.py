@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import streamlit as st
 
+from ood_core.data import thumbnail_bytes
+from ood_core.errors import OODLensError
 from ood_core.runtime.bounded import Bounded
 from pages.components.kit import cache, state
 from pages.components.kit.assets import component, on_trigger
@@ -104,9 +106,6 @@ def thumbnail_uri(view: View, name: str, index: int, size: int = 96) -> str:
 
 
 def _thumbnail(spec: DataSpec, index: int, size: int) -> str:
-    from ood_core.data import thumbnail_bytes
-    from ood_core.errors import OODLensError
-
     try:
         image = cache.image_set(repr(spec), spec).load(index)
         data = thumbnail_bytes(image, size, "WEBP")

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ood_core import metrics
+from ood_core.metrics.histograms import bin_scores, cumulative_counts
+from ood_core.plots.theme import OOD_COLOURS
 from pages.components.kit import cache
 from pages.components.kit.view import View
 
@@ -46,9 +49,6 @@ def of(view: View, scores: ScoreSet) -> Payload:
 
 
 def _make(view: View, scores: ScoreSet) -> Payload:
-    from ood_core.metrics.histograms import bin_scores
-    from ood_core.plots.theme import OOD_COLOURS
-
     sample = scores.sample()
     bins = bin_scores(sample.id, sample.ood, BINS, scores.id_name)
     title = cache.detector_titles().get(scores.detector, scores.detector)
@@ -81,8 +81,6 @@ def _make(view: View, scores: ScoreSet) -> Payload:
 
 def _sets(view: View, scores: ScoreSet, bins: Bins) -> tuple[list[float], list[JsonObject]]:
     """Grid of thresholds, and per set its bins and how many of it each threshold accepts."""
-    from ood_core.metrics.histograms import cumulative_counts
-
     sample = scores.sample()
     sets = {scores.id_name: sample.id, **sample.ood}
     counts = cumulative_counts(sets, bins)
@@ -102,8 +100,6 @@ def _sets(view: View, scores: ScoreSet, bins: Bins) -> tuple[list[float], list[J
 
 def _curves(sample: Sample) -> JsonObject:
     """Exact vertices in percent to three decimals, and the areas under them, per OOD set."""
-    from ood_core import metrics
-
     curves: dict[str, list[dict[str, list[float]]]] = {"roc": [], "pr_id": [], "pr_ood": []}
     areas: dict[str, list[str]] = {"roc": [], "pr_id": [], "pr_ood": []}
     for ood in sample.ood.values():

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ood_core.detectors import exportable
+from ood_core.detectors import detector_class, exportable
+from ood_core.export import export
+from ood_core.export.program import MOST_IMAGES
 from ood_core.export.recipe import of_view
+from ood_core.export.report import report as write
 from ood_core.scoring import tables
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs
@@ -27,7 +30,6 @@ __all__ = ["detector", "recipe", "report"]
 def recipe(view: View, scores: ScoreSet, at: str) -> None:
     """The view as a file that `benchmark` runs."""
     st.subheader("Recipe")
-    from ood_core.detectors import detector_class
 
     name = str(view.experiment.path or view.experiment.name)
     if view.experiment.path and "builtin" in Path(name).parts:
@@ -56,7 +58,6 @@ def report(
 ) -> None:
     """One page in words and numbers, to defend the choice with."""
     st.subheader("Report")
-    from ood_core.export.report import report as write
 
     text = write(view.experiment, view.acts, scores, point, check)
     st.caption("What was chosen, on which images, and what it did on others. Markdown.")
@@ -101,7 +102,6 @@ def detector(view: View, at: str) -> None:
         f"Download {file}", data, file,
         key="export", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
-    from ood_core.export.program import MOST_IMAGES
 
     c, h, w = made.input_shape
     st.caption(
@@ -117,8 +117,6 @@ def detector(view: View, at: str) -> None:
 
 
 def _build(view: View, at: str) -> tuple[bytes, ExportReport]:
-    from ood_core.export import export
-
     with tempfile.TemporaryDirectory() as folder:
         made = export(
             view.acts, view.detector, Path(folder) / "detector.pt2", at=at, params=view.params

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ood_core.errors import did_you_mean
+
 __all__ = [
     "Address",
     "Numbers",
@@ -72,7 +74,6 @@ def options(
     values = [t for t in found if t in allowed] or list(default)
     if not bad:
         return Options(values, "")
-    from ood_core.errors import did_you_mean
 
     shown = ", ".join(repr(t[:60]) for t in bad)
     return Options(

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import streamlit as st
 
+from ood_core.activations import prepared as lookup
+from ood_core.data import available as restricted
+from ood_core.data import experiment_status, open_dataset
+from ood_core.detectors import all_detectors, detector_class
+from ood_core.errors import ConfigError, OODLensError
+from ood_core.experiments import BrokenExperiment, Experiment, list_experiments
+from ood_core.scoring.params import given_params
+
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.data import DataStatus, ImageSet
-    from ood_core.experiments import BrokenExperiment, DataSpec, Experiment
+    from ood_core.experiments import DataSpec
 
 __all__ = [
     "available",
@@ -70,9 +78,6 @@ def prepared(experiment: Experiment) -> ActivationSet | None:
 
 @st.cache_resource(max_entries=16, ttl=300, refresh_mode="background", show_spinner=False)
 def _prepared(key: str, _experiment: Experiment) -> ActivationSet:
-    from ood_core.activations import prepared as lookup
-    from ood_core.errors import OODLensError
-
     try:
         acts = lookup(_experiment)
     except OODLensError:
@@ -86,8 +91,6 @@ def _prepared(key: str, _experiment: Experiment) -> ActivationSet:
 
 def available(experiment: Experiment) -> Experiment:
     """The experiment without the OOD sets that are not on this machine; see `ood_core.data`."""
-    from ood_core.data import available as restricted
-
     return restricted(experiment, status(experiment))
 
 
@@ -98,8 +101,6 @@ def status(experiment: Experiment) -> dict[str, DataStatus]:
 
 @st.cache_resource(max_entries=32, ttl=60, refresh_mode="background", show_spinner=False)
 def _status(key: str, _experiment: Experiment) -> dict[str, DataStatus]:
-    from ood_core.data import experiment_status
-
     return dict(experiment_status(_experiment))
 
 
@@ -112,25 +113,17 @@ def refresh() -> None:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def image_set(key: str, _spec: DataSpec) -> ImageSet:
     """Opened data set, for thumbnails. `key` is `repr(spec)`."""
-    from ood_core.data import open_dataset
-
     return open_dataset(_spec)
 
 
 @st.cache_resource(max_entries=1, ttl=10, show_spinner=False)
 def experiments() -> list[Experiment | BrokenExperiment]:
     """All experiments, broken ones included; a new file shows within ten seconds."""
-    from ood_core.experiments import BrokenExperiment, list_experiments
-
     return [e if isinstance(e, BrokenExperiment) else _checked(e) for e in list_experiments()]
 
 
 def _checked(experiment: Experiment) -> Experiment | BrokenExperiment:
     """The experiment, or a broken one where its detectors' parameters cannot be told apart."""
-    from ood_core.errors import ConfigError
-    from ood_core.experiments import BrokenExperiment
-    from ood_core.scoring.params import given_params
-
     try:
         given_params(experiment)
     except ConfigError as error:
@@ -141,22 +134,16 @@ def _checked(experiment: Experiment) -> Experiment | BrokenExperiment:
 
 def usable() -> dict[str, Experiment]:
     """Experiments by name, without those whose file is broken."""
-    from ood_core.experiments import Experiment
-
     return {e.name: e for e in experiments() if isinstance(e, Experiment)}
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def detector_titles() -> dict[str, str]:
     """Name -> title of every detector, family by family."""
-    from ood_core.detectors import all_detectors
-
     return {name: str(kind.title) for name, kind in all_detectors().items()}
 
 
 def short_title(name: str) -> str:
     """What to call a detector where there is little room."""
-    from ood_core.detectors import detector_class
-
     kind = detector_class(name)
     return str(kind.short or kind.title)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.activations import PENULTIMATE
+from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import OODLensError
+from ood_core.plots.theme import ood_colour
 from pages.components.kit import cache, nav, prepare, state, words
 from pages.components.kit.view import View, detector_params
 
@@ -84,9 +87,6 @@ def _choose_experiment() -> Experiment:
 
 
 def _choices(experiment: Experiment, acts: ActivationSet | None) -> View:
-    from ood_core.activations import PENULTIMATE
-    from ood_core.detectors import canonical_name, detector_class
-
     layer = PENULTIMATE
     if acts is None:
         st.selectbox("Layer", ["known once prepared"], key="layer_waiting", disabled=True)
@@ -121,8 +121,6 @@ def _left_out(names: set[str]) -> None:
 
 def _set_hues(sets: list[str]) -> str:
     """Rules that mark each OOD set in the list with the hue it has in every figure."""
-    from ood_core.plots.theme import ood_colour
-
     rules = []
     for i, name in enumerate(sets):
         label = name.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\3c ")

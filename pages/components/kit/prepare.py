@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.activations import preparation
 from ood_core.errors import OODLensError
 from pages.components.kit import cache, missing
 
@@ -29,9 +30,7 @@ def panel(experiment: Experiment) -> None:
 
     The embedded experiment starts by itself: the first visit needs no click.
     """
-    from ood_core.activations import jobs
-
-    job = jobs.find(experiment)
+    job = preparation.find(experiment)
     if job is None and is_embedded(experiment):
         job = _start(experiment)
     if job is not None and job.active:
@@ -70,10 +69,8 @@ def _offer(experiment: Experiment, job: Job | None) -> None:
 
 
 def _start(experiment: Experiment) -> Job | None:
-    from ood_core.activations import jobs
-
     try:
-        return jobs.prepare(experiment)
+        return preparation.prepare(experiment)
     except OODLensError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -85,9 +82,7 @@ def _start_again(experiment: Experiment) -> None:
 
 @st.fragment(run_every=0.5)
 def _watch(experiment: Experiment) -> None:
-    from ood_core.activations import jobs
-
-    job = jobs.find(experiment)
+    job = preparation.find(experiment)
     if job is None or not job.active:
         cache.refresh()
         st.rerun()

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ood_core import scoring
+from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import DataError, OODLensError
+from ood_core.plots.theme import ID_COLOUR, ood_colour
+from ood_core.scoring.params import own_params, params_from, params_text
 from pages.components.kit import cache, state
 
 if TYPE_CHECKING:
@@ -72,8 +76,6 @@ class View:
 
     def colour(self, name: str) -> str:
         """Colour of a data set: blue for ID, the OOD set's own hue otherwise."""
-        from ood_core.plots.theme import ID_COLOUR, ood_colour
-
         sets = self.experiment.ood_sets
         return ood_colour(sets.index(name)) if name in sets else ID_COLOUR
 
@@ -117,8 +119,6 @@ class View:
         return {name: scores for name, scores in found.items() if scores is not None}
 
     def _all_scores(self, name: str, params: Mapping[str, object], layer: str) -> ScoreSet:
-        from ood_core import scoring
-
         every = self.experiment.ood_sets
         key = ("scores", self.fingerprint, name, cache.frozen(params), layer, every)
         return cache.once(key, lambda: scoring.score(self.acts, name, dict(params), layer, every))
@@ -127,12 +127,8 @@ class View:
 def detector_params(experiment: Experiment, detector: str) -> Params:
     """Parameters of `detector` here: the experiment's overrides, what the visitor adopted from a
     sweep, then the LINe sliders."""
-    from ood_core.scoring.params import own_params
-
     params = own_params(experiment, detector) | _adopted(detector)
     if detector == "line":
-        from ood_core.detectors import detector_class
-
         defaults = detector_class("line").defaults() | params
         for name, high in LINE_SLIDERS.items():
             if state.known(f"line_{name}"):
@@ -142,8 +138,6 @@ def detector_params(experiment: Experiment, detector: str) -> Params:
 
 def adopt(detector: str, params: Params) -> None:
     """Make `params` the visitor's for this detector, from a callback; they go into the URL."""
-    from ood_core.scoring.params import params_text
-
     state.put("detector", detector)
     state.remember("params", f"{detector}:{params_text(params)}")
     if detector == "line":
@@ -152,9 +146,6 @@ def adopt(detector: str, params: Params) -> None:
 
 
 def _adopted(detector: str) -> Params:
-    from ood_core.detectors import canonical_name, detector_class
-    from ood_core.scoring.params import params_from
-
     given, _, text = state.text("params").partition(":")
     name = canonical_name(given)
     if name != given:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from ood_core.detectors import all_detectors
+
 __all__ = ["METRICS", "metric", "score", "warnings", "words"]
 
 METRICS = {
@@ -19,8 +21,6 @@ METRICS = {
 
 def score(detector: str, params: Mapping[str, object] | None = None) -> None:
     """Popover that explains a detector: one sentence, equation, parameters, paper."""
-    from ood_core.detectors import all_detectors
-
     known = all_detectors()
     parts = []
     for name in [detector] if detector in known else detector.split("+"):

@@ -7,40 +7,23 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.detectors import all_detectors
+from ood_core.metrics.histograms import bin_scores
 from ood_core.scoring.params import own_params
-from pages.components.charts import figures, threshold
-from pages.components.charts.neuron_map import map_data, neuron_map
+from pages.components.charts import threshold
 from pages.components.kit import cache, prepare, state, words
-from pages.components.kit.redraw import redraw
 from pages.components.kit.view import View
+from pages.components.neurons import contribution_map
+from pages.components.neurons.selection import Settings, redraw_all, settings
 
 if TYPE_CHECKING:
-    import pandas as pd
     from streamlit.delta_generator import DeltaGenerator
 
     from ood_core.neurons import LineLab, LineResult
     from ood_core.runtime.progress import Progress
     from pages.components.kit.assets import JsonObject
 
-__all__ = [
-    "LAB",
-    "VIEWS",
-    "Settings",
-    "class_of",
-    "draw",
-    "lab_of",
-    "level_of",
-    "neuron_of",
-    "redraw_all",
-    "settings",
-]
-
-LAB, VIEWS = "neuron_lab", "neuron_views"
-"""Keys of the page's two fragments: what the sliders move, and the views below."""
-
-ORDER_NAMES = {"class": "By class", "clustered": "By likeness", "index": "By number"}
-Settings = tuple[float, float, float]
-"""LINe's p_a, p_w and clip."""
+__all__ = ["draw", "lab_of", "level_of"]
 
 
 def lab_of(view: View) -> LineLab:
@@ -59,25 +42,12 @@ def lab_of(view: View) -> LineLab:
 
 def _settings(view: View, lab: LineLab) -> Settings:
     """LINe's parameters: the visitor's, else the experiment's, else the published ones."""
-    from ood_core.detectors import all_detectors
-
     start = all_detectors()["line"].defaults() | own_params(view.experiment, "line")
     return (
         state.number("line_p_a", 0.0, 100.0, float(start["p_a"])),
         state.number("line_p_w", 0.0, 100.0, float(start["p_w"])),
         state.number("line_clip", 0.1, lab.clip_high, float(start["clip"])),
     )
-
-
-def settings() -> Settings:
-    """LINe's parameters as `draw` found them."""
-    p_a, p_w, clip = (float(state.kept(name)) for name in ("line_p_a", "line_p_w", "line_clip"))
-    return p_a, p_w, clip
-
-
-def redraw_all() -> None:
-    """Redraw the sliders' part and the views below it; from a callback."""
-    redraw(LAB, VIEWS)
 
 
 def level_of(chosen: Settings) -> JsonObject:
@@ -111,23 +81,7 @@ def draw(view: View, lab: LineLab) -> None:
     result = _rescored(view, lab, chosen, rates, beside)
     _show(view, result, rates, beside, "line")
     with left:
-        _map(view, lab, chosen)
-
-
-def class_of(lab: LineLab) -> int:
-    """Number of the class whose neurons are looked at."""
-    names = list(lab.head.names)
-    return names.index(state.choose("neurons_class", names, names[0]))
-
-
-def neuron_of(lab: LineLab) -> int:
-    """Number of the chosen neuron; at first the strongest of the chosen class."""
-    from ood_core.neurons import top_neurons
-
-    strongest = int(top_neurons(lab.contributions, class_of(lab), 1)[0])
-    neuron = int(state.number("neuron", 0, lab.head.n_features - 1, strongest))
-    st.session_state["neuron"] = neuron  # a whole number, as its widget wants it
-    return neuron
+        contribution_map.draw(view, lab, chosen)
 
 
 def _rescored(
@@ -163,8 +117,6 @@ def _show(
 
 def _panel(view: View, result: LineResult, score: str = "line") -> JsonObject:
     """Histogram of one score with the cut that accepts 95 % of the ID images."""
-    from ood_core.metrics.histograms import bin_scores
-
     id_name, title = view.experiment.test_set, {"line": "LINe", "energy": "Energy"}[score]
     sets = dict(getattr(result, score))
     cut, inside = result.thresholds[score], sets.pop(id_name)
@@ -218,93 +170,7 @@ def _table(view: View, result: LineResult) -> str:
     return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
 
 
-def _map(view: View, lab: LineLab, chosen: Settings) -> None:
-    """Class x neuron contributions, veiled where LINe removes them."""
-    from ood_core.neurons import CELLS, contribution_view, seriate
-
-    c, d = lab.contributions.shape
-    how = state.choose("neurons_order", list(ORDER_NAMES), "class")
-    veil = state.choose("neurons_veil", ["on", "off"], "on") == "on"
-    order = cache.once(
-        ("neuron_order", view.fingerprint, how), lambda: seriate(lab.contributions, how)
-    )
-    window = state.span("neurons_window", 0, d) if c * d > CELLS else None
-    start, stop = (int(window[0]), max(int(window[1]), int(window[0]) + 1)) if window else (0, d)
-    shown = contribution_view(
-        lab.contributions,
-        order,
-        lab.head.names,
-        lab.removed(*chosen[:2]) if veil else None,
-        start,
-        min(stop, d),
-    )
-    marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
-    identity = f"{view.fingerprint} {how} {start}-{stop}"
-    looked = state.span("neurons_look", 0, len(shown.columns))
-    inside = (int(looked[0]), int(looked[1])) if looked and looked[0] < looked[1] else None
-    data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets), inside)
-    neuron_map("contributions", data, shown, on_picked=_pick, on_looked=_look)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.segmented_control("Order", list(ORDER_NAMES), key="neurons_order", required=True,
-                             format_func=ORDER_NAMES.__getitem__, label_visibility="collapsed",
-                             on_change=state.forget, args=("neurons_look",))  # fmt: skip
-        st.segmented_control("Masks", ["on", "off"], key="neurons_veil", required=True,
-                             format_func={"on": "LINe's masks", "off": "No masks"}.__getitem__,
-                             label_visibility="collapsed")  # fmt: skip
-        figures.csv_button(lambda: _frame(lab), "contributions", "contributions_csv")
-        words.words(
-            _READING, equation=r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
-        )
-    state.notes()
-    if c * d > CELLS:
-        _window(d, (start, stop))
-
-
-def _look(columns: list[int]) -> None:
-    """Keep the part of the map that is looked at."""
-    if columns:
-        state.remember("neurons_look", [int(c) for c in columns])
-    else:
-        state.forget("neurons_look")
-
-
-def _pick(neuron: int) -> None:
-    """Look at the neuron that was clicked."""
-    state.put("neuron", neuron)
-    state.put("neurons_view", "one")
-    redraw_all()
-
-
-def _window(d: int, now: tuple[int, int]) -> None:
-    def keep() -> None:
-        low, high = st.session_state["neurons_zoom"]
-        if (low, high) == (0, d):
-            state.forget("neurons_window")
-        else:
-            state.remember("neurons_window", [float(low), float(max(high, low + 1))])
-
-    st.session_state["neurons_zoom"] = now
-    st.slider("Neurons shown, in display order", 0, d, key="neurons_zoom", on_change=keep)
-
-
-def _frame(lab: LineLab) -> pd.DataFrame:
-    from ood_core.neurons import contribution_table
-
-    return contribution_table(lab.contributions, lab.head.names)
-
-
 _REMOVE = (
     ("line_p_a", "Neurons removed, % (p_a)", "Per class: contributions up to this percentile go."),
     ("line_p_w", "Weights removed, % (p_w)", "Per class: head weights up to this percentile go."),
-)
-_CONTRIB = r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
-_READING = (
-    "A row is a class, a column a neuron of the penultimate layer. Blue: over the fit set's images "
-    "of the class the neuron raises its logit; red: it lowers it; grey: no effect. A veiled "
-    "cell is set to zero by LINe when that class is predicted: the neuron is not among the class's "
-    "most important ones, or its weight to the class is pruned. Ordered by class, the blue cells "
-    "form a staircase: each step holds the neurons that speak most for one class. Click a cell to "
-    "look at its neuron, drag to look closer, double-click to come back. The sliders are for "
-    "understanding: choosing them by the rates on this page tunes LINe on the very OOD sets that "
-    "it is judged on."
 )

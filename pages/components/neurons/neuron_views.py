@@ -10,7 +10,8 @@ import streamlit as st
 from pages.components.charts import figures, gallery, threshold
 from pages.components.kit import cache, state, words
 from pages.components.kit.view import View
-from pages.components.neurons.line_lab import Settings, class_of, level_of, neuron_of, redraw_all
+from pages.components.neurons.line_lab import level_of
+from pages.components.neurons.selection import Settings, class_of, neuron_of, redraw_all
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core import wizard
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.params import own_params
+from ood_core.views.experiment_summary import Facts
+from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
-from pages.components.wizard.verdicts import lines_html
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -95,8 +97,6 @@ def _facts(view: View) -> None:
 
 
 def _facts_table(view: View) -> str:
-    from ood_core.views.experiment_summary import Facts
-
     classifier = view.experiment.classifier
     shown = [("Classifier", classifier.architecture)]
     if view.stored is None:
@@ -160,8 +160,6 @@ def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:
 
 def _gates(view: View) -> None:
     """The sanity gates on everything that was prepared; looked at when they are opened."""
-    from ood_core import wizard
-
     opened = st.expander(
         "Sanity gates", key="gates", on_change="rerun", icon=":material/fact_check:"
     )

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import streamlit as st
 
+from ood_core.data import Upload, folder_identity, read_folder, read_uploads
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.kit.view import View
-
-if TYPE_CHECKING:
-    from ood_core.data import Upload
 
 __all__ = ["collect"]
 
@@ -158,8 +157,6 @@ def _examples(view: View, taken: Taken) -> None:
 
 
 def _read(view: View, taken: Taken) -> tuple[list[Upload], str]:
-    from ood_core.data import Upload, read_uploads
-
     raw = [*taken.get("files", ()), *taken.get("paste", ()), *taken.get("camera", ())]
     below, identity = _below(taken.get("folder"))
     digest = hashlib.sha256(repr((identity, taken.get("examples"))).encode())
@@ -178,8 +175,6 @@ def _read(view: View, taken: Taken) -> tuple[list[Upload], str]:
 
 def _below(folder: str | None) -> tuple[list[Upload], str]:
     """Images below a folder, read again when one of them changes, and what identifies them."""
-    from ood_core.data import folder_identity, read_folder
-
     if not folder:
         return [], ""
     try:
@@ -198,8 +193,6 @@ def _decoded(key: tuple[str, str], _make: Callable[[], list[Upload]]) -> list[Up
 
 def _distinct(uploads: list[Upload]) -> list[Upload]:
     """Names made unique: two files may share one."""
-    import dataclasses
-
     seen: dict[str, int] = {}
     out = []
     for upload in uploads:

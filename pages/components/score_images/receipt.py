@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.activations import activation_map
+from ood_core.data import thumbnail_bytes, thumbnail_of
+from ood_core.detectors.line import Line
 from ood_core.errors import OODLensError
 from ood_core.export.recipe import score_command
+from ood_core.neurons import image_receipt
 from ood_core.views import receipts
 from pages.components.charts import figures, gallery
 from pages.components.kit import cache
@@ -33,8 +37,6 @@ _CHOSEN, _AT_FIRST = "_receipt_of", "_receipt_at_first"
 
 def picture_uri(image: Image.Image, size: int = 64) -> str:
     """Small image as a data address for a table cell."""
-    from ood_core.data import thumbnail_bytes
-
     data = base64.b64encode(thumbnail_bytes(image, size, "WEBP")).decode()
     return f"data:image/webp;base64,{data}"
 
@@ -118,8 +120,6 @@ def draw(
 
 
 def _pictures(view: View, image: Image.Image, name: str) -> None:
-    from ood_core.activations import activation_map
-
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
     st.image(_png(image), caption=name, width=200)
     if not spatial:
@@ -135,8 +135,6 @@ def _pictures(view: View, image: Image.Image, name: str) -> None:
 
 
 def _neurons(view: View, acts: Activations, place: int) -> None:
-    from ood_core.detectors.line import Line
-    from ood_core.neurons import image_receipt
     from ood_core.plots.receipts import neuron_bars
 
     line = view.scores("line").fitted
@@ -159,8 +157,6 @@ def _neurons(view: View, acts: Activations, place: int) -> None:
 
 
 def _png(image: Image.Image) -> bytes:
-    from ood_core.data import thumbnail_of
-
     out = BytesIO()
     thumbnail_of(image, 200).save(out, format="PNG")
     return out.getvalue()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.views.galleries import KINDS, Ranking, describe
 from pages.components.charts import gallery, operating, payload, threshold
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
@@ -133,8 +134,6 @@ def _curves(known: payload.Payload, point: OperatingPoint) -> None:
 
 
 def _galleries(view: View, scores: ScoreSet, at: float) -> None:
-    from ood_core.views.galleries import KINDS, Ranking, describe
-
     ranking = cache.once(
         ("ranking", scores.key, tuple(scores.ood)),
         lambda: Ranking.of(scores.id_name, scores.id_scores, scores.ood),

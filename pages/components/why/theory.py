@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.theory import PER_SET, background, lab, measured_layer, theory_summary
+from ood_core.theory.claims.of_network import claims_of_hidden, claims_of_nan_here, norm_and_nan
+from ood_core.theory.lab.vectors import OOD_SETS
 from pages.components.charts import figures
 from pages.components.kit import cache, state
 from pages.components.kit.prepare import progress_text
 from pages.components.kit.view import View
+from pages.components.why import lab_figures
 from pages.components.why.theory_words import INTRO, LAB, SECTIONS
 
 if TYPE_CHECKING:
@@ -37,8 +41,6 @@ def intro() -> None:
 def hidden_section(view: View) -> None:
     """The hidden classifier of the chosen layer of the user's own network."""
     from ood_core.plots.hidden_classifier import norm_against_logit
-    from ood_core.theory import measured_layer, theory_summary
-    from ood_core.theory.claims.of_network import claims_of_hidden
 
     known: dict[str, HiddenClassifier] = cache.once(("hidden", view.fingerprint, view.layer), dict)
     if not known:  # "not yet" is asked again on each run, a measurement is kept
@@ -65,7 +67,6 @@ def hidden_section(view: View) -> None:
 def nan_section(view: View) -> None:
     """Norm against NAN at the chosen layer of the user's own network."""
     from ood_core.plots.hidden_classifier import nan_gain
-    from ood_core.theory.claims.of_network import claims_of_nan_here, norm_and_nan
 
     key = ("theory nan", view.fingerprint, view.layer, view.ood_sets)
     rows = cache.once(key, lambda: norm_and_nan(view.acts, view.layer, view.ood_sets))
@@ -82,17 +83,15 @@ def nan_section(view: View) -> None:
 
 def lab_panel() -> LabResults | None:
     """The training lab: start it, watch it, or its results when they are complete."""
-    from ood_core.theory import jobs, lab
-
     st.html("<h2 class='section'>The training lab: the same claims on networks trained here</h2>")
     with st.container(key="lab_sections"):
         st.markdown(LAB)
     there, planned = len(lab.finished()), len(lab.full_plan())
-    job = jobs.find_lab()
+    job = background.find_lab()
     if there >= planned:
         return cache.once(("lab", lab.results.recipe()), lab.load_results)
     if job is not None and job.active:
-        _watch("lab_sections_job", jobs.find_lab, "Training the lab's networks")
+        _watch("lab_sections_job", background.find_lab, "Training the lab's networks")
         return None
     if job is not None and job.error:
         st.error(job.error, icon=":material/error:")
@@ -107,16 +106,11 @@ def lab_panel() -> LabResults | None:
 
 
 def _train() -> None:
-    from ood_core.theory import jobs
-
-    jobs.start_lab()
+    background.start_lab()
 
 
 def lab_sections(results: LabResults) -> None:
     """All sections that the lab answers, for one choice of OOD set."""
-    from ood_core.theory.lab.vectors import OOD_SETS
-    from pages.components.why import lab_figures
-
     choice = state.choose("lab_against", [MEAN, *OOD_SETS], MEAN)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("OOD set of the sections below", [MEAN, *OOD_SETS], key="lab_against",
@@ -193,11 +187,9 @@ def _about(hidden: HiddenClassifier) -> str:
 
 
 def _measure_panel(view: View) -> None:
-    from ood_core.theory import PER_SET, jobs
-
-    job = jobs.find_measurement(view.acts, view.layer)
+    job = background.find_measurement(view.acts, view.layer)
     if job is not None and job.active:
-        _watch("theory_measure_job", lambda: jobs.find_measurement(view.acts, view.layer),
+        _watch("theory_measure_job", lambda: background.find_measurement(view.acts, view.layer),
                f"Measuring {view.layer}")  # fmt: skip
         return
     if job is not None and job.error:
@@ -215,9 +207,7 @@ def _measure_panel(view: View) -> None:
 
 
 def _measure(acts: ActivationSet, layer: str) -> None:
-    from ood_core.theory import jobs
-
-    jobs.start_measurement(acts, layer)
+    background.start_measurement(acts, layer)
 
 
 @st.fragment(run_every=_NEW_RESULTS_EVERY)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components.kit import state
 from pages.components.kit.view import View
-from pages.components.wizard import classifier, drafting, finish, images, samples, start, verdicts
+from pages.components.wizard import checks, classifier, drafting, finish, images, samples, start
 
 __all__ = ["draw"]
 
@@ -29,7 +29,7 @@ def draw(view: View) -> bool:
         images.draw()
         classifier.preprocessing()
     with right:
-        lines = verdicts.draw()
+        lines = checks.draw()
         finish.draw(lines)
     samples.draw()
     state.publish()

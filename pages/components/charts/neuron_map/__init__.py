@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.plots.theme import DIVERGING
 from pages.components.kit.assets import component, on_trigger
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def map_data(
     height : pixels.
     window : columns to look at first, as `on_looked` gave them; None for all.
     """
-    from ood_core.plots.theme import DIVERGING
-
     removed = view.removed_percent
     veiled = "" if removed is None else ", veiled where LINe removes it"
     return {

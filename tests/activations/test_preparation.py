@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ood_core.activations import jobs, prepared
+from ood_core.activations import preparation, prepared
 from ood_core.activations.engine import Runner
 from ood_core.experiments import DataSpec, Experiment
 
@@ -16,10 +16,10 @@ from ood_core.experiments import DataSpec, Experiment
 @pytest.fixture(autouse=True)
 def _idle() -> Iterator[None]:
     yield
-    for job in jobs.LANE.jobs():
+    for job in preparation.LANE.jobs():
         job.stop()
         job.wait(30)
-        jobs.LANE.forget(job)
+        preparation.LANE.forget(job)
 
 
 @pytest.fixture
@@ -37,21 +37,21 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def test_a_job_prepares_and_reports(tiny: Experiment) -> None:
-    assert jobs.find(tiny) is None
-    job = jobs.prepare(tiny)
+    assert preparation.find(tiny) is None
+    job = preparation.prepare(tiny)
     assert job.wait(60)
     assert (job.state, job.error) == ("done", None)
     assert job.progress is not None
     assert job.progress.done == job.progress.total == 35
     assert job.result is not None
     assert prepared(tiny).fingerprint == job.result.fingerprint
-    assert jobs.find(tiny) is job
+    assert preparation.find(tiny) is job
 
 
 def test_the_same_request_twice_is_the_same_job(tiny: Experiment, gate: threading.Event) -> None:
-    first = jobs.prepare(tiny)
-    assert jobs.prepare(dataclasses.replace(tiny)) is first
-    assert jobs.prepare(tiny, layers=["penultimate"]) is not first
+    first = preparation.prepare(tiny)
+    assert preparation.prepare(dataclasses.replace(tiny)) is first
+    assert preparation.prepare(tiny, layers=["penultimate"]) is not first
     gate.set()
     assert first.wait(60)
     assert first.state == "done"
@@ -60,8 +60,8 @@ def test_the_same_request_twice_is_the_same_job(tiny: Experiment, gate: threadin
 def test_one_runs_the_others_wait_and_can_be_stopped(
     tiny: Experiment, gate: threading.Event
 ) -> None:
-    running = jobs.prepare(tiny)
-    waiting = jobs.prepare(tiny, sets=["fit"])
+    running = preparation.prepare(tiny)
+    waiting = preparation.prepare(tiny, sets=["fit"])
     assert waiting.state == "queued"
     assert waiting.progress is None
     waiting.stop()
@@ -70,7 +70,7 @@ def test_one_runs_the_others_wait_and_can_be_stopped(
     gate.set()
     assert running.wait(60)
     assert running.state == "stopped"
-    again = jobs.prepare(tiny)
+    again = preparation.prepare(tiny)
     assert again is not running
     assert again.wait(60)
     assert again.state == "done"
@@ -81,12 +81,12 @@ def test_an_error_is_a_plain_message_and_the_worker_lives_on(
 ) -> None:
     missing = DataSpec("noise", "folder", str(tmp_path / "nowhere"))
     bad = dataclasses.replace(tiny, sets={**tiny.sets, "noise": missing})
-    job = jobs.prepare(bad)
+    job = preparation.prepare(bad)
     assert job.wait(60)
     assert job.state == "failed"
     assert "nowhere" in (job.error or "")
     assert "Traceback" not in (job.error or "")
-    good = jobs.prepare(tiny)
+    good = preparation.prepare(tiny)
     assert good.wait(60)
     assert good.state == "done"
 
@@ -98,14 +98,14 @@ def test_an_unforeseen_error_does_not_kill_the_worker(
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr(Runner, "_run", broken)
-    job = jobs.prepare(tiny)
+    job = preparation.prepare(tiny)
     assert job.wait(60)
     assert (job.state, job.error) == ("failed", "ZeroDivisionError: division by zero")
     monkeypatch.undo()
 
 
 def test_a_done_job_whose_files_changed_is_forgotten(tiny: Experiment) -> None:
-    job = jobs.prepare(tiny)
+    job = preparation.prepare(tiny)
     assert job.wait(60)
     next(Path(tiny.sets["test"].source).rglob("*.png")).unlink()
-    assert jobs.find(tiny) is None
+    assert preparation.find(tiny) is None

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import html
 from collections.abc import Sequence
 
 import streamlit as st
 
 from ood_core import wizard
+from ood_core.activations import preparation
 from ood_core.errors import OODLensError
 from ood_core.experiments import Experiment
+from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, jobs, prepare
 from pages.components.wizard import drafting
 
-__all__ = ["draw", "lines_html"]
+__all__ = ["draw"]
 
 _NEEDED = ("classifier", "preprocessing", "fit", "test")
 """Parts without which no image can be passed through the network."""
-_MARKS = {
-    True: ("good", "✓", "holds"),
-    False: ("bad", "✗", "fails"),
-    None: ("open", "–", "cannot be checked"),
-}
 _AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 
 
@@ -75,23 +71,8 @@ def _show(lines: Sequence[wizard.Check], draft: wizard.Draft) -> None:
                       on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
 
 
-def lines_html(lines: Sequence[wizard.Check]) -> str:
-    """Checks as a list: a mark, what was checked, what was found, what to do."""
-    rows = []
-    for line in lines:
-        kind, mark, word = _MARKS[line.ok]
-        remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
-        rows.append(
-            f"<li class='{kind}'><i title='{word}'>{mark}</i><div><b>{html.escape(line.name)}</b>"
-            f"<span>{html.escape(line.text)}</span>{remedy}</div></li>"
-        )
-    return f"<ul class='checks'>{''.join(rows)}</ul>"
-
-
 def _gates() -> None:
     """The sanity gates on a sample of each set."""
-    from ood_core.activations import jobs
-
     draft = dataclasses.replace(_nameless(drafting.current()), name="draft")
     try:
         exp = wizard.new_experiment(draft)
@@ -100,7 +81,7 @@ def _gates() -> None:
         st.error(str(error), icon=":material/error:")
         return
     st.html("<h2 class='section'>Sanity gates</h2>")
-    job = jobs.find(part)
+    job = preparation.find(part)
     if job is not None and job.active:
         _watch(part)
         return
@@ -125,17 +106,13 @@ def _nameless(draft: wizard.Draft) -> wizard.Draft:
 
 
 def _run(part: Experiment) -> None:
-    from ood_core.activations import jobs
-
     st.session_state[_SAMPLED] = True
-    jobs.prepare(part)
+    preparation.prepare(part)
 
 
 @st.fragment(run_every=0.5)
 def _watch(part: Experiment) -> None:
-    from ood_core.activations import jobs
-
-    job = jobs.find(part)
+    job = preparation.find(part)
     if job is None or not job.active:
         cache.refresh()
         st.rerun()

@@ -1,0 +1,31 @@
+"""What was checked, as lines: a mark, what was found, what to do."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ood_core.wizard import Check
+
+__all__ = ["lines_html"]
+
+_MARKS = {
+    True: ("good", "✓", "holds"),
+    False: ("bad", "✗", "fails"),
+    None: ("open", "–", "cannot be checked"),
+}
+
+
+def lines_html(lines: Sequence[Check]) -> str:
+    """Checks as a list: a mark, what was checked, what was found, what to do."""
+    rows = []
+    for line in lines:
+        kind, mark, word = _MARKS[line.ok]
+        remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
+        rows.append(
+            f"<li class='{kind}'><i title='{word}'>{mark}</i><div><b>{html.escape(line.name)}</b>"
+            f"<span>{html.escape(line.text)}</span>{remedy}</div></li>"
+        )
+    return f"<ul class='checks'>{''.join(rows)}</ul>"
