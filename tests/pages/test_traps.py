@@ -72,6 +72,17 @@ def test_a_view_raises_and_stops_nothing(prepared: Any, monkeypatch: pytest.Monk
     assert view.attempt("energy") == (None, "these images cannot be scored.")
 
 
+def test_a_view_of_nothing_prepared_says_so_where_activations_are_read() -> None:
+    from pages.components.kit.view import View
+
+    exp = ood_core.load_experiment("digits")
+    view = View(exp, None, "penultimate", exp.ood_sets, "energy")
+    assert view.stored is None
+    with pytest.raises(DataError, match="'digits' is not prepared.*Overview"):
+        _ = view.acts
+    assert view.attempt("energy")[0] is None
+
+
 def test_the_leaderboard_shows_true_figures_where_some_are_equal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
