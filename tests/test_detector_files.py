@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,8 @@ _PLOTLY = "the key of a Plotly marker's outline"
 
 MENTIONS: dict[str, tuple[str, str]] = {
     "data/lists.py": ("nan", "how an empty cell of a CSV reads"),
-    "layers/decomposition.py": ("nan sparsity", _COLUMNS),
-    "layers/depth.py": ("nan sparsity", _COLUMNS),
+    "layers/decomposition.py": ("negative_aware_norm sparsity", _COLUMNS),
+    "layers/depth.py": ("negative_aware_norm sparsity", _COLUMNS),
     "layers/quantities.py": ("negative_aware_norm", _NAN),
     "layers/units.py": ("negative_aware_norm", _NAN),
     "neurons/line_blocks.py": ("line", _LINE),
@@ -28,19 +28,18 @@ MENTIONS: dict[str, tuple[str, str]] = {
     "neurons/line_lab.py": ("line Line", _LINE),
     "neurons/line_result.py": ("line energy", _LINE),
     "plots/distributions.py": ("line", _PLOTLY),
-    "plots/hidden_classifier.py": ("nan sparsity", _COLUMNS),
-    "plots/lab.py": ("nan", _COLUMNS),
-    "plots/layer_units.py": ("nan", _COLUMNS),
-    "plots/layers.py": ("nan sparsity", _COLUMNS),
+    "plots/hidden_classifier.py": ("negative_aware_norm sparsity", _COLUMNS),
+    "plots/lab.py": ("negative_aware_norm", _COLUMNS),
+    "plots/layer_units.py": ("negative_aware_norm", _COLUMNS),
+    "plots/layers.py": ("negative_aware_norm sparsity", _COLUMNS),
     "plots/neuron_views.py": ("line energy", f"{_PLOTLY}; {_LINE}"),
     "plots/receipts.py": ("line", _PLOTLY),
-    "plots/roc.py": ("line", _PLOTLY),
     "scoring/perturbed.py": ("odin", _ODIN),
     "scoring/score_set.py": ("odin Odin", _ODIN),
-    "theory/claims/of_network.py": ("nan sparsity", _COLUMNS),
-    "theory/claims/of_training.py": ("nan", _COLUMNS),
+    "theory/claims/of_network.py": ("negative_aware_norm sparsity", _COLUMNS),
+    "theory/claims/of_training.py": ("negative_aware_norm", _COLUMNS),
     "theory/hidden_classifier/result.py": ("feature_norm", _COLUMNS),
-    "theory/lab/observing.py": ("nan sparsity", _COLUMNS),
+    "theory/lab/observing.py": ("negative_aware_norm sparsity", _COLUMNS),
 }
 """File of `ood_core` -> what it may mention of a detector (module, class or name), and why."""
 
@@ -62,7 +61,7 @@ def test_every_detector_is_seen_in_its_own_module() -> None:
     seen = {
         name: (path.stem, cls)
         for path in sorted((ROOT / "ood_core" / "detectors").glob("*.py"))
-        for cls, name in _detectors(_tree(path))
+        for cls, (name, *_) in _detectors(_tree(path))
     }
     assert seen == found
 
@@ -72,7 +71,7 @@ def faults(root: Path, allowed: dict[str, set[str]]) -> list[str]:
     core = root / "ood_core"
     home = core / "detectors"
     found: list[str] = []
-    known: dict[str, tuple[str, str]] = {}
+    known: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     for path in sorted(core.rglob("*.py")):
         here = _detectors(_tree(path))
         public = path.parent == home and not path.stem.startswith("_")
@@ -81,12 +80,12 @@ def faults(root: Path, allowed: dict[str, set[str]]) -> list[str]:
         if len(here) > 1:
             found.append(f"{path.relative_to(root)} holds {len(here)} detectors")
         if public:
-            known.update({name: (path.stem, cls) for cls, name in here})
-    for name, (module, cls) in known.items():
+            known.update({names[0]: (path.stem, cls, names) for cls, names in here})
+    for name, (module, cls, names) in known.items():
         test = root / "tests" / "detectors" / f"test_{module}.py"
         if not test.exists():
             found.append(f"{name} has no tests/detectors/{test.name}")
-        elif not _makes(_tree(test), name, cls):
+        elif not _makes(_tree(test), cls, names):
             found.append(f"tests/detectors/{test.name} never makes {name!r}")
     mentions = {
         path.relative_to(core).as_posix(): set(_mentioned(_tree(path), known))
@@ -104,38 +103,41 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _detectors(tree: ast.Module) -> list[tuple[str, str]]:
-    """(class, name) of the classes that declare what every detector must."""
+def _detectors(tree: ast.Module) -> list[tuple[str, tuple[str, ...]]]:
+    """Class, and its name and aliases, of the classes that declare what every detector must."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             values = {
-                target.id: statement.value.value
+                target.id: [n.value for n in ast.walk(statement) if isinstance(n, ast.Constant)]
                 for statement in node.body
-                if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+                if isinstance(statement, ast.Assign)
                 for target in statement.targets
                 if isinstance(target, ast.Name)
             }
             if {"name", "title", "reference"} <= set(values):
-                found.append((node.name, str(values["name"])))
+                found.append((node.name, (*values["name"], *values.get("aliases", ()))))
     return found
 
 
-def _makes(tree: ast.Module, name: str, cls: str) -> bool:
-    """Whether the code calls the class, or passes the name to `make_detector`."""
+def _makes(tree: ast.Module, cls: str, names: Container[str]) -> bool:
+    """Whether the code calls the class, or passes a name of its to `make_detector`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             first = node.args[0] if node.args else None
-            by_name = isinstance(first, ast.Constant) and first.value == name
+            by_name = isinstance(first, ast.Constant) and first.value in names
             if node.func.id == cls or (node.func.id == "make_detector" and by_name):
                 return True
     return False
 
 
-def _mentioned(tree: ast.Module, known: dict[str, tuple[str, str]]) -> Iterator[str]:
+def _mentioned(
+    tree: ast.Module, known: dict[str, tuple[str, str, tuple[str, ...]]]
+) -> Iterator[str]:
     """Modules imported, classes used and names written out."""
-    modules = {module for module, _ in known.values()}
-    classes = {cls for _, cls in known.values()}
+    modules = {module for module, _, _ in known.values()}
+    classes = {cls for _, cls, _ in known.values()}
+    spelled = {name for _, _, names in known.values() for name in names}
     numbers = {  # float("nan") is not the detector
         id(arg)
         for node in ast.walk(tree)
@@ -156,7 +158,7 @@ def _mentioned(tree: ast.Module, known: dict[str, tuple[str, str]]) -> Iterator[
             written = node.id if isinstance(node, ast.Name) else node.attr
             yield from classes & {written}
         elif isinstance(node, ast.Constant) and id(node) not in numbers:
-            yield from known.keys() & {node.value}
+            yield from spelled & {node.value}
 
 
 DETECTOR = """

@@ -26,8 +26,7 @@ class Detector(Exportable, ABC):
     """Base of every OOD detector. Higher score = more in-distribution.
 
     A subclass sets the class attributes, stores its parameters unchanged in `__init__`, sets
-    fitted state with names that end in `_` in `_fit`, and returns scores from `_score`; with
-    `_torch_form` too it can be exported.
+    fitted state with names that end in `_` in `_fit`, and returns scores from `_score`.
 
     Attributes
     ----------

@@ -43,7 +43,7 @@ class NegativeAwareNorm(Detector):
 
     >>> from ood_core import Activations, make_detector
     >>> acts = Activations.from_arrays([[3.0, 0.0, 4.0], [1.0, 1.0, 1.0]])
-    >>> make_detector("nan").fit(acts).score_samples(acts)
+    >>> make_detector("negative_aware_norm").fit(acts).score_samples(acts)
     array([3.5, 1. ])
     """
 
