@@ -6,13 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_core.detectors import canonical_name
 from ood_core.runtime.paths import home
 from ood_core.theory import hidden_classifier
 from ood_core.theory.lab import plan
@@ -33,9 +31,6 @@ _COLUMNS = {
     "sets": ("epoch", "layer", "set", "norm", "active_share", "activation_entropy"),
     "hidden": ("epoch", "layer", "set", "accuracy", "relative_error", "entropy", "mismatch_rate"),
 }
-_FORMER = {"de286fe6bfe8c85e": "9aa17e6b9a179d43"}
-"""`recipe()` with the pinned scikit-learn and Pillow -> the folder that the same runs had while
-its name was a hash of source files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +65,6 @@ class LabResults:
 def lab_dir() -> Path:
     """Folder of this recipe's runs. The name changes with what is trained and on which images."""
     folder = home() / "lab" / recipe()
-    former = folder.with_name(_FORMER.get(recipe(), recipe()))
-    if not folder.exists() and former.exists():
-        with suppress(OSError):  # another process has just done it
-            former.rename(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -115,21 +106,13 @@ def load_results(runs: Sequence[Run] | None = None) -> LabResults:
     loaded: dict[Run, dict[str, Any]] = {}
     for run in finished(wanted):
         try:
-            loaded[run] = _named(json.loads(run_file(run).read_text(encoding="utf-8")))
+            loaded[run] = json.loads(run_file(run).read_text(encoding="utf-8"))
         except (ValueError, OSError):
             run_file(run).unlink(missing_ok=True)
     tables = {
         table: _joined(table, {r: data[table] for r, data in loaded.items()}) for table in _TABLES
     }
     return LabResults(**tables, runs=tuple(loaded), planned=len(wanted))
-
-
-def _named(data: dict[str, Any]) -> dict[str, Any]:
-    """A run's tables with the scores' canonical names: a file may hold an alias."""
-    scores = data["separation"].get("score", [])
-    names = {score: canonical_name(score) for score in set(scores)}
-    data["separation"] |= {"score": [names[score] for score in scores]} if scores else {}
-    return data
 
 
 def _joined(table: str, parts: Mapping[Run, Mapping[str, list[Any]]]) -> pd.DataFrame:
