@@ -78,7 +78,7 @@ def test_a_view_of_nothing_prepared_says_so_where_activations_are_read() -> None
     exp = ood_core.load_experiment("digits")
     view = View(exp, None, "penultimate", exp.ood_sets, "energy")
     assert view.stored is None
-    with pytest.raises(DataError, match="'digits' is not prepared.*Overview"):
+    with pytest.raises(DataError, match=r"'digits' is not prepared.*Overview"):
         _ = view.acts
     assert view.attempt("energy")[0] is None
 
