@@ -178,7 +178,7 @@ def test_csv_files_are_written_in_one_place() -> None:
             if function == "csv_text" and name.startswith("ood_core/commands/"):
                 commands.add(path.name)
         offers |= {name} if "text/csv" in path.read_text(encoding="utf-8") else set()
-    assert writers == {"ood_core/export/tables.py"}
+    assert writers == {"ood_core/export/csv_file.py"}
     assert offers == {"pages/components/charts/figures.py"}
     assert commands == set(COMMANDS)
 
