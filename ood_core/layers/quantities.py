@@ -72,7 +72,7 @@ def quantities(record: LayerRecord, pool: str = "gap") -> Quantities:
     --------
     >>> rows = LayerRecord.from_vectors(np.array([[2.0, 4.0, 0.0], [3.0, 3.0, 3.0]]))
     >>> found = quantities(rows)
-    >>> found.l1.tolist(), found.l0.tolist(), found.nan.tolist()
+    >>> found.l1.tolist(), found.l0.tolist(), found.negative_aware_norm.tolist()
     ([6.0, 9.0], [2.0, 3.0], [3.0, 3.0])
     """
     check_pool(pool)

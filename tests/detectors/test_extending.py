@@ -71,13 +71,13 @@ def test_the_documented_detector_can_be_exported(installed, small):
 
 def test_the_names_that_the_page_mentions_exist():
     import ood_core.detectors as detectors
-    from ood_core.detectors import base, constraints, torch_form
+    from ood_core.detectors import base, constraints, declarations, torch_form
 
     text = DOC.read_text(encoding="utf-8")
     for name in ("Number", "Choice", "Flag", "LayerName"):
         assert f"`{name}`" in text
         assert hasattr(constraints, name)
-    assert all(f'`"{need}"`' in text for need in base.NEEDS)
+    assert all(f'`"{need}"`' in text for need in declarations.NEEDS)
     assert hasattr(detectors, "FAMILIES")
     for name in ("torch_module", "memory_bound", "CHUNK"):
         assert name in text
