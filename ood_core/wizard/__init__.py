@@ -11,7 +11,6 @@ from ood_core.wizard.draft import (
     set_name,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
-from ood_core.wizard.missing import CLASSIFIER, Missing, fetch, find_fetch, missing
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -23,6 +22,7 @@ from ood_core.wizard.proposals import (
     preprocessings,
     weight_names,
 )
+from ood_core.wizard.requirements import CLASSIFIER, Missing, fetch, find_fetch, missing
 from ood_core.wizard.samples import Look, contact_sheet, look, look_at
 from ood_core.wizard.stored_uploads import keep_upload
 from ood_core.wizard.survey import Survey, survey

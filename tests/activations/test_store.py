@@ -234,7 +234,6 @@ def test_shards_are_whole_or_absent(tmp_path: Path) -> None:
 def test_a_failing_disk_is_no_reason_to_remove_a_shard(
     tiny: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import safetensors
 
     acts = extract(tiny)["fit"]
     before = _shards()
@@ -242,7 +241,7 @@ def test_a_failing_disk_is_no_reason_to_remove_a_shard(
     def failing(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(safetensors, "safe_open", failing)
+    monkeypatch.setattr("ood_core.activations.shards.safe_open", failing)
     CACHE.clear()
     with pytest.raises(DataError, match=r"cannot be read: .*Input/output error"):
         _ = acts.features

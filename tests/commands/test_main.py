@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from ood_core.activations import Activations
+from ood_core.commands import _arguments, all_commands
 from ood_core.commands import _main as cli
-from ood_core.commands import all_commands
 from ood_core.detectors import make_detector
 from ood_core.errors import DataError
 from ood_core.runtime.progress import Progress
@@ -44,7 +44,9 @@ def known(acts_set, monkeypatch):
         return Activations(acts.layers, logits=acts.logits, ids=names, name="upload")
 
     acts_set.skipped = dict.fromkeys(acts_set, ())
-    monkeypatch.setattr("ood_core.experiments.load_experiment", load)
+    for module in (_arguments, *all_commands().values()):
+        if hasattr(module, "load_experiment"):
+            monkeypatch.setattr(module, "load_experiment", load)
     monkeypatch.setattr("ood_core.activations.extract", lambda exp, **options: acts_set)
     monkeypatch.setattr("ood_core.activations.embed", embed)
     return acts_set

@@ -131,7 +131,7 @@ def test_an_old_address_opens_and_gets_the_names_of_today(
     assert "The address" not in messages(at)
     for name, value in new.items():
         assert at.query_params[name] in (value, [value])
-        assert at.session_state["_kept"][name] == value, "no longer the text of the address"
+        assert at.session_state["_choices"].kept[name] == value, "no longer the text of the address"
 
 
 def test_parameters_in_an_old_address_are_the_detectors(prepared: Any) -> None:
@@ -144,13 +144,12 @@ def test_parameters_in_an_old_address_are_the_detectors(prepared: Any) -> None:
 def test_an_experiment_that_names_a_detector_twice_is_listed_as_broken(
     prepared: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    from ood_core import experiments
-
     twice = dataclasses.replace(
         prepared.experiment, name="twice", path=tmp_path / "twice.toml",
         detectors={"nan": {}, "negative_aware_norm": {"pool": "flat"}},
     )  # fmt: skip
-    monkeypatch.setattr(experiments, "list_experiments", lambda: [prepared.experiment, twice])
+    both = [prepared.experiment, twice]
+    monkeypatch.setattr("pages.components.kit.cache.list_experiments", lambda: both)
     st.cache_resource.clear()
     at = open_page("pages/1_Scores.py", experiment="twice")
     assert not at.exception

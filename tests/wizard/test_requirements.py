@@ -57,7 +57,7 @@ def test_a_fetch_runs_in_the_background_and_ends(exp, monkeypatch, outcome, stat
         if outcome is not None:
             raise outcome
 
-    monkeypatch.setattr("ood_core.data.download", download)
+    monkeypatch.setattr("ood_core.wizard.requirements.download", download)
     job = wizard.fetch(exp, "svhn")
     assert job.wait(10)
     assert wizard.find_fetch(exp, "svhn") is job
