@@ -328,3 +328,27 @@ def test_limits_in_the_readme(digits) -> None:
     assert gain.pop("rotated") > 5
     assert max(gain.values()) < 0.1
     assert area["ssd"]["rotated"] > 99
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.(?:py|js|md|toml))?|\w+\.(?:py|js))`", text)
+    assert len(named) > 60
+    roots = [
+        ROOT,
+        ROOT / "ood_core",
+        ROOT / "pages" / "components",
+        ROOT / "ood_core" / "experiments",
+    ]
+    roots += [ROOT / "ood_core" / p for p in ("detectors", "plots", "commands", "theory", "models")]
+    named.remove("pages/N_Name.py")
+    missing = [n for n in named if not any((root / n).exists() for root in roots)]
+    assert missing == []
+
+
+def test_the_architecture_lists_packages_in_the_order_of_imports() -> None:
+    from tests.test_architecture import ORDER
+
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text[text.index("| package |") : text.index("In `pages/`")]
+    assert re.findall(r"^\| `(\w+)/?`", table, re.M) == list(ORDER)
