@@ -185,7 +185,7 @@ def test_each_back_undoes_one_of_two_choices(open_page) -> None:
         settle(page)
         readouts.append(page.locator(".readout").inner_text())
     assert len(set(readouts)) == 3
-    for name, readout in zip(("energy", "nan"), readouts[1::-1], strict=True):
+    for name, readout in zip(("energy", "negative_aware_norm"), readouts[1::-1], strict=True):
         page.go_back()
         page.wait_for_url(re.compile(f"detector={name}"))
         page.wait_for_function(
