@@ -96,7 +96,7 @@ def test_detection_error_equals_brute_force(seed):
 
 
 def test_figures_of_the_specification():
-    """SPEC.md 3.2: a constant score is no perfect detector; saturation and ties count."""
+    """A constant score is no perfect detector; saturation and ties count."""
     constant = np.ones(50)
     assert metrics.fpr_at_tpr(constant, constant) == 1.0
     assert metrics.auroc(constant, constant) == 0.5
