@@ -108,13 +108,14 @@ def _state_dicts(content: Any, place: str, depth: int) -> Iterator[tuple[str, Ca
 
     if not isinstance(content, Mapping) or depth < 0:
         return
-    names = sorted(
-        (str(k) for k, v in content.items() if isinstance(v, Mapping)),
-        key=lambda k: _WRAPPERS.index(k) if k in _WRAPPERS else len(_WRAPPERS),
+    if {"state", "param_groups"} <= content.keys():
+        return  # an optimizer's state: tensors of the network's shapes that are not its weights
+    inner = sorted(
+        ((str(k), v) for k, v in content.items() if isinstance(v, Mapping)),
+        key=lambda item: _WRAPPERS.index(item[0]) if item[0] in _WRAPPERS else len(_WRAPPERS),
     )
-    for name in names:
-        inner = f"{place}.{name}" if place else name
-        yield from _state_dicts(content[name], inner, depth - 1)
+    for name, value in inner:
+        yield from _state_dicts(value, f"{place}.{name}" if place else name, depth - 1)
     tensors = {str(k): v for k, v in content.items() if torch.is_tensor(v)}
     tensors.pop("n_averaged", None)
     if any(v.ndim > 1 for v in tensors.values()):

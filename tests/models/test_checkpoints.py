@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import pickle
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -73,6 +74,26 @@ def test_averaged_weights_win_over_the_last_ones(state, tmp_path):
     fresh = network()
     load_weights(fresh, path, "mine")
     assert torch.equal(fresh.head.bias, state["head.bias"] + 1)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_checkpoint_to_resume_from(state, tmp_path, optimizer):
+    """After one step the optimizer holds tensors under numbers, not names."""
+    network = torch.nn.Linear(3, 2)
+    kind = {"sgd": partial(torch.optim.SGD, momentum=0.9), "adam": torch.optim.Adam}[optimizer]
+    stepped = kind(network.parameters(), lr=0.1)
+    network(torch.ones(1, 3)).sum().backward()
+    stepped.step()
+    saved = {"epoch": 1, "state_dict": state, "optimizer": stepped.state_dict(), 7: {"best": 0.9}}
+    torch.save(saved, tmp_path / "last.pth")
+    found = dict(candidates(read_checkpoint(tmp_path / "last.pth")))
+    assert found["state_dict"].keys() == state.keys()
+    assert not any("optimizer" in place for place in found)
+
+
+def test_folds_under_numbers_are_found(state, tmp_path):
+    torch.save({0: state, (1, "b"): state}, tmp_path / "folds.pth")
+    assert {"0", "(1, 'b')"} <= set(dict(candidates(read_checkpoint(tmp_path / "folds.pth"))))
 
 
 def test_reads_safetensors(state, tmp_path):
