@@ -141,6 +141,23 @@ def test_parameters_in_an_old_address_are_the_detectors(prepared: Any) -> None:
     assert any("k = 7" in code.value for code in at.code)
 
 
+@pytest.mark.parametrize("titles", [("Twins", "Twins"), ("Twins", "Twins", "Twins (a)")])
+def test_experiments_of_one_title_are_told_apart(
+    prepared: Any, titles: tuple[str, ...], monkeypatch: Any
+) -> None:
+    """A list that shows one text twice would choose the first of the two."""
+    named = zip("abc", titles, strict=False)
+    made = [dataclasses.replace(prepared.experiment, name=n, title=t) for n, t in named]
+    monkeypatch.setattr("pages.components.kit.cache.list_experiments", lambda: made)
+    st.cache_resource.clear()
+    at = open_page("pages/2_Detectors.py", experiment="b")
+    shown = at.selectbox(key="experiment")
+    assert len(set(shown.options)) == len(made)
+    assert shown.options[1] == "Twins (b)"
+    at.run()
+    assert at.selectbox(key="experiment").value == "b"
+
+
 def test_an_experiment_that_names_a_detector_twice_is_listed_as_broken(
     prepared: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:

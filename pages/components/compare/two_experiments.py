@@ -35,11 +35,12 @@ def choose(view: View) -> View:
         st.stop()
     ready = [name for name in others if cache.prepared(known[name]) is not None]
     name = state.choose("other_experiment", others, (ready or others)[0])
+    labels = cache.experiment_labels()
     st.selectbox(
         f"{view.experiment.title} against",
         others,
         key="other_experiment",
-        format_func=lambda n: known[n].title + ("" if n in ready else " (not prepared)"),
+        format_func=lambda n: labels[n] + ("" if n in ready else " (not prepared)"),
         width=420,
     )
     state.publish()

@@ -6,6 +6,7 @@ and parameters; arrays are never hashed. Each cache holds a bounded number of en
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "available",
     "detector_titles",
+    "experiment_labels",
     "experiments",
     "frozen",
     "image_set",
@@ -135,6 +137,23 @@ def _checked(experiment: Experiment) -> Experiment | BrokenExperiment:
 def usable() -> dict[str, Experiment]:
     """Experiments by name, without those whose file is broken."""
     return {e.name: e for e in experiments() if isinstance(e, Experiment)}
+
+
+def experiment_labels() -> dict[str, str]:
+    """Name -> what lists call each usable experiment: its title, with its name where titles meet.
+
+    A list tells its options apart by their labels, so no two may be the same.
+    """
+    titles = {name: experiment.title for name, experiment in usable().items()}
+    while len(shared := _shared(titles)):
+        titles |= {name: f"{titles[name]} ({name})" for name in shared}
+    return titles
+
+
+def _shared(titles: Mapping[str, str]) -> list[str]:
+    """Names whose title another one has too."""
+    given = Counter(titles.values())
+    return [name for name, title in titles.items() if given[title] > 1]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -80,7 +80,7 @@ def _choose_experiment() -> Experiment:
         "Experiment",
         list(usable),
         key="experiment",
-        format_func=lambda n: usable[n].title,
+        format_func=cache.experiment_labels().__getitem__,
         help="Classifier and its image sets.",
     )
     return usable[name]
