@@ -12,25 +12,13 @@ from ood_core.experiments.experiment import DataSpec
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import (
     BUILTIN_SOURCES,
-    FILE_KINDS,
-    KINDS,
+    SET_KINDS,
     TORCHVISION_SETS,
     holds_image,
     resolve,
 )
 
-__all__ = ["OPTIONS", "RESERVED", "ood_spec", "set_spec"]
-
-_COMMON = ("limit", "per_class", "label_map", "count", "obtain")
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "folder": (*_COMMON, "labels"),
-    "image_list": (*_COMMON, "root", "labels"),
-    "manifest": (*_COMMON, "root", "labels", "path_column", "label_column"),
-    "zip": (*_COMMON, "labels"),
-    "torchvision": (*_COMMON, "split"),
-    "builtin": ("limit", "per_class"),
-}
-"""Keys that each kind of data set takes."""
+__all__ = ["RESERVED", "ood_spec", "set_spec"]
 
 RESERVED = ("all", "detector", "far-OOD", "layer", "mean", "near-OOD", "params", "seconds")
 """Names that no OOD set can have: results have columns and choices that are called so."""
@@ -49,8 +37,8 @@ def set_spec(id_table: Table, name: str, beside: Path | None, strict: bool) -> D
 
 def ood_spec(values: Any, where: str, beside: Path | None, strict: bool) -> tuple[DataSpec, bool]:
     """One [[ood]] entry, and whether it counts as near."""
-    everything = {key for keys in OPTIONS.values() for key in keys}
-    table = Table(values, where, ("name", "near", *KINDS, *sorted(everything)))
+    everything = {key for kind in SET_KINDS.values() for key in kind.options}
+    table = Table(values, where, ("name", "near", *SET_KINDS, *sorted(everything)))
     name = table.required_text("name")
     if not _SET_NAME.fullmatch(name):
         raise table.error(
@@ -73,10 +61,10 @@ def _spec(
     if not isinstance(values, Mapping):
         raise ConfigError(f'{where} must be a table such as {{ folder = "…" }}, got {values!r}.')
     kind = _kind(values, where)
-    table = Table(values, where, (kind, *OPTIONS[kind]))
+    table = Table(values, where, (kind, *SET_KINDS[kind].options))
     source = table.required_text(kind)
     options = {"role": role, **_options(table)}
-    if kind in FILE_KINDS:
+    if SET_KINDS[kind].on_disk:
         source = _source(table, kind, source, beside, strict)
         if "root" in options:
             options["root"] = _existing(table, "root", str(options["root"]), beside, strict)
@@ -98,14 +86,15 @@ def _spec(
 
 
 def _kind(values: Mapping[str, Any], where: str) -> str:
-    given = [kind for kind in KINDS if kind in values]
+    given = [kind for kind in SET_KINDS if kind in values]
     if len(given) == 1:
         return given[0]
-    unknown = [key for key in values if all(key not in keys for keys in OPTIONS.values())]
+    unknown = [key for key in values if all(key not in kind.options for kind in SET_KINDS.values())]
     if not given and unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}. {did_you_mean(unknown[0], KINDS)}")
+        near = did_you_mean(unknown[0], SET_KINDS)
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}. {near}")
     raise ConfigError(
-        f"{where}: give exactly one of {', '.join(KINDS)}; got {' and '.join(given) or 'none'}."
+        f"{where}: give exactly one of {', '.join(SET_KINDS)}; got {' and '.join(given) or 'none'}."
     )
 
 

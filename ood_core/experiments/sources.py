@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ood_core.runtime.paths import data_roots
 
 __all__ = [
     "BUILTIN_SOURCES",
-    "FILE_KINDS",
     "IMAGE_SUFFIXES",
-    "KINDS",
+    "SET_KINDS",
     "TORCHVISION_SETS",
+    "SetKind",
     "class_folders",
     "holds_image",
     "is_image_name",
@@ -27,9 +28,36 @@ IMAGE_SUFFIXES = frozenset(
 )
 """File names that count as images in a folder or an archive, any case."""
 
-FILE_KINDS = ("folder", "image_list", "manifest", "zip")
-KINDS = (*FILE_KINDS, "torchvision", "builtin")
-"""Keys of which each data set has exactly one."""
+
+@dataclass(frozen=True)
+class SetKind:
+    """One kind of data set, as experiment files know it.
+
+    Attributes
+    ----------
+    options : keys that it takes beside its own.
+    on_disk : whether its value is a path, which is resolved and must be there.
+    suffixes : files that are taken for this kind where only a path is given.
+    """
+
+    options: tuple[str, ...]
+    on_disk: bool = True
+    suffixes: tuple[str, ...] = ()
+
+
+_COMMON = ("limit", "per_class", "label_map", "count", "obtain")
+SET_KINDS = {
+    "folder": SetKind((*_COMMON, "labels")),
+    "image_list": SetKind((*_COMMON, "root", "labels"), suffixes=(".txt", ".lst")),
+    "manifest": SetKind(
+        (*_COMMON, "root", "labels", "path_column", "label_column"),
+        suffixes=(".csv", ".tsv", ".tab", ".parquet"),
+    ),
+    "zip": SetKind((*_COMMON, "labels"), suffixes=(".zip",)),
+    "torchvision": SetKind((*_COMMON, "split"), on_disk=False),
+    "builtin": SetKind(("limit", "per_class"), on_disk=False),
+}
+"""Key of which each data set has exactly one -> what it takes. `data/opening.py` opens each."""
 
 BUILTIN_SOURCES = (
     "digits:fit",

@@ -9,8 +9,7 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.loading import is_builtin_name
-from ood_core.experiments.parsing_sets import OPTIONS
-from ood_core.experiments.sources import FILE_KINDS
+from ood_core.experiments.sources import SET_KINDS
 from ood_core.runtime.paths import data_roots, experiments_dir
 from ood_core.runtime.toml_text import toml_text
 
@@ -92,9 +91,9 @@ def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
 
 
 def _set(spec: DataSpec, folder: Path | None) -> dict[str, Any]:
-    is_file = spec.kind in FILE_KINDS
+    is_file = SET_KINDS[spec.kind].on_disk
     values: dict[str, Any] = {spec.kind: _relative(spec.source, folder) if is_file else spec.source}
-    for key in OPTIONS[spec.kind]:
+    for key in SET_KINDS[spec.kind].options:
         if key in spec.options:
             value = spec.options[key]
             values[key] = _relative(str(value), folder) if key == "root" else value

@@ -11,8 +11,8 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments import Experiment, Preprocessing, parse_experiment
-from ood_core.experiments.parsing_sets import OPTIONS, RESERVED
-from ood_core.experiments.sources import BUILTIN_SOURCES, TORCHVISION_SETS
+from ood_core.experiments.parsing_sets import RESERVED
+from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS
 
 __all__ = [
     "Draft",
@@ -25,10 +25,7 @@ __all__ = [
     "tables",
 ]
 
-_SUFFIXES = {
-    ".zip": "zip", ".txt": "image_list", ".lst": "image_list", ".csv": "manifest",
-    ".tsv": "manifest", ".tab": "manifest", ".parquet": "manifest",
-}  # fmt: skip
+_SUFFIXES = {suffix: name for name, kind in SET_KINDS.items() for suffix in kind.suffixes}
 _TORCHVISION = "torchvision:"
 
 
@@ -184,7 +181,7 @@ def draft_of(experiment: Experiment) -> Draft:
 
     def chosen(name: str) -> SetDraft:
         spec = experiment.sets[name]
-        kept = {k: v for k, v in spec.options.items() if k in OPTIONS[spec.kind]}
+        kept = {k: v for k, v in spec.options.items() if k in SET_KINDS[spec.kind].options}
         prefix = _TORCHVISION if spec.kind == "torchvision" else ""
         return SetDraft(prefix + spec.source, name, name in experiment.near, kept)
 

@@ -230,3 +230,10 @@ def test_a_subset_keeps_the_numbers_of_all_classes(make_images: Make) -> None:
     images = folder(root, limit=1)
     assert images.class_names == ("a", "b", "c")
     assert images.ids[0][0] == "abc"[images.labels[0]]
+
+
+def test_every_kind_of_an_experiment_file_has_an_opener() -> None:
+    from ood_core.data import opening
+    from ood_core.experiments.sources import SET_KINDS
+
+    assert opening._OPENERS.keys() == SET_KINDS.keys()

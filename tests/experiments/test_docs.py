@@ -10,12 +10,12 @@ import pytest
 
 from ood_core.experiments import parse_experiment
 from ood_core.experiments.experiment import ClassifierSpec, Preprocessing
-from ood_core.experiments.parsing_sets import OPTIONS
+from ood_core.experiments.sources import SET_KINDS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text("utf-8")
 KEYS = {
-    *OPTIONS,
-    *(key for keys in OPTIONS.values() for key in keys),
+    *SET_KINDS,
+    *(key for kind in SET_KINDS.values() for key in kind.options),
     *ClassifierSpec.__dataclass_fields__,
     *Preprocessing.__dataclass_fields__,
     *("name", "title", "description", "near", "fit", "test"),
