@@ -9,10 +9,9 @@ Higher score = more in-distribution, ID is the positive class.
 0.5
 """
 
+from ood_core.metrics.curves import PrCurve, RocCurve, pr_curve, roc_curve
 from ood_core.metrics.evaluation import (
     Evaluation,
-    PrCurve,
-    RocCurve,
     aupr_in,
     aupr_out,
     auroc,
@@ -22,8 +21,6 @@ from ood_core.metrics.evaluation import (
     fpr_at_tpr,
     fpr_at_tpr_ood_positive,
     fpr_interval,
-    pr_curve,
-    roc_curve,
     score_warnings,
 )
 

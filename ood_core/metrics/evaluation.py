@@ -14,13 +14,10 @@ import numpy as np
 
 from ood_core.errors import ConfigError
 from ood_core.metrics.counts import Scores, ceil_share, compare, summarize
-from ood_core.metrics.curves import PrCurve, RocCurve, pr_curve, roc_curve
 from ood_core.metrics.intervals import delong_interval, rate_at_quantile_interval
 
 __all__ = [
     "Evaluation",
-    "PrCurve",
-    "RocCurve",
     "aupr_in",
     "aupr_out",
     "auroc",
@@ -30,8 +27,6 @@ __all__ = [
     "fpr_at_tpr",
     "fpr_at_tpr_ood_positive",
     "fpr_interval",
-    "pr_curve",
-    "roc_curve",
     "score_warnings",
 ]
 

@@ -8,21 +8,22 @@
 
 from ood_core.thresholds.choosing import (
     PREVALENCE,
-    Accepted,
-    Halves,
-    OperatingPoint,
-    Sample,
     at,
     at_cost,
     at_fpr,
     at_threshold,
     at_tpr,
     check_at,
-    conformal,
-    conformal_p_values,
+)
+from ood_core.thresholds.conformal import conformal, conformal_p_values
+from ood_core.thresholds.operating_point import (
+    Accepted,
+    Halves,
+    OperatingPoint,
+    Sample,
+    as_sample,
     halves,
 )
-from ood_core.thresholds.operating_point import as_sample
 
 __all__ = [
     "PREVALENCE",

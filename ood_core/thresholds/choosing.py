@@ -14,32 +14,22 @@ import numpy as np
 from ood_core.errors import ConfigError
 from ood_core.metrics.counts import Scores, ScoreSummary, compare, floor_share, pool
 from ood_core.metrics.evaluation import needed
-from ood_core.thresholds.conformal import conformal, conformal_p_values
+from ood_core.thresholds.conformal import conformal
 from ood_core.thresholds.operating_point import (
-    Accepted,
-    Halves,
     OperatingPoint,
     Sample,
     as_sample,
-    halves,
     operating_point,
 )
 
 __all__ = [
     "PREVALENCE",
-    "Accepted",
-    "Halves",
-    "OperatingPoint",
-    "Sample",
     "at",
     "at_cost",
     "at_fpr",
     "at_threshold",
     "at_tpr",
     "check_at",
-    "conformal",
-    "conformal_p_values",
-    "halves",
 ]
 
 PREVALENCE = 0.5
