@@ -1,7 +1,7 @@
 """Activations: what a forward pass leaves behind, how it is extracted and where it is kept."""
 
 from ood_core.activations.activation_set import ActivationSet, prepared
-from ood_core.activations.duplicates import SharedImage, shared_images
+from ood_core.activations.duplicates import SharedImage, SharedImages, shared_images
 from ood_core.activations.extraction import extract
 from ood_core.activations.predictions import Predictions, predict, predicted_classes
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
@@ -16,6 +16,7 @@ __all__ = [
     "LazyRecord",
     "Predictions",
     "SharedImage",
+    "SharedImages",
     "StoredEntry",
     "activation_map",
     "embed",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ood_core.activations.activation_set import ActivationSet
     from ood_core.activations.record import LayerRecord
 
-__all__ = ["SharedImage", "shared_images"]
+__all__ = ["SharedImage", "SharedImages", "shared_images"]
 
 _NEARLY_EQUAL = 1e-5
 """Batches of other sizes give other roundings: statistics of equal images differ by less."""
@@ -31,32 +31,66 @@ class SharedImage:
     second_id: str
 
 
+@dataclass(frozen=True)
+class SharedImages:
+    """What was found in common.
+
+    Attributes
+    ----------
+    pairs : the same pixels in two sets, one pair for each image of the second.
+    compared : images of the second sets that were decoded and compared.
+    alike : images of the second sets that may be in the first, by their statistics.
+    """
+
+    pairs: tuple[SharedImage, ...]
+    compared: int
+    alike: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every image that may be shared was compared."""
+        return self.compared == self.alike
+
+
 def shared_images(
-    acts: ActivationSet, firsts: Iterable[str], seconds: Iterable[str]
-) -> tuple[SharedImage, ...]:
+    acts: ActivationSet, firsts: Iterable[str], seconds: Iterable[str], most: int | None = None
+) -> SharedImages:
     """Images whose pixels are in one of `firsts` and in one of `seconds`.
 
     Equal images have equal statistics, so only rows that agree in L0, L1 and L2 of the
     penultimate layer are decoded and compared by a hash of their pixels.
+
+    Parameters
+    ----------
+    most : images of a second set to compare with a first one at most, evenly spaced among those
+        that may be shared; all for None.
     """
     seconds = list(seconds)
-    return tuple(
-        pair for first in firsts for second in seconds for pair in _shared(acts, first, second)
+    found = [_shared(acts, a, b, most) for a in firsts for b in seconds]
+    return SharedImages(
+        tuple(pair for part in found for pair in part.pairs),
+        sum(part.compared for part in found),
+        sum(part.alike for part in found),
     )
 
 
-def _shared(acts: ActivationSet, first: str, second: str) -> list[SharedImage]:
+def _shared(acts: ActivationSet, first: str, second: str, most: int | None) -> SharedImages:
     one, two = acts[first], acts[second]
     rows = _candidates(one.layer(), two.layer())
+    alike = np.unique(rows[:, 1])
+    compared = alike
+    if most is not None and len(alike) > most:
+        compared = alike[np.linspace(0, len(alike) - 1, most).astype(np.int64)]
+        rows = rows[np.isin(rows[:, 1], compared)]
     if not len(rows):
-        return []
+        return SharedImages((), 0, 0)
     hashes_one = _pixel_hashes(acts, first, np.unique(rows[:, 0]))
-    hashes_two = _pixel_hashes(acts, second, np.unique(rows[:, 1]))
+    hashes_two = _pixel_hashes(acts, second, compared)
     found: dict[int, SharedImage] = {}
     for i, j in rows.tolist():
         if hashes_one[i] == hashes_two[j]:
             found.setdefault(j, SharedImage(first, one.ids[i], second, two.ids[j]))
-    return list(found.values())
+    return SharedImages(tuple(found.values()), len(compared), len(alike))
 
 
 def _candidates(one: LayerRecord, two: LayerRecord) -> np.ndarray:

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     done = scoring.Benchmark.of(found, acts.experiment.near)
     if done.score_sets:
         _report(done, args, terminal)
+        terminal.note(f"sanity gates: {scoring.gates_in_words(scoring.run_gates(acts))}")
     if stopped is not None:
         raise stopped
     return _as_recorded(recipe, done, terminal)

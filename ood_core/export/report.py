@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ood_core.detectors import detector_class
+from ood_core.scoring.gate_result import GateResult, gates_in_words
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet
 
@@ -20,6 +22,7 @@ def report(
     experiment: Experiment,
     acts: ActivationSet,
     scores: ScoreSet,
+    gates: Sequence[GateResult],
     point: OperatingPoint,
     check: OperatingPoint | None = None,
 ) -> str:
@@ -28,6 +31,7 @@ def report(
     Parameters
     ----------
     scores : the detector's scores.
+    gates : the sanity gates of these activations; those that fail stand first.
     point : the operating point chosen.
     check : the same rule chosen on one half of each set and counted on the other, where there is
         such a rule.
@@ -41,6 +45,7 @@ def report(
             "",
             *_facts(experiment, acts, scores),
             "",
+            *_failing(gates),
             "## Threshold",
             "",
             f"Accepted as in-distribution: score ≥ {point.threshold:.6g}. {point.how}",
@@ -69,6 +74,14 @@ def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> lis
         f"'{scores.id_name}', {len(scores.id_scores):,} images",
         f"- Activations: {acts.fingerprint}",
     ]
+
+
+def _failing(gates: Sequence[GateResult]) -> list[str]:
+    """What fails, with what to do; one line where all hold."""
+    bad = [g for g in gates if g.ok is False]
+    lines = [f"- **{g.name}** does not hold: {g.text}. {g.remedy}" for g in bad]
+    head = [] if not bad else ["## Before you read the figures", ""]
+    return [*head, f"Sanity gates: {gates_in_words(gates)}", *([""] if bad else []), *lines, ""]
 
 
 def _rates(point: OperatingPoint, check: OperatingPoint | None) -> list[str]:

@@ -13,8 +13,8 @@ from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.models import WeightsMissingError
+from ood_core.scoring.gates import run_gates
 from ood_core.wizard.draft import Draft
-from ood_core.wizard.gates import run_gates
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 from ood_core.wizard.requirements import missing_weights

@@ -16,9 +16,9 @@ from ood_core.errors import DataError
 from ood_core.metrics.counts import summarize
 from ood_core.models import ClassifierHead
 from ood_core.neurons import LineLab, accuracy_effect
+from ood_core.scoring import gates
 from ood_core.views.experiment_summary import Facts
 from ood_core.views.galleries import describe
-from ood_core.wizard import gates
 
 HEAD = ClassifierHead(np.eye(3), class_names=("ant", "bee", "cow"))
 FEATURES = np.array([[3.0, 1, 0], [0, 2, 1], [1, 0, 4], [2, 2, 0], [0, 5, 5]])

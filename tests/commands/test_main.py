@@ -22,7 +22,12 @@ from ood_core.commands import _main as cli
 from ood_core.detectors import make_detector
 from ood_core.errors import DataError
 from ood_core.runtime.progress import Progress
+from ood_core.scoring import GateResult
 
+GATES = (
+    GateResult("Units can be off", False, 0.0, 0.0, "0.0 % are", "Choose another layer."),
+    GateResult("Fit and test set are apart", False, 9.0, 0.0, "9 images", "Part them.", 3),
+)
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
@@ -49,6 +54,7 @@ def known(acts_set, monkeypatch):
             monkeypatch.setattr(module, "load_experiment", load)
     monkeypatch.setattr("ood_core.activations.extract", lambda exp, **options: acts_set)
     monkeypatch.setattr("ood_core.activations.embed", embed)
+    monkeypatch.setattr("ood_core.scoring.run_gates", lambda acts: GATES)
     return acts_set
 
 
@@ -77,6 +83,8 @@ def test_benchmark_prints_the_same_table_twice_and_writes_files(known, capsys, t
     assert out == run(capsys, *argv)[1]
     assert out.startswith("| detector")
     assert "seconds: negative_aware_norm" in err
+    worst = '"Fit and test set are apart" does not hold (9 images).'
+    assert f"sanity gates: 2 of 2 checks fail: the worst, {worst}" in err
     rows = list(csv.DictReader(files[0].read_text().splitlines()))
     assert [r["detector"] for r in rows] == [*["negative_aware_norm"] * 2, "line", "line"]
     assert list(rows[0])[:6] == ["detector", "params", "layer", "id_set", "ood_set", "auroc"]

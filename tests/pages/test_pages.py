@@ -188,17 +188,28 @@ def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     assert f"{len(prepared['fit']):,} images" in shown
 
 
-def test_overview_runs_the_gates_when_they_are_opened(prepared: Any) -> None:
-    from ood_core import wizard
-
+def test_overview_holds_every_gate_and_the_closed_bar_says_how_many_hold(prepared: Any) -> None:
     at = open_page(OVERVIEW)
-    assert "The head explains the logits" not in _texts(at)
-    at.session_state["gates"] = True
-    shown = _texts(at.run())
-    assert not at.exception
-    for line in wizard.gate_checks(prepared):
+    gates = scoring.run_gates(prepared)
+    shown = _texts(at)
+    for line in gates:
         assert line.name in shown
         assert html.escape(line.text) in shown
+    assert f"Sanity gates: {scoring.gates_in_words(gates)}" in [e.label for e in at.expander]
+
+
+def test_failing_gates_are_named_while_the_bar_is_closed(prepared: Any, monkeypatch: Any) -> None:
+    bad = scoring.GateResult("Fit and test are apart", False, 9.0, 0.0, "9 images", "Do it.", 3)
+    known = scoring.run_gates(prepared)
+    monkeypatch.setattr("ood_core.scoring.run_gates", lambda acts: (*known, bad))
+    st.cache_resource.clear()
+    said = '"Fit and test are apart" does not hold (9 images)'
+    labels = [e.label for e in open_page(OVERVIEW).expander]
+    assert any(said in label for label in labels)
+    assert said in messages(open_page("pages/2_Detectors.py"))
+    report = _texts(open_page("pages/7_Export.py")) + messages(open_page("pages/7_Export.py"))
+    assert said in report
+    st.cache_resource.clear()
 
 
 def test_overview_lists_experiments_and_what_they_lack(prepared: Any) -> None:

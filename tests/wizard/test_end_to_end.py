@@ -13,7 +13,7 @@ from PIL import Image
 from ood_core import activations
 from ood_core.commands import _main as cli
 from ood_core.experiments import load_experiment
-from ood_core.wizard import gates
+from ood_core.scoring import gates
 
 SMALL = """
 [preprocessing]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ood_core.scoring import GateResult
     from ood_core.wizard import Check
 
 __all__ = ["lines_html"]
@@ -18,7 +19,7 @@ _MARKS = {
 }
 
 
-def lines_html(lines: Sequence[Check]) -> str:
+def lines_html(lines: Sequence[Check | GateResult]) -> str:
     """Checks as a list: a mark, what was checked, what was found, what to do."""
     rows = []
     for line in lines:

@@ -11,6 +11,7 @@ import streamlit as st
 from ood_core import papers
 from ood_core.detectors import broken_plugins
 from ood_core.scoring import tables
+from ood_core.scoring.gate_result import CAUTION, gates_in_words, worst
 from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
@@ -80,6 +81,10 @@ def draw(view: View, found: list[ScoreSet], reasons: dict[str, str]) -> None:
         column_config=_columns(table, intervals == "shown"),
         key=f"leaderboard_{metric}_{intervals}",  # a new table measures its columns anew
     )
+    bad = worst(view.gates())
+    if bad is not None and bad.weight > CAUTION:
+        failing = gates_in_words(view.gates())
+        st.warning(f"{failing} The overview says more.", icon=":material/warning:")
     st.caption(
         "● best, ○ within the best one's 95 % interval (no difference shown by these images). "
         "Click a heading to sort. Means are unweighted over the OOD sets." + _where(view)

@@ -59,7 +59,7 @@ def report(
     """One page in words and numbers, to defend the choice with."""
     st.subheader("Report")
 
-    text = write(view.experiment, view.acts, scores, point, check)
+    text = write(view.experiment, view.acts, scores, view.gates(), point, check)
     st.caption("What was chosen, on which images, and what it did on others. Markdown.")
     with st.container(border=True, height=320):
         smaller = text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)

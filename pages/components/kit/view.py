@@ -16,7 +16,7 @@ from pages.components.kit import cache, state
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.experiments import Experiment
-    from ood_core.scoring import ScoreSet
+    from ood_core.scoring import GateResult, ScoreSet
 
 __all__ = ["LINE_SLIDERS", "Params", "View", "adopt", "detector_params"]
 
@@ -112,6 +112,10 @@ class View:
             return self.scores(detector), ""
         except OODLensError as error:
             return None, str(error)
+
+    def gates(self) -> tuple[GateResult, ...]:
+        """The sanity gates on everything that was prepared; computed once per process."""
+        return cache.once(("gates", self.fingerprint), lambda: scoring.run_gates(self.acts))
 
     def every_detector(self) -> dict[str, ScoreSet]:
         """`ScoreSet` of each detector that can run here, by name."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ood_core import wizard
 from ood_core.experiments import BrokenExperiment
+from ood_core.scoring.gate_result import gates_in_words, worst
 from ood_core.scoring.params import own_params
 from ood_core.views.experiment_summary import Facts
 from pages.components.charts.checklist import lines_html
@@ -158,14 +158,17 @@ def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:
     )
 
 
+@told()
 def _gates(view: View) -> None:
-    """The sanity gates on everything that was prepared; looked at when they are opened."""
-    opened = st.expander(
-        "Sanity gates", key="gates", on_change="rerun", icon=":material/fact_check:"
-    )
-    if opened.open:
-        lines = cache.once(("gates", view.fingerprint), lambda: wizard.gate_checks(view.acts))
-        opened.html(lines_html(lines))
+    """The sanity gates on everything that was prepared; the closed bar says what fails."""
+    with st.spinner("Checking …", show_time=False):
+        gates = view.gates()
+    holds = worst(gates) is None
+    st.expander(
+        f"Sanity gates: {gates_in_words(gates)}",
+        key="gates",
+        icon=":material/fact_check:" if holds else ":material/warning:",
+    ).html(lines_html(gates))
 
 
 def _incomplete(view: View) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ood_core.activations import PENULTIMATE
-from ood_core.activations.duplicates import shared_images
+from ood_core.activations.duplicates import SharedImages, shared_images
 from ood_core.activations.predictions import accuracy
+from ood_core.errors import OODLensError
+from ood_core.scoring.gate_result import FALSE, PARTLY, GateResult
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet, LayerRecord
     from ood_core.activations.stored import StoredActivations
     from ood_core.models import ClassifierHead
 
-__all__ = ["GateResult", "run_gates"]
+__all__ = ["run_gates"]
 
 HEAD_ERROR = 1e-3
 """Largest |hWᵀ + b - z| accepted, as a share of the largest |z|: float32 keeps to about 1e-6."""
@@ -32,30 +33,11 @@ ACCURACY_UNDECLARED = 0.5
 INACTIVE_SHARE = 0.05
 """Least share of units <= 0 for which counting active units says something."""
 
+MOST_COMPARED = 1000
+"""Pairs of images that are decoded for each pair of sets: enough to see whether sets overlap."""
+
 SHIFT = 0.2
 """Largest fit/test shift accepted: a small effect in Cohen's terms."""
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """One gate.
-
-    Parameters
-    ----------
-    name : what is checked, for a line of a list.
-    ok : True, False, or None where it cannot be checked.
-    value : what was measured; NaN where it cannot be.
-    limit : what it is held against.
-    text : the measurement in words.
-    remedy : what to do when it is not ok; "" otherwise.
-    """
-
-    name: str
-    ok: bool | None
-    value: float
-    limit: float
-    text: str
-    remedy: str = ""
 
 
 def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult, ...]:
@@ -77,8 +59,8 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
         _inactive_gate(record, where),
         _negatives_gate(record, where),
         _shift_gate(fit, test),
-        _shared_gate(acts, "Fit and test set have no image in common", test.name, [fit.name]),
-        _shared_gate(acts, "ID and OOD have no image in common", None, [fit.name, test.name]),
+        _leak_gate(acts, fit.name, test.name),
+        _overlap_gate(acts, (fit.name, test.name)),
         _skipped_gate(acts),
     )
 
@@ -101,6 +83,7 @@ def _head_gate(test: StoredActivations, head: ClassifierHead) -> GateResult:
         if ok
         else "The network does more after its last linear layer, or was run with amp. "
         "Detectors that use the head (energy of changed features, LINe, ReAct, ViM) do not apply.",
+        PARTLY,
     )
 
 
@@ -127,6 +110,7 @@ def _accuracy_gate(
         if ok
         else "Check the order of the class names against the network's, mean and std, "
         "the image size, and that the checkpoint belongs to this data.",
+        FALSE,
     )
 
 
@@ -148,6 +132,7 @@ def _classes_gate(fit: StoredActivations, head: ClassifierHead) -> GateResult:
         return GateResult(
             name, False, float(len(missing)), 0.0, f"{len(missing)} classes have none: {shown}",
             "Add images of these classes to the fit set, or correct the class names.",
+            PARTLY,
         )  # fmt: skip
     return GateResult(name, True, 0.0, 0.0, text)
 
@@ -224,22 +209,66 @@ def _moments(acts: StoredActivations) -> tuple[int, np.ndarray, np.ndarray]:
     return n, mean + (0.0 if shift is None else shift), np.maximum(square / n - mean**2, 0.0)
 
 
+def _leak_gate(acts: ActivationSet, fit: str, test: str) -> GateResult:
+    def remedy(found: SharedImages) -> str:
+        return (
+            f"Detectors were fitted on {_these('ID test image', found)}: distances and LINe's "
+            "masks know them by heart, so AUROC, FPR95 and thresholds look better here than on "
+            "new images. Take a test set that is not in the fit set."
+        )
+
+    return _shared_gate(acts, "Fit and test set have no image in common", [fit], [test], remedy)
+
+
+def _overlap_gate(acts: ActivationSet, id_sets: Sequence[str]) -> GateResult:
+    def remedy(found: SharedImages) -> str:
+        role = " and ".join(f"'{name}'" for name in sorted({p.first_set for p in found.pairs}))
+        return (
+            f"They count as ID in {role} and as OOD, so no score can be right on both. Remove them "
+            "from one of the sets."
+        )
+
+    name, ood_sets = "ID and OOD have no image in common", _present(acts)
+    return _shared_gate(acts, name, id_sets, ood_sets, remedy)
+
+
+def _present(acts: ActivationSet) -> list[str]:
+    return [name for name in acts.experiment.ood_sets if name in acts]
+
+
+def _these(what: str, found: SharedImages) -> str:
+    n = len(found.pairs)
+    if not found.whole:
+        return f"{what}s"
+    return f"this {what}" if n == 1 else f"these {n:,} {what}s"
+
+
 def _shared_gate(
-    acts: ActivationSet, name: str, second: str | None, firsts: Sequence[str]
+    acts: ActivationSet,
+    name: str,
+    firsts: Sequence[str],
+    seconds: Sequence[str],
+    remedy: Callable[[SharedImages], str],
 ) -> GateResult:
-    seconds = acts.experiment.ood_sets if second is None else (second,)
-    found = shared_images(acts, firsts, [s for s in seconds if s in acts])
-    if not found:
+    try:
+        found = shared_images(acts, firsts, seconds, most=MOST_COMPARED)
+    except (OODLensError, OSError) as error:  # files that were moved since do not undo the scores
+        return GateResult(name, None, math.nan, 0.0, f"images cannot be compared: {error}")
+    if not found.pairs:
         return GateResult(name, True, 0.0, 0.0, "none found")
-    first = found[0]
+    n, first = len(found.pairs), found.pairs[0]
+    count = f"{n:,} image{'s' if n != 1 else ''}"
+    if not found.whole:
+        count = f"{n:,} of {found.compared:,} looked at, of {found.alike:,} that may be the same"
     return GateResult(
         name,
         False,
-        float(len(found)),
+        float(n),
         0.0,
-        f"{len(found)} images, for example {first.second_set}/{first.second_id} = "
+        f"{count}, for example {first.second_set}/{first.second_id} = "
         f"{first.first_set}/{first.first_id}",
-        "Remove them from one of the sets: they count as right and as wrong at once.",
+        remedy(found),
+        FALSE,
     )
 
 

@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from ood_core.activations import Activations, LayerRecord, extract, shared_images
+from ood_core.activations.duplicates import SharedImages
 from ood_core.activations.resident_models import forget_models
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.models import ClassifierHead
-from ood_core.wizard import gates
-from ood_core.wizard.gates import GateResult, run_gates
+from ood_core.scoring import gates
+from ood_core.scoring.gate_result import GateResult, gates_in_words, worst
+from ood_core.scoring.gates import run_gates
 
 HEAD = "The head explains the logits"
 ACCURACY = "ID accuracy is as expected"
@@ -50,7 +52,7 @@ class FakeSet(dict):
 @pytest.fixture(autouse=True)
 def _arrays_have_no_images(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "files" not in request.fixturenames:
-        monkeypatch.setattr(gates, "shared_images", lambda *_: ())
+        monkeypatch.setattr(gates, "shared_images", lambda *_, **__: SharedImages((), 0, 0))
 
 
 def separable(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -204,8 +206,63 @@ def test_an_image_of_the_fit_set_in_the_test_set_is_found(
     files: Experiment, tmp_path: Path
 ) -> None:
     shutil.copy(tmp_path / "fit" / "0" / "0.png", tmp_path / "test" / "3" / "leak.png")
-    (pair,) = shared_images(extract(files), ["fit"], ["test"])
+    (pair,) = shared_images(extract(files), ["fit"], ["test"]).pairs
     assert dataclasses.astuple(pair) == ("fit", "0/0.png", "test", "3/leak.png")
+
+
+def test_a_test_set_that_is_the_fit_set_says_what_that_does(files: Experiment) -> None:
+    same = dataclasses.replace(
+        files, sets={**files.sets, "test": DataSpec("test", "folder", files.sets["fit"].source)}
+    )
+    results = run_gates(extract(same))
+    found = next(g for g in results if g.name == LEAK)
+    assert (found.ok, found.value) == (False, 12.0)
+    assert "fitted on these 12 ID test images" in found.remedy
+    assert "look better here than on new images" in found.remedy
+    assert worst(results) is found
+    assert gates_in_words(results).startswith(f"{sum(g.ok is False for g in results)} of 9 checks")
+    assert f'"{LEAK}" does not hold (12 images, for example' in gates_in_words(results)
+
+
+def test_an_image_of_both_id_sets_in_an_ood_set_names_both(files: Experiment, tmp_path) -> None:
+    for name in ("fit", "test"):
+        shutil.copy(tmp_path / name / "1" / "5.png", tmp_path / "ood" / "0" / f"{name}.png")
+    found = next(g for g in run_gates(extract(files)) if g.name == SHARED)
+    assert found.value == 2.0
+    assert "count as ID in 'fit' and 'test' and as OOD" in found.remedy
+
+
+def test_large_overlaps_are_sampled_and_say_so(files: Experiment) -> None:
+    same = dataclasses.replace(
+        files, sets={**files.sets, "test": DataSpec("test", "folder", files.sets["fit"].source)}
+    )
+    found = shared_images(extract(same), ["fit"], ["test"], most=5)
+    assert (len(found.pairs), found.compared, found.alike, found.whole) == (5, 5, 12, False)
+
+
+def test_images_that_are_gone_leave_a_gate_open(files: Experiment, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "fit" / "1" / "5.png", tmp_path / "ood" / "0" / "copy.png")
+    acts = extract(files)
+    shutil.rmtree(tmp_path / "ood")
+    found = next(g for g in run_gates(acts) if g.name == SHARED)
+    assert found.ok is None
+    assert "images cannot be compared" in found.text
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"), [((1, 3, 2), 1), ((2, 2, 1), 0), ((1, 1, 1), 0)], ids=str
+)
+def test_the_worst_gate_is_the_one_that_spoils_most(weights: tuple, first: int) -> None:
+    results = [GateResult(f"g{i}", False, 0, 0, "t", "r", w) for i, w in enumerate(weights)]
+    assert worst([GateResult("fine", True, 0, 0, "t", "", 3), *results]) is results[first]
+    assert worst([GateResult("fine", True, 0, 0, "t", "", 3)]) is None
+
+
+def test_gates_that_hold_or_cannot_be_checked_are_counted() -> None:
+    held = GateResult("a", True, 0, 0, "t")
+    assert gates_in_words([held, held]) == "2 of 2 checks hold."
+    open_ = GateResult("b", None, math.nan, 0, "no labels")
+    assert gates_in_words([held, open_]) == "1 of 2 checks hold, 1 cannot be checked."
 
 
 def test_unreadable_images_are_reported(files: Experiment, tmp_path: Path) -> None:
