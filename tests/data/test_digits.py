@@ -179,11 +179,11 @@ def test_the_experiment_opens() -> None:
     assert [open_dataset(s).name for s in experiment.sets.values()] == list(experiment.sets)
     assert experiment.ood_sets == (
         "held-out",
-        "rotated",
         "inverted",
         "shuffled",
         "photos",
         "noise",
+        "rotated",
     )
     assert experiment.near == ("held-out",)
 

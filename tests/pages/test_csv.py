@@ -26,6 +26,7 @@ from pages.components.kit import cache
 ROOT = Path(__file__).parents[2]
 REGION = "-1e6,-1e6 1e6,-1e6 1e6,1e6 -1e6,1e6"
 VISITS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("Overview", {}),
     ("2_Detectors", {"tab": "board"}),
     ("2_Detectors", {"tab": "sweep"}),
     ("2_Detectors", {"tab": "compare"}),
@@ -112,7 +113,8 @@ def _visit(page: str, address: dict[str, str]) -> None:
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     for name, value in address.items():
         at.query_params[name] = value
-    at.switch_page(f"pages/{page}.py")
+    if page != "Overview":
+        at.switch_page(f"pages/{page}.py")
     at.run()
     if page == "5_Score_images":
         at.button(key="take_examples").click()

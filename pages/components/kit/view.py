@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ood_core import scoring
+from ood_core.activations import PENULTIMATE
 from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import DataError, OODLensError
 from ood_core.plots.theme import ID_COLOUR, ood_colour
@@ -110,6 +111,15 @@ class View:
         """`ScoreSet` of a detector with its parameters here, or None and why it cannot run."""
         try:
             return self.scores(detector), ""
+        except OODLensError as error:
+            return None, str(error)
+
+    def attempt_own(self, detector: str) -> tuple[ScoreSet | None, str]:
+        """The same with the experiment's own parameters at the penultimate layer, whatever the
+        visitor chose."""
+        try:
+            params = own_params(self.experiment, detector)
+            return self.scores(detector, params, PENULTIMATE), ""
         except OODLensError as error:
             return None, str(error)
 

@@ -10,12 +10,12 @@ import streamlit as st
 
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.gate_result import gates_in_words, worst
-from ood_core.scoring.params import own_params
 from ood_core.views.experiment_summary import Facts
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
+from pages.components.overview import showcase
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -68,7 +68,9 @@ def _guide() -> None:
             st.markdown(
                 "**New here?** A classifier answers even when the image is nothing it knows. Each "
                 "detector gives an image one score, higher means more in-distribution (ID); below "
-                "a threshold it is called out of distribution (OOD). Three questions lead through:"
+                "a threshold it is called out of distribution (OOD). The chart below shows "
+                "what NAN and LINe, the two scores at the heart of this, gain on these images, "
+                "where they lose, and why. From there three questions lead on:"
             )
         right.button(
             "",
@@ -120,21 +122,25 @@ def _facts_table(view: View) -> str:
 
 @told()
 def _headline(view: View) -> None:
-    names = [n for n in HEADLINE if n in cache.detector_titles()]
+    scores, reasons = {}, {}
+    with st.spinner("Scoring …", show_time=False):
+        for name in (n for n in HEADLINE if n in cache.detector_titles()):
+            found, reason = view.attempt_own(name)
+            if found is None:
+                reasons[name] = reason
+            else:
+                scores[name] = found
+    showcase.draw(view, scores)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.html("<h2 class='section'>How well the scores tell ID from OOD</h2>")
         words.metric("AUROC", "FPR95")
-    with st.spinner("Scoring …", show_time=False):
-        sets = {
-            name: view.scores(name, own_params(view.experiment, name), "penultimate")
-            for name in names
-        }
-    st.html(_headline_table(view, sets))
+    st.html(_headline_table(view, scores))
     st.caption(
         "AUROC in %, higher is better; small: FPR95 in %, lower is better, ID is the positive "
         "class. Penultimate layer, the experiment's own parameters, all images of each set. Best "
-        "per row bold."
+        "of these per row bold; Detectors holds every other score."
     )
+    words.warnings([f"{cache.detector_titles()[n]}: {why}" for n, why in reasons.items()])
 
 
 def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core.views.galleries import KINDS, Ranking, describe
+from ood_core.views.showcase import above_id
 from pages.components.charts import gallery, operating, payload, threshold
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
@@ -44,7 +46,10 @@ def draw(view: View, scores: ScoreSet) -> None:
             _curves(known, point)
     with noted:
         state.notes()
+    above = st.container(gap=None)
     _follow(view, scores)
+    with above:
+        _why_above(view, scores)
 
 
 @st.fragment(key=FOLLOW)
@@ -57,6 +62,14 @@ def _follow(view: View, scores: ScoreSet) -> None:
     _galleries(view, scores, point.threshold)
     state.notes()
     state.publish()
+
+
+@told()
+def _why_above(view: View, scores: ScoreSet) -> None:
+    """Why an OOD set lies to the right of the ID images, where one does."""
+    key = ("above", scores.key, tuple(scores.ood))
+    for remark in cache.once(key, lambda: above_id(view.acts, scores)):
+        st.html(f"<p class='remark'><b>{escape(remark.title)}.</b> {escape(remark.text)}</p>")
 
 
 def _marked(scores: ScoreSet, ends: tuple[float, float]) -> tuple[float, float] | None:

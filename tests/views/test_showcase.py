@@ -1,0 +1,125 @@
+"""What the overview says that NAN and LINe gain: against the scores themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ood_core
+from ood_core import scoring
+from ood_core.activations import Activations
+from ood_core.detectors import make_detector
+from ood_core.metrics import auroc
+from ood_core.models import ClassifierHead
+from ood_core.scoring.gains import gain, table
+from ood_core.views import showcase
+
+NAMES = ("feature_norm", "negative_aware_norm", "line", "energy")
+
+
+@pytest.fixture
+def digits(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
+    return ood_core.prepared(ood_core.load_experiment("digits"))
+
+
+@pytest.fixture
+def scores(digits: Any) -> dict[str, scoring.ScoreSet]:
+    return {name: scoring.score(digits, name) for name in NAMES}
+
+
+def test_gains_are_differences_of_the_aurocs_that_pages_show(scores) -> None:
+    found = showcase.gains(scores)
+    assert [(g.detector, g.against) for g in found] == list(showcase.PAIRS)
+    for g in found:
+        for name, d in g.differences.items():
+            ours, theirs = (scores[n].evaluate(name).auroc for n in (g.detector, g.against))
+            assert d.value == pytest.approx(ours - theirs, abs=1e-12)
+            assert d.low <= d.value <= d.high
+            assert (name in g.ahead, name in g.behind) == (d.low > 0, d.high < 0)
+    rows = table(found)
+    assert len(rows) == 18
+    assert np.allclose(rows["difference"], rows["auroc"] - rows["auroc_against"], atol=1e-12)
+
+
+def test_a_gain_needs_both_scores(scores) -> None:
+    del scores["line"], scores["feature_norm"]
+    (found,) = showcase.gains(scores)
+    assert (found.detector, found.against) == ("negative_aware_norm", "energy")
+
+
+def test_every_number_of_the_remarks_is_measured(digits, scores) -> None:
+    found = showcase.gains(scores)
+    nan, line, energy = showcase.remarks(digits, scores, found)
+    active = (digits["test"].features > 0).sum(1).mean()
+    there = (digits["held-out"].features > 0).sum(1).mean()
+    assert nan.title.endswith(f"{100 * found[0].mean:+.1f} points of AUROC")
+    assert f"active ones: {active:.1f} of 256 on ID images" in nan.text
+    most = 100 * found[0].differences["held-out"].value
+    assert f"Most on held-out {most:+.1f} ({there:.1f} active)" in nan.text
+    assert f"better on {len(found[0].ahead)} of them and worse on 0 beyond chance" in nan.text
+
+    clip_only = [
+        auroc(*(np.log(np.exp(_clipped(digits, s)).sum(1)) for s in ("test", name)))
+        for name in scores["energy"].ood
+    ]
+    step = 100 * (np.mean(clip_only) - np.mean(list(found[1].auroc_against.values())))
+    assert f"Clipping activations at 1 gives {step:+.1f}" in line.text.replace("−", "-")
+    assert "keeping 26 of 256 neurons" in line.text
+    assert f"{100 * np.mean(list(found[2].auroc.values())):.2f} % against" in energy.text
+
+
+def _clipped(acts: Any, name: str) -> np.ndarray:
+    h = np.minimum(acts[name].features.astype(np.float64), 1.0)
+    return h @ acts.head.weight.T + acts.head.bias
+
+
+def test_what_lies_above_id_is_said_with_its_reason(digits, scores) -> None:
+    (found,) = showcase.above_id(digits, scores["negative_aware_norm"])
+    e = scores["negative_aware_norm"].evaluate("rotated")
+    assert found.title == f"rotated scores above ID (AUROC {100 * e.auroc:.2f} %)"
+    share = np.mean(digits["rotated"].logits.argmax(1) == 4)
+    norms = [np.abs(digits[s].features).sum(1).mean() for s in ("rotated", "test")]
+    assert f"{100 * share:.0f} % of its images are classified as 4" in found.text
+    assert (
+        f"stronger than those of ID images: mean L1 norm {norms[0]:.1f} against {norms[1]:.1f}"
+        in (found.text)
+    )
+    assert showcase.above_id(digits, scoring.score(digits, "ssd")) == ()
+
+
+def _scores(known: np.ndarray, unknown: np.ndarray) -> scoring.ScoreSet:
+    detector = make_detector("feature_norm")
+    return scoring.ScoreSet(
+        "feature_norm", {}, "penultimate", "fit", "test", known, {"ood": unknown}, 0.0, (), "k",
+        detector,
+    )  # fmt: skip
+
+
+def test_one_set_and_no_difference() -> None:
+    known, unknown = np.arange(30.0), np.arange(-10.0, 20.0)
+    found = gain(_scores(known, unknown), _scores(known, unknown))
+    assert (found.mean, found.ahead, found.behind) == (0.0, (), ())
+    assert found.most == found.least == "ood"
+    assert "±0.0 points" in showcase._title(found)
+    assert showcase._ends(found) == "ood ±0.0."
+
+
+def test_where_no_unit_is_ever_off_nan_says_that_it_divides_by_a_constant() -> None:
+    rng = np.random.default_rng(0)
+    head = ClassifierHead(np.eye(4), np.zeros(4), ("a", "b", "c", "d"))
+
+    class Acts(dict):
+        experiment = type("E", (), {"test_set": "test", "ood_sets": ("ood",)})
+
+    acts = Acts(
+        test=Activations.from_arrays(rng.uniform(1, 2, (50, 4)), rng.normal(0, 1, (50, 4))),
+        ood=Activations.from_arrays(rng.uniform(0.5, 1, (50, 4)), rng.normal(0, 1, (50, 4))),
+    )
+    acts.head = head
+    found = gain(_scores(np.arange(50.0), np.arange(50.0)), _scores(np.arange(50.0), np.ones(50)))
+    text = showcase._why_nan(acts, found)
+    assert "(4.0 ± 0.0 of 4), so NAN is the norm divided by a constant" in text
