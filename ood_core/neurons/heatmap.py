@@ -26,12 +26,16 @@ class ContributionView:
     Attributes
     ----------
     values : (r, k) float32. A cell that stands for several entries shows the one of largest
-        absolute value among them, so that a single strong neuron stays visible.
+        absolute value among those that LINe keeps, among all where it keeps none, so that a
+        single strong neuron stays visible.
     removed : (r, k) in 0-1, share of the cell's entries that LINe removes, or None.
     rows, columns : per displayed row (column), the class (neuron) numbers that it stands for.
     labels : per displayed row, its class, or "first … last" for several.
     per_cell : most entries that one cell stands for; 1 when nothing is binned.
-    limit : largest absolute value of the whole matrix, so that colours hold across windows.
+    limit : absolute value at which colours end, the same in every window and for every mask: the
+        largest of the whole matrix where it is drawn entry by entry, else what 99 % of its cells
+        stay below.
+    largest : largest absolute value of the whole matrix.
     start, stop : the window, as places in the neuron order.
     """
 
@@ -42,13 +46,17 @@ class ContributionView:
     labels: tuple[str, ...]
     per_cell: int
     limit: float
+    largest: float
     start: int
     stop: int
 
     @property
     def removed_percent(self) -> np.ndarray | None:
-        """(r, k) uint8, `removed` in whole percent, or None."""
-        return None if self.removed is None else np.round(100 * self.removed).astype(np.uint8)
+        """(r, k) uint8, `removed` in whole percent, or None; 100 only where nothing is kept."""
+        if self.removed is None:
+            return None
+        percent = np.round(100 * self.removed)
+        return np.where(self.removed < 1, np.minimum(percent, 99), 100).astype(np.uint8)
 
 
 def contribution_view(
@@ -92,14 +100,20 @@ def contribution_view(
     columns = _bins(order.neurons[start:stop], max(1, max_cells // len(rows)))
     neurons = order.neurons[start:stop]
     window = contrib[np.ix_(keep, neurons)]
+    gone = None if removed is None else removed[np.ix_(keep, neurons)]
+    values = _extreme(window, rows, columns)
+    if gone is not None and len(rows) * len(columns) < window.size:
+        kept = _extreme(np.where(gone, 0.0, window), rows, columns)
+        values = np.where(kept != 0, kept, values)
     return ContributionView(
-        values=_extreme(window, rows, columns).astype(np.float32),
-        removed=None if removed is None else _mean(removed[np.ix_(keep, neurons)], rows, columns),
+        values=values.astype(np.float32),
+        removed=None if gone is None else _mean(gone, rows, columns),
         rows=rows,
         columns=columns,
         labels=tuple(_label(r, names) for r in rows),
         per_cell=max(map(len, rows)) * max(map(len, columns)),
-        limit=float(np.abs(contrib).max()),
+        limit=_limit(contrib, order, max_cells),
+        largest=float(np.abs(contrib).max()),
         start=start,
         stop=stop,
     )
@@ -132,6 +146,17 @@ def _extreme(
         cells.append(pick.reduceat(by_row, _starts(columns), axis=1))
     high, low = cells
     return np.where(high >= -low, high, low)
+
+
+def _limit(contrib: np.ndarray, order: Order, max_cells: int) -> float:
+    """Absolute value at which colours end: few entries are far larger than all others, and in a
+    scale that reaches them the cells of a large matrix look all alike."""
+    if contrib.size <= max_cells:
+        return float(np.abs(contrib).max())
+    rows = _bins(order.classes, min(len(order.classes), _ROWS))
+    columns = _bins(order.neurons, max(1, max_cells // len(rows)))
+    cells = _extreme(contrib[np.ix_(order.classes, order.neurons)], rows, columns)
+    return float(np.quantile(np.abs(cells), 0.99)) or float(np.abs(contrib).max())
 
 
 def _mean(

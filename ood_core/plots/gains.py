@@ -48,6 +48,7 @@ def gains_figure(
 
 
 def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: int) -> None:
+    largest = max(abs(d.value) for d in one.differences.values())
     for name, d in one.differences.items():
         value, low, high = (100 * x for x in d)
         shown = f"{100 * one.auroc_against[name]:.2f} → {100 * one.auroc[name]:.2f} %"
@@ -58,7 +59,7 @@ def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: 
             mode="markers+text",
             marker={"color": colours[name], "size": 10},
             text=[f"{value:+.1f}".replace("-", "−")],
-            textposition="top right" if value >= 0 else "top left",
+            textposition=_beside_zero(value, 100 * largest),
             textfont={"size": 11},
             cliponaxis=False,
             name=name,
@@ -67,3 +68,10 @@ def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: 
             row=1,
             col=column,
         )
+
+
+def _beside_zero(value: float, largest: float) -> str:
+    """Where a point's label stands: above it, but not across the line at zero."""
+    if abs(value) > 0.6 * largest:
+        return "top center"
+    return "top right" if value >= 0 else "top left"

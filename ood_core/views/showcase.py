@@ -69,22 +69,39 @@ def above_id(acts: ActivationSet, scores: ScoreSet) -> tuple[Remark, ...]:
         e = scores.evaluate(name)
         if e.auroc_high < 0.5:
             title = f"{name} scores above ID (AUROC {100 * e.auroc:.2f} %)"
-            found.append(Remark(title, _fooled(acts, name)))
+            found.append(Remark(title, _fooled(acts, name, scores.detector)))
     return tuple(found)
 
 
-def _fooled(acts: ActivationSet, name: str) -> str:
-    """What the classifier makes of a set that it takes for known."""
+def _fooled(acts: ActivationSet, name: str, detector: str) -> str:
+    """What makes a set look known: what the classifier calls it, its strength, its active units."""
     here, known = acts[name], acts[acts.experiment.test_set]
     counts = np.bincount(predicted_classes(here, acts.head), minlength=acts.head.n_classes)
-    top, share = int(counts.argmax()), counts.max() / len(here)
-    norms = [float(lp_norm(a.layer(), 1, "gap").mean()) for a in (here, known)]
-    strength = "stronger" if norms[0] > norms[1] else "weaker"
-    return (
-        f"{100 * share:.0f} % of its images are classified as {acts.head.names[top]}, and their "
-        f"features are {strength} than those of ID images: mean L1 norm {norms[0]:.1f} against "
-        f"{norms[1]:.1f}. What rewards strength or confidence takes them for known; what measures "
-        "the distance to the fit images need not."
+    share, top = counts.max() / len(here), acts.head.names[int(counts.argmax())]
+    norm, norm_id = (float(lp_norm(a.layer(), 1, "gap").mean()) for a in (here, known))
+    active, active_id = (float(active_count(a.layer(), "gap").mean()) for a in (here, known))
+    sure = norm > norm_id or share > 0.5
+    said = []
+    if share > 0.5:
+        said.append(f"{100 * share:.0f} % of its images are classified as {top}.")
+    if norm > norm_id:
+        said.append(
+            f"Its features are stronger than those of ID images: mean L1 norm {norm:.1f} against "
+            f"{norm_id:.1f}."
+        )
+    if {"negative_aware_norm", "sparsity"} & set(detector.split("+")) and active < active_id:
+        said.append(
+            f"It switches on fewer units than ID images ({active:.1f} against {active_id:.1f}), "
+            "which this score takes for a sign of ID."
+        )
+    if sure:
+        said.append(
+            "What rewards strength or confidence takes it for known; what measures the distance to "
+            "the fit images need not."
+        )
+    return " ".join(said) or (
+        f"Neither its strength (mean L1 norm {norm:.1f}, ID {norm_id:.1f}) nor one predicted class "
+        "explains it: this score orders these images the wrong way round."
     )
 
 
@@ -99,9 +116,16 @@ def _why_nan(acts: ActivationSet, found: Gain) -> str:
             "can change almost no order. A layer that switches units off shows more."
         )
     there = {s: float(active_count(acts[s].layer(), "gap").mean()) for s in found.differences}
+    lifted = found.differences[found.least].value < 0 and there[found.least] < mean
     return (
         "The norm misses which units are off; NAN divides it by the number of active ones: "
         f"{mean:.1f} of {units:,} on ID images. {_ends(found, lambda s: f'{there[s]:.1f} active')}"
+        + (
+            " Fewer active units than on ID images are the opposite of what NAN counts on: "
+            f"dividing lifts {found.least}."
+            if lifted
+            else ""
+        )
     )
 
 
@@ -153,22 +177,26 @@ def _title(found: Gain) -> str:
 
 def _counts(found: Gain) -> str:
     n = len(found.differences)
-    means = [100 * _mean(list(rates.values())) for rates in (found.auroc, found.auroc_against)]
+    ours, theirs = (100 * _mean(list(r.values())) for r in (found.auroc, found.auroc_against))
+    values = f"{ours:.2f} % against {theirs:.2f} %"
+    if n == 1:
+        decided = found.ahead or found.behind
+        return f"{values} on {found.most}, {'beyond' if decided else 'within'} chance."
     return (
-        f"{means[0]:.2f} % against {means[1]:.2f} %, mean over {n} set{'s' if n != 1 else ''}; "
-        f"better on {len(found.ahead)} of them and worse on {len(found.behind)} beyond chance."
+        f"{values}, mean over {n} sets; better on {len(found.ahead)} of them and worse on "
+        f"{len(found.behind)} beyond chance."
     )
 
 
 def _ends(found: Gain, why: Callable[[str], str] | None = None) -> str:
     """Where it gains most and least, with a reason for each."""
+    if len(found.differences) == 1:
+        return f"On {found.most}: {why(found.most)}." if why else ""
 
     def one(name: str) -> str:
         reason = f" ({why(name)})" if why else ""
         return f"{name} {_points(found.differences[name].value)}{reason}"
 
-    if len(found.differences) == 1:
-        return f"{one(found.most)}."
     return f"Most on {one(found.most)}, least on {one(found.least)}."
 
 

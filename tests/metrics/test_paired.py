@@ -97,3 +97,21 @@ def test_one_image_tells_nothing() -> None:
 def test_other_images_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="same images"):
         auroc_difference(*(np.zeros(n) for n in sizes))
+
+
+def test_equals_delong_by_covariances() -> None:
+    """Against DeLong's formula written out: Var = Var(A) + Var(B) - 2 Cov(A, B)."""
+    rng = np.random.default_rng(0)
+    id_a, ood_a = rng.normal(1, 1, 60), rng.normal(0, 1, 45)
+    id_b, ood_b = np.round(id_a + rng.normal(0, 1, 60)), np.round(ood_a + rng.normal(0, 1, 45))
+    got = auroc_difference(id_a, ood_a, id_b, ood_b)
+
+    def wins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x[:, None] > y).astype(float) + 0.5 * (x[:, None] == y)
+
+    v = np.stack([wins(id_a, ood_a).mean(1), wins(id_b, ood_b).mean(1)])
+    u = np.stack([wins(id_a, ood_a).mean(0), wins(id_b, ood_b).mean(0)])
+    s = np.cov(v) / 60 + np.cov(u) / 45
+    half = 1.959964 * np.sqrt(s[0, 0] + s[1, 1] - 2 * s[0, 1])
+    assert got.high - got.value == pytest.approx(half)
+    assert auroc_difference(id_a, ood_a, id_a, ood_a).high == 0

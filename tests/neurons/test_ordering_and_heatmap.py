@@ -60,7 +60,9 @@ def test_order_errors() -> None:
 
 
 @pytest.mark.parametrize(("c", "d", "cells"), [(4, 30, 1000), (7, 53, 60), (200, 9, 300)])
-def test_cells_show_the_strongest_entry_and_the_share_removed(c: int, d: int, cells: int) -> None:
+def test_cells_show_the_strongest_entry_that_is_kept_and_the_share_removed(
+    c: int, d: int, cells: int
+) -> None:
     contrib = RNG.normal(size=(c, d))
     removed = RNG.random((c, d)) < 0.4
     order = seriate(contrib, "class")
@@ -70,11 +72,14 @@ def test_cells_show_the_strongest_entry_and_the_share_removed(c: int, d: int, ce
     for i, rows in enumerate(view.rows):
         for j, columns in enumerate(view.columns):
             block = contrib[np.ix_(rows, columns)].ravel()
-            best = max(block, key=abs)
+            kept = block[~removed[np.ix_(rows, columns)].ravel()]
+            best = max(kept if len(kept) else block, key=abs)
             np.testing.assert_allclose(view.values[i, j], best, rtol=1e-6)
             share = removed[np.ix_(rows, columns)].mean()
             np.testing.assert_allclose(view.removed[i, j], share)
-    assert view.limit == np.abs(contrib).max()
+    assert view.largest == np.abs(contrib).max()
+    if c * d <= cells:
+        assert view.limit == view.largest
     assert np.concatenate(view.columns).tolist() == order.neurons[1 : d - 1].tolist()
     assert view.per_cell == max(map(len, view.rows)) * max(map(len, view.columns))
 
@@ -101,6 +106,29 @@ def test_imagenet_shape_is_small() -> None:
     view = contribution_view(contrib, order, _names(1000), contrib < 0)
     assert view.values.size <= 28_000
     assert view.labels[0] == "k0 … k6"
+
+
+def test_a_few_giants_do_not_turn_a_large_map_grey() -> None:
+    contrib = RNG.normal(size=(1000, 400))
+    contrib[3, 7] = 500.0
+    order = Order(np.arange(1000), np.arange(400))
+    view = contribution_view(contrib, order, _names(1000))
+    assert view.largest == 500.0
+    assert view.limit < 6
+    assert np.mean(np.abs(view.values) <= view.limit) == pytest.approx(0.99, abs=1e-3)
+    part = contribution_view(contrib, order, _names(1000), contrib < 0, 10, 20)
+    assert part.limit == view.limit  # colours hold across windows and masks
+
+
+@pytest.mark.parametrize("share", [0.9, 0.999, 1.0])
+def test_only_cells_without_any_kept_entry_are_faded(share: float) -> None:
+    contrib = RNG.normal(size=(1000, 400))
+    removed = RNG.random((1000, 400)) < share
+    order = Order(np.arange(1000), np.arange(400))
+    view = contribution_view(contrib, order, _names(1000), removed)
+    assert view.removed is not None
+    assert view.removed_percent is not None
+    np.testing.assert_array_equal(view.removed_percent == 100, view.removed == 1)
 
 
 def test_view_errors() -> None:

@@ -31,10 +31,10 @@ def test_it_holds_contributions_and_what_line_removes() -> None:
     assert data["labels"] == [NAMES[c] for c in order.classes]
     assert data["limit"] == np.abs(CONTRIBUTIONS).max()
     assert data["marked"] == [order.neurons.tolist().index(7)]
-    assert "veiled" in data["title"]
+    assert "faded" in data["title"]
     plain = map_data(contribution_view(CONTRIBUTIONS, order, NAMES), "x")
     assert (plain["removed"], plain["marked"]) == ("", [])
-    assert "veiled" not in plain["title"]
+    assert "faded" not in plain["title"]
 
 
 @pytest.mark.parametrize(("c", "d"), [(10, 342), (100, 342), (1000, 2048)])
@@ -47,5 +47,5 @@ def test_it_stays_small(c: int, d: int) -> None:
     data = map_data(view, "x")
     assert len(json.dumps(data)) < 250_000
     if view.per_cell > 1:
-        assert data["what"] == "strongest of the cell"
+        assert data["what"] == f"strongest of {view.per_cell}"
         assert "to a column" in data["x_title"]

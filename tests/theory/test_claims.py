@@ -107,23 +107,23 @@ def test_correlation_between_runs_equals_resampling_by_hand(made_up):
     assert got.value == pytest.approx(whole)
 
 
-def test_paired_difference_equals_delong_by_covariances():
-    """Against DeLong's formula written out: Var = Var(A) + Var(B) - 2 Cov(A, B)."""
-    rng = np.random.default_rng(0)
-    id_a, ood_a = rng.normal(1, 1, 60), rng.normal(0, 1, 45)
-    id_b, ood_b = np.round(id_a + rng.normal(0, 1, 60)), np.round(ood_a + rng.normal(0, 1, 45))
-    got = of_network.paired_difference(id_a, ood_a, id_b, ood_b)
-    assert got.value == pytest.approx(auroc(id_a, ood_a) - auroc(id_b, ood_b))
-
-    def wins(x, y):
-        return (x[:, None] > y).astype(float) + 0.5 * (x[:, None] == y)
-
-    v = np.stack([wins(id_a, ood_a).mean(1), wins(id_b, ood_b).mean(1)])
-    u = np.stack([wins(id_a, ood_a).mean(0), wins(id_b, ood_b).mean(0)])
-    s = np.cov(v) / 60 + np.cov(u) / 45
-    half = 1.959964 * np.sqrt(s[0, 0] + s[1, 1] - 2 * s[0, 1])
-    assert got.high - got.value == pytest.approx(half)
-    assert of_network.paired_difference(id_a, ood_a, id_a, ood_a).high == 0
+@pytest.mark.parametrize(
+    ("low", "high", "border", "unit", "shown"),
+    [
+        (0.0004, 0.013, 0.0, "points", "[0.04, 1.30]"),
+        (0.00000004, 0.013, 0.0, "points", "[0.000004, 1.300000]"),
+        (-0.013, -0.0004, 0.0, "points", "[−1.30, −0.04]"),
+        (0.50004, 0.7, 0.5, "", "[0.50004, 0.70000]"),
+        (0.1, 0.24996, 0.25, "%", "[10.000, 24.996]"),
+        (0.0, 0.013, 0.0, "points", "[0.0, 1.3]"),
+        (-0.2, 0.3, 0.0, "points", "[−20.0, 30.0]"),
+    ],
+)
+def test_a_printed_interval_touches_the_border_only_where_it_does(
+    low: float, high: float, border: float, unit: str, shown: str
+) -> None:
+    estimate = Estimate((low + high) / 2, low, high, 9)
+    assert above("A.", "m", estimate, border, unit).numbers.endswith(shown)
 
 
 def test_own_network_claims_say_what_was_measured():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,11 +85,10 @@ def test_what_lies_above_id_is_said_with_its_reason(digits, scores) -> None:
     assert found.title == f"rotated scores above ID (AUROC {100 * e.auroc:.2f} %)"
     share = np.mean(digits["rotated"].logits.argmax(1) == 4)
     norms = [np.abs(digits[s].features).sum(1).mean() for s in ("rotated", "test")]
-    assert f"{100 * share:.0f} % of its images are classified as 4" in found.text
-    assert (
-        f"stronger than those of ID images: mean L1 norm {norms[0]:.1f} against {norms[1]:.1f}"
-        in (found.text)
-    )
+    assert f"{100 * share:.0f} % of its images are classified as 4." in found.text
+    assert f"stronger than those of ID images: mean L1 norm {norms[0]:.1f} against" in found.text
+    assert f"against {norms[1]:.1f}. What rewards strength" in found.text
+    assert "fewer units" not in found.text
     assert showcase.above_id(digits, scoring.score(digits, "ssd")) == ()
 
 
@@ -99,27 +100,56 @@ def _scores(known: np.ndarray, unknown: np.ndarray) -> scoring.ScoreSet:
     )  # fmt: skip
 
 
+def _acts(known: np.ndarray, unknown: np.ndarray) -> Any:
+    class Acts(dict):
+        experiment = SimpleNamespace(test_set="test", ood_sets=("ood",))
+        head = ClassifierHead(np.eye(4), np.zeros(4), ("a", "b", "c", "d"))
+
+    rng = np.random.default_rng(1)
+    sets = {"test": known, "ood": unknown}
+    return Acts({k: Activations.from_arrays(h, rng.normal(0, 1, h.shape)) for k, h in sets.items()})
+
+
+def test_fewer_active_units_than_on_id_images_are_named_as_what_lifts_a_set() -> None:
+    rng = np.random.default_rng(0)
+    few = rng.uniform(0.4, 0.6, (80, 4))
+    few[:, 1:] = 0
+    acts = _acts(rng.uniform(0, 0.6, (80, 4)) * (rng.random((80, 4)) < 0.8), few)
+    nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
+    (fooled,) = showcase.above_id(acts, nan)
+    assert "fewer units than ID images (1.0 against" in fooled.text
+    text = showcase._why_nan(acts, gain(nan, norm))
+    assert "On ood: 1.0 active. Fewer active units than on ID images" in text
+    assert "dividing lifts ood" in text
+
+
+def test_a_set_above_id_without_a_reason_gives_the_numbers() -> None:
+    rng = np.random.default_rng(0)
+    acts = _acts(rng.uniform(1, 2, (80, 4)), rng.uniform(0.5, 1, (80, 4)))
+    upside_down = _scores(np.arange(80.0), np.arange(80.0) + 100)
+    (fooled,) = showcase.above_id(acts, upside_down)
+    norms = [acts[s].features.sum(1).mean() for s in ("ood", "test")]
+    assert f"Neither its strength (mean L1 norm {norms[0]:.1f}, ID {norms[1]:.1f})" in fooled.text
+
+
+def _of(acts: Any, name: str) -> scoring.ScoreSet:
+    detector = make_detector(name).fit(acts["test"])
+    known, unknown = (detector.score_samples(acts[s]) for s in ("test", "ood"))
+    return dataclasses.replace(_scores(known, unknown), detector=name)
+
+
 def test_one_set_and_no_difference() -> None:
     known, unknown = np.arange(30.0), np.arange(-10.0, 20.0)
     found = gain(_scores(known, unknown), _scores(known, unknown))
     assert (found.mean, found.ahead, found.behind) == (0.0, (), ())
     assert found.most == found.least == "ood"
     assert "±0.0 points" in showcase._title(found)
-    assert showcase._ends(found) == "ood ±0.0."
+    assert showcase._counts(found).endswith("% on ood, within chance.")
 
 
 def test_where_no_unit_is_ever_off_nan_says_that_it_divides_by_a_constant() -> None:
     rng = np.random.default_rng(0)
-    head = ClassifierHead(np.eye(4), np.zeros(4), ("a", "b", "c", "d"))
-
-    class Acts(dict):
-        experiment = type("E", (), {"test_set": "test", "ood_sets": ("ood",)})
-
-    acts = Acts(
-        test=Activations.from_arrays(rng.uniform(1, 2, (50, 4)), rng.normal(0, 1, (50, 4))),
-        ood=Activations.from_arrays(rng.uniform(0.5, 1, (50, 4)), rng.normal(0, 1, (50, 4))),
-    )
-    acts.head = head
+    acts = _acts(rng.uniform(1, 2, (50, 4)), rng.uniform(0.5, 1, (50, 4)))
     found = gain(_scores(np.arange(50.0), np.arange(50.0)), _scores(np.arange(50.0), np.ones(50)))
     text = showcase._why_nan(acts, found)
     assert "(4.0 ± 0.0 of 4), so NAN is the norm divided by a constant" in text

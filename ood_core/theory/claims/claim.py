@@ -43,10 +43,27 @@ class Claim:
         if self.estimate is None:
             return "not measured"
         e, scale = self.estimate, 100.0 if self.unit in ("%", "points") else 1.0
-        digits = 1 if self.unit else 3
+        digits = self._digits(scale)
         value, low, high = (_number(scale * v, digits) for v in (e.value, e.low, e.high))
         unit = f" {self.unit}" if self.unit else ""
         return f"{value}{unit} [{low}, {high}]"
+
+    def _digits(self, scale: float) -> int:
+        """Decimals with which both printed ends lie on their own side of the border: an interval
+        that is decided never looks as if it touched it."""
+        assert self.estimate is not None
+        border, least = scale * self.border, 1 if self.unit else 3
+        ends = scale * self.estimate.low, scale * self.estimate.high
+        for digits in range(least, least + 8):
+            low, high = (round(end, digits) for end in ends)
+            if _sides((low, high), border) == _sides(ends, border):
+                return digits
+        return least
+
+
+def _sides(values: tuple[float, float], border: float) -> tuple[int, ...]:
+    """For each value whether it is below, at or above the border."""
+    return tuple(int(v > border) - int(v < border) for v in values)
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,4 +1,4 @@
-"""The contribution map of the Neurons page: class x neuron, veiled where LINe removes cells."""
+"""The contribution map of the Neurons page: class x neuron, faded where LINe removes cells."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ ORDER_NAMES = {"class": "By class", "clustered": "By likeness", "index": "By num
 
 _READING = (
     "A row is a class, a column a neuron of the penultimate layer. Blue: over the fit set's images "
-    "of the class the neuron raises its logit; red: it lowers it; grey: no effect. A veiled "
-    "cell is set to zero by LINe when that class is predicted: the neuron is not among the class's "
-    "most important ones, or its weight to the class is pruned. Ordered by class, the blue cells "
+    "of the class the neuron raises its logit; red: it lowers it; pale: no effect. LINe sets a "
+    "faded cell to zero when that class is predicted: the neuron is not among the class's most "
+    "important ones (p_a), or its weight to the class is pruned (p_w). Where a cell stands for "
+    "several neurons or classes it shows the strongest that LINe keeps, and is faded where it "
+    "keeps none; look closer until one cell is one neuron. Ordered by class, the blue cells "
     "form a staircase: each step holds the neurons that speak most for one class. Click a cell to "
     "look at its neuron, drag to look closer, double-click to come back. The sliders are for "
     "understanding: choosing them by the rates on this page tunes LINe on the very OOD sets that "
@@ -35,7 +37,7 @@ _READING = (
 
 
 def draw(view: View, lab: LineLab, chosen: Settings) -> None:
-    """Class x neuron contributions, veiled where LINe removes them."""
+    """Class x neuron contributions, faded where LINe removes them."""
     from ood_core.neurons import CELLS, contribution_view, seriate
 
     c, d = lab.contributions.shape
@@ -44,18 +46,20 @@ def draw(view: View, lab: LineLab, chosen: Settings) -> None:
     order = cache.once(
         ("neuron_order", view.fingerprint, how), lambda: seriate(lab.contributions, how)
     )
-    window = state.span("neurons_window", 0, d) if c * d > CELLS else None
-    start, stop = (int(window[0]), max(int(window[1]), int(window[0]) + 1)) if window else (0, d)
+    large = c * d > CELLS
+    start, stop = _window("neurons_window", d) if large else (0, d)
+    first, last = _window("neurons_classes", c) if large else (0, c)
     shown = contribution_view(
         lab.contributions,
         order,
         lab.head.names,
         lab.removed(*chosen[:2]) if veil else None,
         start,
-        min(stop, d),
+        stop,
+        order.classes[first:last],
     )
     marked = neuron_of(lab) if state.kept("neurons_view") == "one" else None
-    identity = f"{view.fingerprint} {how} {start}-{stop}"
+    identity = f"{view.fingerprint} {how} {start}-{stop} {first}-{last}"
     looked = state.span("neurons_look", 0, len(shown.columns))
     inside = (int(looked[0]), int(looked[1])) if looked and looked[0] < looked[1] else None
     data = map_data(shown, identity, marked, 400 + 27 * len(view.ood_sets), inside)
@@ -72,8 +76,9 @@ def draw(view: View, lab: LineLab, chosen: Settings) -> None:
             _READING, equation=r"\mathrm{contrib}[c]_j=W_{cj}\cdot\mathrm{mean}(h_j\mid y=c)"
         )
     state.notes()
-    if c * d > CELLS:
-        _window(d, (start, stop))
+    if large:
+        _slider("neurons_window", "Neurons shown, by their place in this order", d, (start, stop))
+        _slider("neurons_classes", "Classes shown, by their place in this order", c, (first, last))
 
 
 def _look(columns: list[int]) -> None:
@@ -91,16 +96,25 @@ def _pick(neuron: int) -> None:
     redraw_all()
 
 
-def _window(d: int, now: tuple[int, int]) -> None:
-    def keep() -> None:
-        low, high = st.session_state["neurons_zoom"]
-        if (low, high) == (0, d):
-            state.forget("neurons_window")
-        else:
-            state.remember("neurons_window", [float(low), float(max(high, low + 1))])
+def _window(name: str, most: int) -> tuple[int, int]:
+    """Places from and to that are shown, at least one."""
+    kept = state.span(name, 0, most)
+    if not kept:
+        return 0, most
+    low = min(int(kept[0]), most - 1)
+    return low, min(max(int(kept[1]), low + 1), most)
 
-    st.session_state["neurons_zoom"] = now
-    st.slider("Neurons shown, in display order", 0, d, key="neurons_zoom", on_change=keep)
+
+def _slider(name: str, label: str, most: int, now: tuple[int, int]) -> None:
+    def keep() -> None:
+        low, high = st.session_state[f"{name}_slider"]
+        if (low, high) == (0, most):
+            state.forget(name)
+        else:
+            state.remember(name, [float(low), float(max(high, low + 1))])
+
+    st.session_state[f"{name}_slider"] = now
+    st.slider(label, 0, most, key=f"{name}_slider", on_change=keep)
 
 
 def _frame(lab: LineLab) -> pd.DataFrame:

@@ -30,7 +30,8 @@ INTRO = (
     "your network, then on small networks trained here. Each heading is a claim; the verdict "
     "under its figure is computed from these data. Brackets are 95 % intervals: a claim *holds "
     "here* when its whole interval lies on the claimed side, *does not hold here* when it lies on "
-    "the other, and is *not decided here* when it covers the border."
+    "the other, and is *not decided here* when it covers the border. Numbers in brackets beside "
+    "equations are the paper's."
 )
 
 LAB = (
@@ -66,11 +67,12 @@ SECTIONS = {
         "Every layer hides one, and training sharpens it",
         "The same measurement in each hidden layer of networks trained here with labels. "
         "**Accuracy** is the share of images whose class the hidden classifier names. "
-        "**Prediction entropy** says how undecided it is, in nats: 0 when one class takes all. "
+        "**Prediction entropy** says how undecided it is, in nats (natural logarithms): 0 when one "
+        "class takes all, 2.08 when eight are equally likely. "
         "**Units whose sign disagrees** are units that are on although the winning class counts "
         "them negative, or off although it counts them positive. **Relative error** is the "
         "approximation error as a share of the norm.",
-        r"\psi = C(x)\,a \quad\text{holds exactly in these networks (Prop. 1)}",
+        r"\psi = C(x)\,a \quad\text{holds exactly in these networks (the paper's Proposition 1)}",
         "Accuracy far above chance (12.5 % for eight digits) in every layer, and after training a "
         "smaller error for ID images (blue) than for OOD images (orange).",
     ),
@@ -99,7 +101,8 @@ SECTIONS = {
         "Units that switch tell more than units that do not",
         "A unit that is on for every ID image, or for none, says nothing about them. **Activation "
         "entropy** measures how much units switch: $p_i$ is the share of ID images for which unit "
-        "$i$ is on, and the entropy is largest (0.693 nats) at one half. The paper links it to "
+        "$i$ is on, and the entropy is largest ($\\ln 2 = 0.693$ nats, the unit of natural "
+        "logarithms) at one half. The paper links it to "
         "how well the norm separates.",
         r"H=\frac1d\sum_i\big[-p_i\ln p_i-(1-p_i)\ln(1-p_i)\big]\quad(7)",
         "A cloud that rises from left to right would show the link; one that falls contradicts it.",

@@ -53,7 +53,7 @@ def map_data(
     height: int = 430,
     window: tuple[int, int] | None = None,
 ) -> JsonObject:
-    """What the browser gets of a `ContributionView`; cells that LINe removes are veiled.
+    """What the browser gets of a `ContributionView`; cells that LINe removes are faded.
 
     Parameters
     ----------
@@ -64,19 +64,20 @@ def map_data(
     window : columns to look at first, as `on_looked` gave them; None for all.
     """
     removed = view.removed_percent
-    veiled = "" if removed is None else ", veiled where LINe removes it"
+    faded = "" if removed is None else ", faded where LINe removes it"
     return {
         "id": identity,
         "name": "contributions",
         "height": height,
-        "title": f"Contribution of each neuron to each class{veiled}",
+        "title": f"Contribution of each neuron to each class{faded}",
         "x_title": _x_title(view.columns),
-        "what": "contribution" if view.per_cell == 1 else "strongest of the cell",
+        "what": "contribution" if view.per_cell == 1 else f"strongest of {view.per_cell}",
         "labels": list(view.labels),
         "columns": [_span(numbers.tolist()) for numbers in view.columns],
         "window": window,
         "marked": [i for i, numbers in enumerate(view.columns) if marked in numbers.tolist()],
         "limit": view.limit,
+        "beyond": view.largest > view.limit,
         "shades": DIVERGING,
         "values": _packed(view.values.astype("<f4").tobytes()),
         "removed": "" if removed is None else _packed(removed.tobytes()),
@@ -94,5 +95,5 @@ def _span(numbers: list[int]) -> str:
 
 def _x_title(columns: Sequence[Sized]) -> str:
     n = sum(map(len, columns))
-    binned = f", {len(columns[0])} to a column" if len(columns[0]) > 1 else ""
-    return f"neuron number, {n:,} neurons in display order{binned}"
+    binned = f", {len(columns[0])} to a column, named by the first" if len(columns[0]) > 1 else ""
+    return f"neuron number, {n:,} neurons in the order chosen below{binned}"

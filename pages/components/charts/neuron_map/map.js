@@ -41,7 +41,7 @@ class NeuronMap {
     this.draw()
   }
 
-  // One pixel a cell. A removed cell goes 85 % of the way to the shade of zero.
+  // One pixel a cell. A cell of which nothing is kept goes 85 % of the way to the shade of zero.
   paint(d) {
     const [w, h] = [d.columns.length, d.labels.length]
     const canvas = document.createElement("canvas")
@@ -53,7 +53,7 @@ class NeuronMap {
     const zero = table[128]
     for (let i = 0; i < w * h; i++) {
       const at = Math.round(127.5 * (1 + this.values[i] / (d.limit || 1)))
-      const veil = this.removed ? (0.85 * this.removed[i]) / 100 : 0
+      const veil = this.removed && this.removed[i] === 100 ? 0.85 : 0
       const shade = table[Math.min(Math.max(at, 0), 255)]
       for (let j = 0; j < 3; j++) pixels.data[4 * i + j] = shade[j] + veil * (zero[j] - shade[j])
       pixels.data[4 * i + 3] = 255
@@ -124,8 +124,16 @@ class NeuronMap {
     const x = W - M.right + 12
     node("rect", { x, y: M.top, width: 10, height: tall, style: "fill:url(#shades)" }, svg)
     const axis = node("g", { class: "axis" }, svg)
-    for (const v of ticks(-d.limit, d.limit, 5)) node("text", { x: x + 14, y: M.top + tall * (0.5 - v / (2 * d.limit || 1)) + 4 }, axis, short(v))
+    for (const [v, text] of this.marks()) node("text", { x: x + 14, y: M.top + tall * (0.5 - v / (2 * d.limit || 1)) + 4 }, axis, text)
     node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(${W - 4} ${M.top + tall / 2}) rotate(-90)` }, svg, "contribution, logit units")
+  }
+
+  // Where colours stand on their scale; its ends say so when some cells go beyond them.
+  marks() {
+    const { limit, beyond } = this.data
+    const inner = ticks(-limit, limit, 5).filter((v) => !beyond || Math.abs(v) < 0.85 * limit)
+    const end = (v) => [v, (v < 0 ? "≤ " : "≥ ") + short(+v.toPrecision(2))]
+    return [...inner.map((v) => [v, short(v)]), ...(beyond ? [end(-limit), end(limit)] : [])]
   }
 
   at(event) {
