@@ -26,6 +26,7 @@ SCORE_TITLES = {
     "l2": "L2 norm",
     "sparsity": "Sparsity",
 }
+_MOST_NAMES = 16
 METRIC_TITLES = {"auroc": "AUROC", "fpr95": "FPR95"}
 _LINES = {
     "negative_aware_norm": {"color": ACCENT, "width": 3},
@@ -158,13 +159,13 @@ def entropy_curves(
 
 
 def _layer_axis(frame: pd.DataFrame) -> dict[str, object]:
-    """Axis over depth: names where they fit, numbers where they do not."""
+    """Axis over depth with the names of its layers, of every n-th where not all fit."""
     names = frame.drop_duplicates("depth").sort_values("depth")
     axis: dict[str, object] = {"title": "layer, shallow to deep", "zeroline": False}
-    if len(names) <= 16:
-        text = [n if len(n) <= 14 else "…" + n[-13:] for n in names["layer"]]
-        axis |= {"tickvals": names["depth"].tolist(), "ticktext": text}
-    return axis
+    # From the last layer backwards: the penultimate one is always named.
+    named = names.iloc[:: -max(1, -(-len(names) // _MOST_NAMES))].iloc[::-1]
+    text = [n if len(n) <= 14 else "…" + n[-13:] for n in named["layer"]]
+    return axis | {"tickvals": named["depth"].tolist(), "ticktext": text}
 
 
 def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, str]:

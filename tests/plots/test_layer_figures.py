@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ood_core.activations import Activations
@@ -14,8 +15,11 @@ from ood_core.layers import (
     nan_apart,
     neuron_entropy,
 )
+from ood_core.metrics.paired import Difference
 from ood_core.plots import layer_units
 from ood_core.plots import layers as plots
+from ood_core.plots.gains import gains_figure
+from ood_core.scoring.gains import Gain
 
 BLUE, RED, ORANGE = "#0072B2", "#D55E00", "#E69F00"
 COLOURS = {"test": BLUE, "near": RED, "far": ORANGE}
@@ -110,3 +114,29 @@ def test_nan_scatter_is_not_squeezed_by_a_far_image() -> None:
     figure = layer_units.nan_scatter(nan_apart(acts, "test", ["near", "far"]), COLOURS)
     most = max(float(a.layer().l1[1:].max()) for a in acts.values())
     assert figure.layout.yaxis3.range[1] <= most
+
+
+@pytest.mark.parametrize("count", [1, 3, 16, 17, 40, 170])
+def test_the_axis_over_depth_names_layers_however_many_there_are(count: int) -> None:
+    names = [f"blocks.{i}" for i in range(count)]
+    frame = pd.DataFrame({"depth": range(count), "layer": names})
+    axis = plots._layer_axis(frame)
+    places, texts = axis["tickvals"], axis["ticktext"]
+    assert 0 < len(places) <= 16
+    assert texts == [names[place] for place in places]
+    assert places[-1] == count - 1
+    assert len(places) == min(count, 16) or len(places) > 8
+
+
+def test_gains_are_drawn_in_points_with_their_intervals() -> None:
+    d = {"near": Difference(0.04, 0.02, 0.06), "far": Difference(-0.005, -0.01, 0.0)}
+    found = Gain("line", "energy", {"near": 0.9, "far": 0.5}, {"near": 0.86, "far": 0.505}, d)
+    figure = gains_figure([found], COLOURS, {"line": "LINe", "energy": "Energy"})
+    near, far = figure.data
+    assert (near.x[0], near.y[0], near.marker.color) == (pytest.approx(4.0), "near", RED)
+    assert near.error_x.array[0] == pytest.approx(2.0)
+    assert near.error_x.arrayminus[0] == pytest.approx(2.0)
+    assert "86.00 → 90.00 %" in near.hovertemplate
+    assert far.text[0] == "−0.5"
+    assert "LINe" in figure.layout.annotations[0].text
+    assert "points of AUROC" in figure.layout.xaxis.title.text

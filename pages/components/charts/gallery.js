@@ -31,7 +31,7 @@ function fill(list, items) {
     if (item.score) {
       const line = element("div", caption)
       element("b", line, item.score)
-      if (item.percentile) element("span", line, ` ${item.percentile}`, "quiet").title = "share of ID test images that score no higher"
+      if (item.percentile) element("span", line, ` ${item.percentile}`, "quiet").title = "Share of the ID test images that score no higher than this one"
     }
     if (item.prediction) {
       const line = element("div", caption, item.prediction)

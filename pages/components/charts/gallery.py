@@ -130,7 +130,7 @@ def _item(view: View, row: Row) -> dict[str, str]:
     if "score" in row:
         item["score"] = f"{row['score']:.5g}".replace("-", "−")
     if "percentile" in row:
-        item["percentile"] = f"P{row['percentile']:.1f}"
+        item["percentile"] = f"≥ {row['percentile']:.1f} % of ID"
     if "prediction" in row:
         item["prediction"] = f"→ {row['prediction']}"
         label = str(row.get("label") or "")

@@ -228,8 +228,9 @@ _APART_EQUATION = (
     r"\lVert a\rVert_0=\#\{i: a_i>0\},\qquad \mathrm{NAN}=\lVert a\rVert_1/\lVert a\rVert_0"
 )
 _ENTROPY = (
-    "A unit that is on for every second image has the largest entropy, ln 2 = 0.693 nats; one that "
-    "is always on or always off says nothing about the image and has 0. p is the share of the "
+    "A unit that is on for every second image has the largest entropy, ln 2 = 0.693 nats (the unit "
+    "of natural logarithms); one that is always on or always off says nothing about the image and "
+    "has 0. p is the share of the "
     "set's images on which the unit is active. The NAN paper links high entropy to layers whose "
     "norm acts like a classifier's confidence (Eq. 7)."
 )

@@ -69,7 +69,7 @@ def draw(view: View, lab: LineLab) -> None:
             st.slider(what, 0.0, 100.0, step=1.0, key=name, format="%.0f", help=text,
                       on_change=_moved)  # fmt: skip
         st.slider("Clip activations at (δ)", 0.1, lab.clip_high, step=0.1, key="line_clip",
-                  format="%.1f", help="Activations above are cut to this value.",
+                  format="%.1f", help="δ: activations above it are cut to it.",
                   on_change=_moved)  # fmt: skip
         words.score("line")
     state.notes()
@@ -171,6 +171,15 @@ def _table(view: View, result: LineResult) -> str:
 
 
 _REMOVE = (
-    ("line_p_a", "Neurons removed, % (p_a)", "Per class: contributions up to this percentile go."),
-    ("line_p_w", "Weights removed, % (p_w)", "Per class: head weights up to this percentile go."),
+    (
+        "line_p_a",
+        "Neurons removed, % (p_a)",
+        "p_a: per class, the neurons whose contribution lies up to this percentile go; 90 keeps "
+        "the tenth that contributes most.",
+    ),
+    (
+        "line_p_w",
+        "Weights removed, % (p_w)",
+        "p_w: per class, the last layer's weights whose contribution lies up to this percentile go.",
+    ),
 )

@@ -195,7 +195,7 @@ class Histogram {
     const html =
       `<span>ID accepted <b data-id="tpr">${percent(id, nId)}</b> <span data-id="id-count">${count(id)} / ${count(nId)}</span></span>` +
       `<span>OOD accepted <b data-id="fpr">${percent(ood, nOod)}</b> <span data-id="ood-count">${count(ood)} / ${count(nOod)}</span></span>` +
-      `<span>precision <b data-id="precision">${precision}</b></span>`
+      `<span title="Precision: the share of ID images among all that are accepted. It falls with every OOD image that the sets hold more of.">ID among accepted <b data-id="precision">${precision}</b></span>`
     this.right.textContent = `≥ ${short(this.value)} accepted as ID`
     if (html !== this.readoutHtml) this.readout.innerHTML = this.readoutHtml = html
     this.handle.setAttribute("aria-valuenow", clamped)
