@@ -18,6 +18,7 @@ from ood_core import layers, neurons, scoring, thresholds
 from ood_core.commands import all_commands
 from ood_core.commands._main import make_parser
 from ood_core.detectors import all_detectors
+from ood_core.views import showcase
 from scripts.score_list import text as score_list
 from scripts.screenshots import pictures
 
@@ -215,6 +216,43 @@ def check(pattern: str, values: Iterable[float], document: str = TOUR) -> None:
     texts = found[0] if isinstance(found[0], tuple) else (found[0],)
     for text, value in zip(texts, values, strict=True):
         assert same(text, value), f"{pattern}: {text}, is {value:.4f}"
+
+
+def test_what_the_tour_says_first(digits) -> None:
+    names = ("feature_norm", "negative_aware_norm", "line", "energy")
+    scores = {n: scoring.score(digits, n) for n in names}
+    nan, line, price = showcase.gains(scores)
+    mean = {n: 100 * np.mean([s.evaluate(o).auroc for o in s.ood]) for n, s in scores.items()}
+    check(
+        r"repairs: # points of AUROC in the mean \(# % against # %\)",
+        [100 * nan.mean, mean["negative_aware_norm"], mean["feature_norm"]],
+    )
+    assert len(nan.ahead) == 6
+    assert nan.most == "held-out"
+    check(r"most on `held-out` \(#\)", [100 * nan.differences["held-out"].value])
+    active = [(digits[s].features > 0).sum(1).mean() for s in ("test", "held-out")]
+    check("known switches on # of 256 units, an 8 or a 9 #, and", active)
+    check(
+        r"sharpens: # points \(# % against # %\)",
+        [100 * line.mean, mean["line"], mean["energy"]],
+    )
+    assert line.ahead == ("rotated",)
+    assert line.behind == ("held-out", "shuffled", "noise")
+    check(r"`rotated` alone \(#\)", [100 * line.differences["rotated"].value])
+    check(r"`shuffled` and `noise` \(#\)", [100 * line.differences["noise"].value])
+    clipped = showcase._energy_clipped(digits, 1.0, digits.experiment.ood_sets)
+    cost = 100 * (np.mean(list(clipped.values())) - np.mean(list(line.auroc.values())))
+    kept = scores["line"].fitted.masks_.units.sum(1).mean()
+    check("keeping # of 256 neurons for the predicted class costs # point", [kept, cost])
+    check("NAN against energy: # points", [100 * price.mean])
+    held = [scoring.score(digits, n).evaluate("held-out").auroc for n in ("nan+knn", "knn", "nan")]
+    check(r"\*NAN \+ KNN\*, it reaches # % on `held-out`, where KNN alone has # % and NAN # %",
+          [100 * a for a in held])  # fmt: skip
+    turned = scores["negative_aware_norm"].evaluate("rotated").auroc
+    share = 100 * np.mean(digits["rotated"].logits.argmax(1) == 4)
+    norms = [np.abs(digits[s].features).sum(1).mean() for s in ("rotated", "test")]
+    check(r"\(NAN: # %\): the classifier calls # % of it 4", [100 * turned, share])
+    check("mean norm # against #", norms)
 
 
 def test_first_answer_of_the_tour(facts) -> None:

@@ -197,7 +197,7 @@ def _ends(found: Gain, why: Callable[[str], str] | None = None) -> str:
         reason = f" ({why(name)})" if why else ""
         return f"{name} {_points(found.differences[name].value)}{reason}"
 
-    return f"Most on {one(found.most)}, least on {one(found.least)}."
+    return f"Best on {one(found.most)}, worst on {one(found.least)}."
 
 
 def _points(share: float) -> str:

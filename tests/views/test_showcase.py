@@ -61,7 +61,7 @@ def test_every_number_of_the_remarks_is_measured(digits, scores) -> None:
     assert nan.title.endswith(f"{100 * found[0].mean:+.1f} points of AUROC")
     assert f"active ones: {active:.1f} of 256 on ID images" in nan.text
     most = 100 * found[0].differences["held-out"].value
-    assert f"Most on held-out {most:+.1f} ({there:.1f} active)" in nan.text
+    assert f"Best on held-out {most:+.1f} ({there:.1f} active)" in nan.text
     assert f"better on {len(found[0].ahead)} of them and worse on 0 beyond chance" in nan.text
 
     clip_only = [

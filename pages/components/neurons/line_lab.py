@@ -180,6 +180,7 @@ _REMOVE = (
     (
         "line_p_w",
         "Weights removed, % (p_w)",
-        "p_w: per class, the last layer's weights whose contribution lies up to this percentile go.",
+        "p_w: per class, the last layer's weights whose contribution lies up to this percentile "
+        "go.",
     ),
 )
