@@ -27,6 +27,8 @@ SCORE_TITLES = {
     "sparsity": "Sparsity",
 }
 _MOST_NAMES = 16
+_SIDE_BY_SIDE = 36
+"""Letters of all names that stand side by side below the narrowest figure."""
 METRIC_TITLES = {"auroc": "AUROC", "fpr95": "FPR95"}
 _LINES = {
     "negative_aware_norm": {"color": ACCENT, "width": 3},
@@ -68,12 +70,12 @@ def depth_curves(frame: pd.DataFrame, metric: str = "auroc", layer: str | None =
             f"{METRIC_TITLES[metric]} by layer: ID against {what}",
             330,
             len(LAYER_SCORES),
-            xaxis=_layer_axis(frame),
             yaxis={"title": f"{METRIC_TITLES[metric]}, % ({better})", "zeroline": False},
             legend_traceorder="reversed",
             clickmode="event+select",
         )
     )
+    _name_layers(figure, frame)
     return figure
 
 
@@ -117,11 +119,11 @@ def depth_heatmap(
             330,
             left=wide.index,
             right=64,
-            xaxis=_layer_axis(frame),
             yaxis={"title": "OOD set", "autorange": "reversed"},
             clickmode="event+select",
         )
     )
+    _name_layers(figure, frame)
     return figure
 
 
@@ -151,21 +153,30 @@ def entropy_curves(
             "Mean activation entropy by layer: ID against OOD",
             300,
             len(colours),
-            xaxis=_layer_axis(frame),
             yaxis={"title": "entropy, nats (at most 0.693)", "range": [0, 0.73]},
         )
     )
+    _name_layers(figure, frame)
     return figure
 
 
-def _layer_axis(frame: pd.DataFrame) -> dict[str, object]:
-    """Axis over depth with the names of its layers, of every n-th where not all fit."""
+def _name_layers(figure: go.Figure, frame: pd.DataFrame) -> None:
+    """Give the axis over depth the names of its layers, of every n-th where not all fit.
+
+    Names that do not fit side by side are slanted, with room below for them and the title.
+    """
     names = frame.drop_duplicates("depth").sort_values("depth")
-    axis: dict[str, object] = {"title": "layer, shallow to deep", "zeroline": False}
     # From the last layer backwards: the penultimate one is always named.
     named = names.iloc[:: -max(1, -(-len(names) // _MOST_NAMES))].iloc[::-1]
     text = [n if len(n) <= 14 else "…" + n[-13:] for n in named["layer"]]
-    return axis | {"tickvals": named["depth"].tolist(), "ticktext": text}
+    axis = {"title": {"text": "layer, shallow to deep"}, "zeroline": False}
+    slanted = sum(map(len, text)) > _SIDE_BY_SIDE
+    room = round(4.6 * max(map(len, text))) if slanted else 0
+    if slanted:
+        axis |= {"tickangle": -45, "title_standoff": room + 4}
+    figure.update_xaxes(tickvals=named["depth"].tolist(), ticktext=text, **axis)
+    layout = figure.layout
+    figure.update_layout(height=layout.height + room, margin_b=layout.margin.b + room)
 
 
 def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from ood_core.activations import Activations
@@ -120,8 +121,12 @@ def test_nan_scatter_is_not_squeezed_by_a_far_image() -> None:
 def test_the_axis_over_depth_names_layers_however_many_there_are(count: int) -> None:
     names = [f"blocks.{i}" for i in range(count)]
     frame = pd.DataFrame({"depth": range(count), "layer": names})
-    axis = plots._layer_axis(frame)
-    places, texts = axis["tickvals"], axis["ticktext"]
+    figure = go.Figure(layout={"height": 300, "margin": {"b": 46}})
+    plots._name_layers(figure, frame)
+    axis = figure.layout.xaxis
+    places, texts = list(axis.tickvals), list(axis.ticktext)
+    assert (axis.tickangle is None) == (count <= 3)
+    assert figure.layout.margin.b - 46 == figure.layout.height - 300
     assert 0 < len(places) <= 16
     assert texts == [names[place] for place in places]
     assert places[-1] == count - 1
