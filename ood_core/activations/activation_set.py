@@ -19,6 +19,7 @@ from ood_core.runtime.bounded import Bounded
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
     from ood_core.experiments import Experiment, Preprocessing
+    from ood_core.experiments.listing import LeftOut
     from ood_core.models import ClassifierHead, LayerInfo
 
 __all__ = [
@@ -45,6 +46,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
     model : fingerprint of weights and architecture.
     fingerprint : identifies every array in it.
     skipped : set name -> (id, message) of each image that could not be read.
+    left_out : set name -> what lies beside its images and is none, with the reason.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class ActivationSet(Mapping[str, StoredActivations]):
         manifest: Manifest,
         layers: Sequence[LayerInfo],
         sets: Mapping[str, StoredActivations],
+        left_out: Mapping[str, tuple[LeftOut, ...]],
     ) -> None:
         self.experiment = experiment
         self.head: ClassifierHead = manifest.head
         self.preprocessing: Preprocessing = manifest.preprocessing
         self.model = manifest.model
         self.layers = tuple(layers)
+        self.left_out = dict(left_out)
         self._sets = dict(sets)
         self.fingerprint = hash_of(manifest.model, {k: a.fingerprint for k, a in sets.items()})
 
@@ -118,7 +122,7 @@ def prepared(
             if layer.name == PENULTIMATE
             or all(Entry(key, layer.name).index() is not None for key in keys.values())
         )
-    return open_stored(exp, manifest, infos, keys)
+    return open_stored(exp, manifest, infos, keys, sources)
 
 
 def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifest | None:
@@ -131,7 +135,11 @@ def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifes
 
 
 def open_stored(
-    exp: Experiment, manifest: Manifest, layers: Sequence[LayerInfo], keys: Mapping[str, str]
+    exp: Experiment,
+    manifest: Manifest,
+    layers: Sequence[LayerInfo],
+    keys: Mapping[str, str],
+    sources: Mapping[str, ImageSet],
 ) -> ActivationSet | None:
     """Open these layers of the sets under these keys, or None when any of it is missing."""
     found: dict[str, StoredActivations] = {}
@@ -140,7 +148,8 @@ def open_stored(
         if acts is None:
             return None
         found[name] = acts
-    return ActivationSet(exp, manifest, layers, found)
+    left_out = {name: sources[name].left_out for name in keys}
+    return ActivationSet(exp, manifest, layers, found, left_out)
 
 
 def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, ImageSet]:

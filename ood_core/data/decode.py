@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from io import BytesIO
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ood_core.data.image_set import BrokenImageError
+from ood_core.experiments.listing import what_instead
+from ood_core.experiments.sources import image_formats
+from ood_core.runtime.names import shown
 
 __all__ = ["MAX_PIXELS", "decode_image", "read_file"]
 
@@ -46,7 +50,7 @@ def decode_image(
         When the file is missing, empty, damaged, cut short, not an image, or too large to
         decode safely.
     """
-    name = name or (str(source) if isinstance(source, Path) else "image")
+    name = name or (shown(str(source)) if isinstance(source, Path) else "image")
     data = read_file(source, name) if isinstance(source, Path) else source
     if not data:
         raise BrokenImageError(f"{name}: the file is empty (0 bytes).")
@@ -70,6 +74,9 @@ def decode_image(
 def read_file(path: Path, name: str) -> bytes:
     """Bytes of a file; `BrokenImageError` when it cannot be read or is no image by its size."""
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # opening a FIFO waits, and a device may have no end
+            raise BrokenImageError(f"{name}: cannot be read (a {what_instead(mode)}).")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > _MAX_FILE_BYTES:
@@ -85,7 +92,9 @@ _TOO_LARGE = f"too large to decode safely (more than {MAX_PIXELS / 1e6:.0f} mega
 def _opened(data: bytes) -> Image.Image:
     """JPEGs are opened directly: Pillow's size limit would refuse what can be read reduced."""
     stream = BytesIO(data)
-    return JpegImageFile(stream) if data[:3] == b"\xff\xd8\xff" else Image.open(stream)
+    if data[:3] == b"\xff\xd8\xff":
+        return JpegImageFile(stream)
+    return Image.open(stream, formats=image_formats())
 
 
 def _bound_size(image: Image.Image, name: str, reduce_to: int | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ood_core.data.archive import ZipSet, image_members, open_zip
 from ood_core.data.digits import DigitsSet
-from ood_core.data.files import FileSet, scan_folder
+from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import RawLabels, folder_labels, number_labels
 from ood_core.data.lists import find_root, read_image_list, read_manifest
@@ -17,6 +17,7 @@ from ood_core.data.subsets import SubsetView, choose
 from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
+from ood_core.experiments.listing import LeftOut, left_out_text, list_folder, what_instead
 from ood_core.runtime.paths import find_data
 
 __all__ = ["open_dataset"]
@@ -50,10 +51,13 @@ def _folder(spec: DataSpec) -> ImageSet:
     root = _on_disk(spec)
     if not root.is_dir():
         raise DataError(f"data set {spec.name!r}: {str(root)!r} is a file, not a folder.")
-    ids = scan_folder(root)
-    if not ids:
-        raise DataError(f"data set {spec.name!r}: the folder {str(root)!r} holds no images.")
-    return _files(spec, root, ids, _by_folder(spec, ids))
+    found = list_folder(root)
+    if not found.images:
+        beside = left_out_text(found.left_out)
+        text = f"data set {spec.name!r}: the folder {str(root)!r} holds no images. {beside}"
+        raise DataError(text.rstrip())
+    ids = list(found.images)
+    return _files(spec, root, ids, _by_folder(spec, ids), found.left_out)
 
 
 def _image_list(spec: DataSpec) -> ImageSet:
@@ -101,7 +105,8 @@ def _on_disk(spec: DataSpec) -> Path:
 def _list_file(spec: DataSpec) -> Path:
     file = _on_disk(spec)
     if not file.is_file():
-        raise DataError(f"data set {spec.name!r}: {str(file)!r} is a folder, not a file.")
+        instead = what_instead(file.stat().st_mode)
+        raise DataError(f"data set {spec.name!r}: {str(file)!r} is a {instead}.")
     return file
 
 
@@ -129,9 +134,15 @@ def _listed(
     return _files(spec, find_root(file, root, paths, spec.name), paths, labels)
 
 
-def _files(spec: DataSpec, root: Path, ids: list[str], raw: RawLabels | None) -> FileSet:
+def _files(
+    spec: DataSpec,
+    root: Path,
+    ids: list[str],
+    raw: RawLabels | None,
+    left_out: tuple[LeftOut, ...] = (),
+) -> FileSet:
     chosen, labels, names = _chosen(spec, ids, raw)
-    return FileSet(spec.name, root, chosen, labels, names)
+    return FileSet(spec.name, root, chosen, labels, names, left_out)
 
 
 def _chosen(

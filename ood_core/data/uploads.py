@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,8 @@ from ood_core.data.decode import decode_image
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
-from ood_core.experiments.sources import is_image_name
+from ood_core.experiments.listing import LeftOut, Listing, left_out_text, list_folder
+from ood_core.runtime.names import shown
 
 __all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_uploads"]
 
@@ -54,30 +56,33 @@ def read_folder(folder: str) -> list[Upload]:
     DataError
         When there is no such folder, or it holds no images.
     """
-    root, files = _images_below(folder)
-    found = [_from_file(p, str(p.relative_to(root))) for p in files[:MAX_UPLOADED]]
-    if len(files) > MAX_UPLOADED:
-        rest = len(files) - MAX_UPLOADED
+    root, listing = _images_below(folder)
+    images = listing.images
+    found = [_from_file(root / image, shown(image)) for image in images[:MAX_UPLOADED]]
+    found += _left_out(folder, listing.left_out)
+    if len(images) > MAX_UPLOADED:
+        rest = len(images) - MAX_UPLOADED
         text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
         found.append(Upload(folder, error=text))
     return found
 
 
 def folder_identity(folder: str) -> str:
-    """Hash of path, size and time of last change of each image that `read_folder` reads, and of
-    how many there are.
+    """Hash of path, size and time of last change of each image that `read_folder` reads, of how
+    many there are, and of what lies beside them.
 
     Raises
     ------
     DataError
         As `read_folder`.
     """
-    root, files = _images_below(folder)
-    ids = [p.relative_to(root).as_posix() for p in files[:MAX_UPLOADED]]
-    return f"{FileSet('uploads', root, ids).identity} {len(files)}"
+    root, listing = _images_below(folder)
+    images = FileSet("uploads", root, listing.images[:MAX_UPLOADED])
+    beside = hashlib.sha256(repr(listing.left_out).encode()).hexdigest()
+    return f"{images.identity} {len(listing.images)} {beside}"
 
 
-def _images_below(folder: str) -> tuple[Path, list[Path]]:
+def _images_below(folder: str) -> tuple[Path, Listing]:
     try:
         root = Path(folder).expanduser()
         there = root.is_dir()
@@ -87,10 +92,20 @@ def _images_below(folder: str) -> tuple[Path, list[Path]]:
         raise DataError(
             f"{folder[:200]}: there is no such folder on the machine that runs OOD Lens."
         )
-    files = sorted(p for p in root.rglob("*") if p.is_file() and is_image_name(p.name))
-    if not files:
-        raise DataError(f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …).")
-    return root, files
+    listing = list_folder(root)
+    if not listing.images:
+        beside = left_out_text(listing.left_out)
+        text = f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …). {beside}"
+        raise DataError(text.rstrip())
+    return root, listing
+
+
+def _left_out(name: str, left_out: Sequence[LeftOut]) -> Iterator[Upload]:
+    """Lines for what is no image: one for each that may have been one, one for all others."""
+    lost = [out for out in left_out if out.lost]
+    yield from (Upload(shown(out.path), error=f"{name}/{out}") for out in lost)
+    if beside := left_out_text(out for out in left_out if not out.lost):
+        yield Upload(name, error=f"{name}: {beside}")
 
 
 def _from_file(path: Path, name: str) -> Upload:

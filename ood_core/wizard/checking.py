@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
+from ood_core.experiments.listing import left_out_text
 from ood_core.models import WeightsMissingError
 from ood_core.wizard.draft import Draft
 from ood_core.wizard.gates import run_gates
@@ -157,7 +158,9 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
         yield Check(name, what, False, f"No {name} images are chosen yet.")
         return
     try:
-        yield Check(name, what, True, contents(_opened(draft, name)))
+        images = _opened(draft, name)
+        text = f"{contents(images)} {left_out_text(images.left_out)}".rstrip()
+        yield Check(name, what, True, text)
     except (OODLensError, OSError) as error:
         status = _download(draft, name)
         if status is None:

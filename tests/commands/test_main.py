@@ -44,6 +44,7 @@ def known(acts_set, monkeypatch):
         return Activations(acts.layers, logits=acts.logits, ids=names, name="upload")
 
     acts_set.skipped = dict.fromkeys(acts_set, ())
+    acts_set.left_out = dict.fromkeys(acts_set, ())
     for module in (_arguments, *all_commands().values()):
         if hasattr(module, "load_experiment"):
             monkeypatch.setattr(module, "load_experiment", load)
