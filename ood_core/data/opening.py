@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ood_core.data.archive import ZipSet, image_members, open_zip
+from ood_core.data.archive import ZipSet, open_zip, zip_members
 from ood_core.data.digits import DigitsSet
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
@@ -76,12 +76,15 @@ def _manifest(spec: DataSpec) -> ImageSet:
 def _zip(spec: DataSpec) -> ImageSet:
     file = _list_file(spec)
     with open_zip(file, str(file)) as archive:
-        ids = image_members(archive)
+        members, left_out = zip_members(archive)
+    ids = list(members)
     if not ids:
-        raise DataError(f"data set {spec.name!r}: {str(file)!r} holds no images.")
-    raw = _by_folder(spec, _without_common_folder(ids))
+        beside = left_out_text(left_out)
+        text = f"data set {spec.name!r}: {str(file)!r} holds no images. {beside}"
+        raise DataError(text.rstrip())
+    raw = _by_folder(spec, _without_common_folders(ids, spec))
     chosen, labels, names = _chosen(spec, ids, raw)
-    return ZipSet(spec.name, file, chosen, labels, names)
+    return ZipSet(spec.name, file, chosen, labels, names, tuple(left_out))
 
 
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
@@ -117,11 +120,20 @@ def _by_folder(spec: DataSpec, ids: Sequence[str]) -> list[str | int] | None:
     return folder_labels(ids, spec.name)
 
 
-def _without_common_folder(ids: Sequence[str]) -> list[str]:
-    """Paths without the one folder that an archive often wraps everything in."""
-    first = ids[0].split("/", 1)[0] + "/"
-    nested = all(i.startswith(first) and i.count("/") >= 2 for i in ids)
-    return [i[len(first) :] for i in ids] if nested else list(ids)
+def _without_common_folders(ids: Sequence[str], spec: DataSpec) -> list[str]:
+    """Paths without the folders that an archive often wraps everything in.
+
+    One is taken off where all lie at least two deep, and further ones as long as they can be no
+    class: one that is known not to be, or the only one of a fit set.
+    """
+    names, fit = spec.options.get("class_names") or (), spec.options.get("role") == "fit"
+    paths, taken = list(ids), 0
+    while True:
+        first = paths[0].split("/", 1)[0]
+        nested = all(p.startswith(f"{first}/") and p.count("/") >= 2 for p in paths)
+        if not nested or first in names or (taken and not (names or fit)):
+            return paths
+        paths, taken = [p[len(first) + 1 :] for p in paths], taken + 1
 
 
 def _listed(

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from ood_core.data.archive import image_members, open_zip, read_member
+from ood_core.data.archive import open_zip, read_member, zip_members
 from ood_core.data.decode import decode_image
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
-from ood_core.experiments.listing import LeftOut, Listing, left_out_text, list_folder
+from ood_core.experiments.listing import (
+    ARCHIVE,
+    LeftOut,
+    Listing,
+    left_out_text,
+    list_folder,
+    why_no_image,
+)
 from ood_core.runtime.names import shown
 
 __all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_uploads"]
@@ -59,7 +67,7 @@ def read_folder(folder: str) -> list[Upload]:
     root, listing = _images_below(folder)
     images = listing.images
     found = [_from_file(root / image, shown(image)) for image in images[:MAX_UPLOADED]]
-    found += _left_out(folder, listing.left_out)
+    found += _lost(folder, listing.left_out)
     if len(images) > MAX_UPLOADED:
         rest = len(images) - MAX_UPLOADED
         text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
@@ -100,12 +108,9 @@ def _images_below(folder: str) -> tuple[Path, Listing]:
     return root, listing
 
 
-def _left_out(name: str, left_out: Sequence[LeftOut]) -> Iterator[Upload]:
-    """Lines for what is no image: one for each that may have been one, one for all others."""
-    lost = [out for out in left_out if out.lost]
-    yield from (Upload(shown(out.path), error=f"{name}/{out}") for out in lost)
-    if beside := left_out_text(out for out in left_out if not out.lost):
-        yield Upload(name, error=f"{name}: {beside}")
+def _lost(name: str, left_out: Iterable[LeftOut]) -> Iterator[Upload]:
+    """What may have been an image and is none, with the reason; other files are not missed."""
+    yield from (Upload(shown(out.path), error=f"{name}/{out}") for out in left_out if out.lost)
 
 
 def _from_file(path: Path, name: str) -> Upload:
@@ -116,8 +121,11 @@ def _from_file(path: Path, name: str) -> Upload:
 
 
 def _read(name: str, data: bytes) -> Iterator[Upload]:
+    reason, _ = why_no_image(name)
     if name.lower().endswith(".zip"):
         yield from _from_zip(name, data)
+    elif reason == ARCHIVE:
+        yield Upload(name, error=f"{name}: of archives only .zip is read; pack it as one.")
     else:
         yield _decoded(name, data)
 
@@ -125,15 +133,17 @@ def _read(name: str, data: bytes) -> Iterator[Upload]:
 def _from_zip(name: str, data: bytes) -> Iterator[Upload]:
     try:
         with open_zip(BytesIO(data), name) as archive:
-            members = image_members(archive)
+            members, left_out = zip_members(archive)
             if not members:
-                yield Upload(name, error=f"{name}: holds no images.")
-            for member in members[:MAX_UPLOADED]:
-                shown = f"{name}/{member}"
+                beside = left_out_text(left_out)
+                yield Upload(name, error=f"{name}: holds no images. {beside}".rstrip())
+            for path, info in islice(members.items(), MAX_UPLOADED):
+                member = shown(f"{name}/{path}")
                 try:
-                    yield _decoded(shown, read_member(archive, member, shown))
+                    yield _decoded(member, read_member(archive, info, member))
                 except BrokenImageError as error:
-                    yield Upload(shown, error=str(error))
+                    yield Upload(member, error=str(error))
+            yield from _lost(name, left_out)
     except DataError as error:
         yield Upload(name, error=str(error))
         return

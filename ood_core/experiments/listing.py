@@ -13,6 +13,8 @@ from ood_core.experiments.sources import is_hidden, is_image_name
 from ood_core.runtime.names import shown
 
 __all__ = [
+    "ARCHIVE",
+    "HIDDEN",
     "Entries",
     "LeftOut",
     "Listing",
@@ -76,6 +78,7 @@ class Entries:
 
 
 HIDDEN = "hidden"
+ARCHIVE = "archive, which is not looked into"
 _NO_IMAGES = "folder without images"
 _UNREAD = frozenset(
     (
@@ -149,7 +152,7 @@ def why_no_image(name: str) -> tuple[str, bool]:
         return HIDDEN, False
     end = name[name.rfind(".") :].lower()
     if end in _ARCHIVES:
-        return "archive, which is not looked into", False
+        return ARCHIVE, False
     if end in _UNREAD:
         return f"{end} is a format that the installed Pillow does not read", True
     return "not an image by name", False
