@@ -46,6 +46,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
     model : fingerprint of weights and architecture.
     fingerprint : identifies every array in it.
     skipped : set name -> (id, message) of each image that could not be read.
+    notes : set name -> (id, what was assumed of its pixels) of images of which something was.
     left_out : set name -> what lies beside its images and is none, with the reason.
     """
 
@@ -70,6 +71,11 @@ class ActivationSet(Mapping[str, StoredActivations]):
     def skipped(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """Images that could not be read, by set: (id, message)."""
         return {name: acts.skipped for name, acts in self._sets.items()}
+
+    @property
+    def notes(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """What was assumed of pixels, by set: (id, note)."""
+        return {name: acts.notes for name, acts in self._sets.items()}
 
     def __getitem__(self, name: str) -> StoredActivations:
         if name not in self._sets:

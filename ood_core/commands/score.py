@@ -3,7 +3,7 @@
 The threshold is chosen on the ID test set; an image is accepted when score >= threshold. With
 --json, one object a line: path, prediction, probability, score, threshold, is_id,
 id_percentile, or path, error. A score of -inf is null. Exit status 1 when an image could not be
-read; the others are scored all the same.
+read; the others are scored all the same. A note says what was assumed of an image's pixels.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         if terminal.should_stop():
             raise KeyboardInterrupt
         terminal.record(record) if args.json else terminal.out(_line(record))
+        if "note" in record and not args.json:
+            terminal.note(f"{shown(record['path'])}: {record['note']}.")
         good &= "error" not in record
     return good
 
@@ -110,7 +112,7 @@ def _records(
 ) -> Iterator[dict[str, Any]]:
     """One record per file, in order; `BATCH` images are in memory at a time."""
     from ood_core.activations import embed
-    from ood_core.data import BrokenImageError, decode_image
+    from ood_core.data import BrokenImageError, decode_image, decoding_note
     from ood_core.scoring.new_images import verdicts
 
     for start in range(0, len(files), BATCH):
@@ -126,6 +128,9 @@ def _records(
             at = {scores.detector: threshold}
             (found,) = verdicts([scores], new, acts.head, thresholds=at)
             records |= {record["path"]: record for record in found.records()}
+            for name, image in images.items():
+                if note := decoding_note(image):
+                    records[name]["note"] = note
         yield from (records[str(path)] for path in files[start : start + BATCH])
 
 

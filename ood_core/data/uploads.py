@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ood_core.data.archive import open_zip, read_member, zip_members
-from ood_core.data.decode import decode_image
+from ood_core.data.decode import decode_image, decoding_note
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
@@ -46,6 +46,11 @@ class Upload:
     name: str
     image: Image.Image | None = None
     error: str | None = None
+
+    @property
+    def note(self) -> str:
+        """What was assumed of the image's pixels; "" where nothing."""
+        return "" if self.image is None else decoding_note(self.image)
 
 
 def read_uploads(files: Iterable[tuple[str, bytes]]) -> list[Upload]:

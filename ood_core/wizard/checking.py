@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ood_core.activations import notes_text
 from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
@@ -241,5 +242,11 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
 
 
 def gate_checks(acts: ActivationSet) -> tuple[Check, ...]:
-    """The sanity gates as lines of the checks."""
-    return tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))
+    """The sanity gates as lines of the checks, and what was assumed of pixels on the way."""
+    gates = tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))
+    assumed = [note for notes in acts.notes.values() for note in notes]
+    if not assumed:
+        return gates
+    remedy = "Save these images with 8 bits per channel and one image a file if that is not meant."
+    text = notes_text(assumed)
+    return (*gates, Check("gate", "Every image is read as it is stored", None, text, remedy))
