@@ -115,8 +115,9 @@ def read_file(path: Path, name: str) -> bytes:
             if size > _MAX_FILE_BYTES:
                 raise BrokenImageError(f"{name}: {size:,} bytes is too large for an image.")
             return file.read()
-    except OSError as error:
-        raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise BrokenImageError(f"{name}: cannot be read ({reason}).") from error
 
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -79,6 +79,7 @@ class Entries:
 
 HIDDEN = "hidden"
 ARCHIVE = "archive, which is not looked into"
+_UNREAD_FORMAT = "in a format that the installed Pillow does not read"
 _NO_IMAGES = "folder without images"
 _UNREAD = frozenset(
     (
@@ -154,7 +155,7 @@ def why_no_image(name: str) -> tuple[str, bool]:
     if end in _ARCHIVES:
         return ARCHIVE, False
     if end in _UNREAD:
-        return f"{end} is a format that the installed Pillow does not read", True
+        return _UNREAD_FORMAT, True
     return "not an image by name", False
 
 

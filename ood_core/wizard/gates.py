@@ -12,6 +12,7 @@ import numpy as np
 from ood_core.activations import PENULTIMATE
 from ood_core.activations.duplicates import shared_images
 from ood_core.activations.predictions import accuracy
+from ood_core.runtime.names import shown
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet, LayerRecord
@@ -237,8 +238,8 @@ def _shared_gate(
         False,
         float(len(found)),
         0.0,
-        f"{len(found)} images, for example {first.second_set}/{first.second_id} = "
-        f"{first.first_set}/{first.first_id}",
+        f"{len(found)} images, for example {first.second_set}/{shown(first.second_id)} = "
+        f"{first.first_set}/{shown(first.first_id)}",
         "Remove them from one of the sets: they count as right and as wrong at once.",
     )
 

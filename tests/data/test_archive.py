@@ -198,7 +198,7 @@ def test_what_is_beside_the_images_is_left_out_by_the_rules_of_folders(tmp_path:
         ".ipynb_checkpoints/1.png": "hidden",
         "more.zip": "archive, which is not looked into",
         "notes.txt": "not an image by name",
-        "cat/a.heic": ".heic is a format that the installed Pillow does not read",
+        "cat/a.heic": "in a format that the installed Pillow does not read",
         "cat/link.png": "symbolic link, not a file",
         "cat/pipe.png": "FIFO, not a file",
     }

@@ -257,7 +257,7 @@ def test_a_photograph_in_a_format_that_pillow_lacks_is_missed_aloud(make_images:
     files, records = score_command._files([root], Terminal())
     assert len(files) == 1
     assert records[0]["path"] == str(root / "a" / "IMG_1.HEIC")
-    assert "left out (.heic is a format that the installed Pillow does not read)" in str(
+    assert "left out (in a format that the installed Pillow does not read)" in str(
         records[0]["error"]
     )
 
