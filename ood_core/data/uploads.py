@@ -126,6 +126,7 @@ def _from_file(path: Path, name: str) -> Upload:
 
 
 def _read(name: str, data: bytes) -> Iterator[Upload]:
+    name = shown(name)
     reason, _ = why_no_image(name)
     if name.lower().endswith(".zip"):
         yield from _from_zip(name, data)

@@ -88,7 +88,7 @@ def test_missing_file_names_it(tmp_path: Path) -> None:
 
 
 def test_a_path_that_no_file_can_have() -> None:
-    with pytest.raises(BrokenImageError, match=r"a\\x00b\.png: cannot be read \(embedded null byte"):
+    with pytest.raises(BrokenImageError, match=r"a\\x00b\.png: cannot be read \(embedded"):
         decode_image(Path("a\0b.png"))
 
 
