@@ -184,8 +184,10 @@ def _walk(folder: _Path) -> Iterator[_Step]:
     """(prefix, entries, refused) of each folder: `refused` are subfolders not to look into.
 
     A link is not followed where that would come back to a folder on the way to it. Two links to
-    one folder are both followed: that may be meant.
+    one folder are both followed: that may be meant. Folders that link to each other crosswise give
+    as many ways as they have orders, so those are bounded.
     """
+    ways = 0
     stack: list[tuple[str, str, tuple[str, ...]]] = [(os.fspath(folder), "", ())]
     while stack:
         path, prefix, came = stack.pop()
@@ -204,11 +206,18 @@ def _walk(folder: _Path) -> Iterator[_Step]:
             target = os.path.realpath(os.path.join(path, name))
             if any(p == target or p.startswith(os.path.join(target, "")) for p in here):
                 refused.append(LeftOut(f"{name}/", "link back to a folder above"))
-            else:
-                stack.append((os.path.join(path, name), f"{prefix}{name}/", here))
+                continue
+            stack.append((target, f"{prefix}{name}/", here))
+            ways += bool(came)
+        if ways > _MOST_WAYS:
+            raise DataError(
+                f"{os.fspath(folder)!r}: links between its folders lead through them in more than "
+                f"{_MOST_WAYS:,} ways. Remove links that lead from one linked folder to another."
+            )
         yield prefix, found, refused
 
 
+_MOST_WAYS = 5_000
 _NOTHING = Entries((), (), (), (), ())
 _LISTED: dict[str, tuple[int, Entries]] = {}
 _MOST_LISTED = 1_000_000
@@ -258,7 +267,9 @@ def _sorted_out(entries: Iterable[os.DirEntry[str]]) -> tuple[Entries, bool]:
         elif file:
             by_kind["image" if is_image_name(name) else "other"].append(name)
         else:
-            odd.append(LeftOut(name, _unusual(entry), is_image_name(name)))
+            # A link to nothing without an ending may have led to a folder of images.
+            lost = is_image_name(name) or (link and "." not in name)
+            odd.append(LeftOut(name, _unusual(entry), lost))
     images, folders, links, others = map(tuple, by_kind.values())
     return Entries(images, folders, links, others, tuple(odd)), any_link
 
