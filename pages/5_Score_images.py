@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ood_core import scoring, thresholds
-from ood_core.activations import Activations, embed
+from ood_core.activations import Activations, embed, notes_text
 from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
 from ood_core.views import receipts
@@ -27,6 +27,8 @@ uploads, digest = intake.collect(view)
 for upload in uploads:
     if upload.error:
         st.warning(upload.error, icon=":material/broken_image:")
+if assumed := notes_text([(u.name, u.note) for u in uploads if u.note]):
+    st.info(assumed, icon=":material/info:")
 images = {u.name: u.image for u in uploads if u.image is not None}
 if not images:
     st.info(

@@ -26,7 +26,7 @@ ORDER = (
 
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 50
-HEAVY = {"torch", "torchvision", "pandas", "scipy", "sklearn", "plotly", "pyarrow"}
+HEAVY = {"torch", "torchvision", "pandas", "scipy", "sklearn", "plotly", "pyarrow", "PIL"}
 """What takes long to import: the reason for an import inside a function."""
 OPTIONAL = {"timm", "ray", "umap", "pytorch_ood"}
 """Packages that need not be installed: the other reason."""

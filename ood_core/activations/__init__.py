@@ -5,6 +5,7 @@ from ood_core.activations.duplicates import SharedImage, SharedImages, shared_im
 from ood_core.activations.extraction import extract
 from ood_core.activations.predictions import Predictions, predict, predicted_classes
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
+from ood_core.activations.remarks import notes_text, remarks
 from ood_core.activations.store import StoredEntry, prune, store_usage
 from ood_core.activations.unstored import activation_map, embed
 
@@ -21,10 +22,12 @@ __all__ = [
     "activation_map",
     "embed",
     "extract",
+    "notes_text",
     "predict",
     "predicted_classes",
     "prepared",
     "prune",
+    "remarks",
     "shared_images",
     "store_usage",
 ]

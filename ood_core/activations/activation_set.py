@@ -19,6 +19,7 @@ from ood_core.runtime.bounded import Bounded
 if TYPE_CHECKING:
     from ood_core.data import ImageSet
     from ood_core.experiments import Experiment, Preprocessing
+    from ood_core.experiments.listing import LeftOut
     from ood_core.models import ClassifierHead, LayerInfo
 
 __all__ = [
@@ -45,6 +46,8 @@ class ActivationSet(Mapping[str, StoredActivations]):
     model : fingerprint of weights and architecture.
     fingerprint : identifies every array in it.
     skipped : set name -> (id, message) of each image that could not be read.
+    notes : set name -> (id, what was assumed of its pixels) of images of which something was.
+    left_out : set name -> what lies beside its images and is none, with the reason.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class ActivationSet(Mapping[str, StoredActivations]):
         manifest: Manifest,
         layers: Sequence[LayerInfo],
         sets: Mapping[str, StoredActivations],
+        left_out: Mapping[str, tuple[LeftOut, ...]],
     ) -> None:
         self.experiment = experiment
         self.head: ClassifierHead = manifest.head
         self.preprocessing: Preprocessing = manifest.preprocessing
         self.model = manifest.model
         self.layers = tuple(layers)
+        self.left_out = dict(left_out)
         self._sets = dict(sets)
         self.fingerprint = hash_of(manifest.model, {k: a.fingerprint for k, a in sets.items()})
 
@@ -66,6 +71,11 @@ class ActivationSet(Mapping[str, StoredActivations]):
     def skipped(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """Images that could not be read, by set: (id, message)."""
         return {name: acts.skipped for name, acts in self._sets.items()}
+
+    @property
+    def notes(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """What was assumed of pixels, by set: (id, note)."""
+        return {name: acts.notes for name, acts in self._sets.items()}
 
     def __getitem__(self, name: str) -> StoredActivations:
         if name not in self._sets:
@@ -118,7 +128,7 @@ def prepared(
             if layer.name == PENULTIMATE
             or all(Entry(key, layer.name).index() is not None for key in keys.values())
         )
-    return open_stored(exp, manifest, infos, keys)
+    return open_stored(exp, manifest, infos, keys, sources)
 
 
 def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifest | None:
@@ -131,7 +141,11 @@ def stored_manifest(exp: Experiment, sources: Mapping[str, ImageSet]) -> Manifes
 
 
 def open_stored(
-    exp: Experiment, manifest: Manifest, layers: Sequence[LayerInfo], keys: Mapping[str, str]
+    exp: Experiment,
+    manifest: Manifest,
+    layers: Sequence[LayerInfo],
+    keys: Mapping[str, str],
+    sources: Mapping[str, ImageSet],
 ) -> ActivationSet | None:
     """Open these layers of the sets under these keys, or None when any of it is missing."""
     found: dict[str, StoredActivations] = {}
@@ -140,7 +154,8 @@ def open_stored(
         if acts is None:
             return None
         found[name] = acts
-    return ActivationSet(exp, manifest, layers, found)
+    left_out = {name: sources[name].left_out for name in keys}
+    return ActivationSet(exp, manifest, layers, found, left_out)
 
 
 def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, ImageSet]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ood_core.data import BrokenImageError
+from ood_core.data import BrokenImageError, decoding_note
 from ood_core.errors import DataError
 from ood_core.runtime.threads import DaemonPool
 
@@ -41,12 +41,14 @@ class Batch:
         returned them.
     index : (n,) their numbers in the image set.
     skipped : (number, message) of those that could not.
+    notes : (number, what was assumed of its pixels) of those of which something was.
     """
 
     span: Span
     images: Any
     index: np.ndarray
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
 
 def decoded_batches(
@@ -101,7 +103,7 @@ def decoded_batches(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_Decoded = list[tuple[int, "np.ndarray | str"]]
+_Decoded = list[tuple[int, "np.ndarray | str", str]]
 
 
 def _decode(
@@ -111,11 +113,13 @@ def _decode(
     numbers: Sequence[int],
     excluded: Mapping[int, str],
 ) -> _Decoded:
-    """Each image's input, or why there is none."""
+    """Each image's input, or why there is none, and what was assumed of its pixels."""
     found: _Decoded = []
     for number in numbers:
+        note = ""
         try:
-            result = excluded.get(number) or transform(source.load(number))
+            result = excluded.get(number) or transform(image := source.load(number))
+            note = "" if isinstance(result, str) else decoding_note(image)
         except BrokenImageError as problem:
             result = str(problem)
         except (OSError, ValueError, MemoryError) as problem:
@@ -127,7 +131,7 @@ def _decode(
                 f"{result.shape}, others with {shape}. Set center_crop in [preprocessing], so that "
                 "every image has the same size."
             )
-        found.append((number, result))
+        found.append((number, result, note))
     return found
 
 
@@ -137,11 +141,13 @@ def _assembled(
     index: list[int] = []
     arrays: list[np.ndarray] = []
     skipped: list[tuple[int, str]] = []
-    for number, result in (item for task in tasks for item in task.result()):
+    notes: list[tuple[int, str]] = []
+    for number, result, note in (item for task in tasks for item in task.result()):
         if isinstance(result, str):
             skipped.append((number, result))
         else:
             index.append(number)
             arrays.append(result)
+            notes += [(number, note)] if note else []
     images = np.stack(arrays) if arrays else np.empty((0, 0, 0, 0), np.float32)
-    return Batch(span, stage(images), np.asarray(index, np.int64), skipped)
+    return Batch(span, stage(images), np.asarray(index, np.int64), skipped, notes)

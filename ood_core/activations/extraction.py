@@ -81,10 +81,10 @@ def extract(
     sources = open_sources(exp, sets)
     manifest = stored_manifest(exp, sources) or _new_manifest(exp, sources, progress, should_stop)
     wanted, keys = chosen_layers(manifest.layers, layers), set_keys(manifest, sources, amp)
-    stored = open_stored(exp, manifest, wanted, keys)
+    stored = open_stored(exp, manifest, wanted, keys, sources)
     if stored is None:
         _Extraction(exp, manifest, wanted, options).run(sources, keys, progress, should_stop)
-        stored = open_stored(exp, manifest, wanted, keys)
+        stored = open_stored(exp, manifest, wanted, keys, sources)
     if stored is None:
         raise DataError(
             f"stored activations of {exp.name!r} were removed while the rest was extracted. Raise "

@@ -89,18 +89,21 @@ class _Building:
     parts: list[dict[str, Any]] = field(default_factory=list)
     index: list[np.ndarray] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, batch: Batch, parts: list[dict[str, Any]]) -> None:
         """Add one batch."""
         self.index.append(batch.index)
         self.skipped += batch.skipped
+        self.notes += batch.notes
         self.parts += parts
 
     def result(self) -> ShardResult:
         """Everything joined, as numpy arrays."""
         index = np.concatenate(self.index)
         if not self.parts:
-            return ShardResult(self.task, index, self.skipped, np.empty((0, 0), np.float32), {})
+            nothing = np.empty((0, 0), np.float32)
+            return ShardResult(self.task, index, self.skipped, nothing, {}, self.notes)
         layers = {
             layer.name: {
                 name: _joined([part[layer.name][name] for part in self.parts], name)
@@ -109,7 +112,7 @@ class _Building:
             for layer in self.task.layers
         }
         logits = _joined([part["logits"] for part in self.parts], "logits")
-        return ShardResult(self.task, index, self.skipped, logits, layers)
+        return ShardResult(self.task, index, self.skipped, logits, layers, self.notes)
 
 
 def _joined(tensors: list[Any], name: str) -> np.ndarray:

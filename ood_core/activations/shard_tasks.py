@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class ShardResult:
     skipped : (number, message) of the others.
     logits : (n, c) float32.
     layers : layer name -> statistics as of `layer_statistics`, as arrays; empty without images.
+    notes : (number, what was assumed of its pixels) of the images of which something was.
     """
 
     task: ShardTask
@@ -54,6 +55,7 @@ class ShardResult:
     skipped: list[tuple[int, str]]
     logits: np.ndarray
     layers: dict[str, dict[str, np.ndarray]]
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
 
 class SetFiller:
@@ -144,7 +146,9 @@ class SetFiller:
                 f"first, {skipped[0][0]}: {skipped[0][1]}"
             )
         if self.base.index() is None:
-            self.base.finish({**self.info, "skipped": len(skipped)}, self.n_shards)
+            noted = sum(len(shard.get("notes", ())) for shard in shards)
+            counts = {"skipped": len(skipped), **({"noted": noted} if noted else {})}
+            self.base.finish({**self.info, **counts}, self.n_shards)
         for layer in self.layers:
             entry = self.entries[layer.name]
             if entry.index() is None:
@@ -163,7 +167,9 @@ class SetFiller:
         if self._labels is not None:
             arrays["labels"] = np.asarray(self._labels, np.int64)[result.index]
         skipped = [(self._ids[i], message) for i, message in result.skipped]
-        write_shard(path, arrays, {"rows": len(result.index), "skipped": skipped})
+        notes = [(self._ids[i], note) for i, note in result.notes]
+        found = {"skipped": skipped, **({"notes": notes} if notes else {})}
+        write_shard(path, arrays, {"rows": len(result.index), **found})
 
     def _forget(self, number: int) -> None:
         """Remove this shard of every layer of the set, wanted now or not."""

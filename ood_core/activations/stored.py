@@ -109,6 +109,7 @@ class StoredActivations(Activations):
     Attributes
     ----------
     skipped : (id, message) of each image that could not be read; it has no row.
+    notes : (id, what was assumed of its pixels) of each image of which something was.
     """
 
     def __init__(
@@ -121,7 +122,8 @@ class StoredActivations(Activations):
         )
         self._base = base
         self._stored = dict(layers)
-        self.skipped = _skipped(base)
+        self.skipped = _listed(base, "skipped", base.info["skipped"])
+        self.notes = _listed(base, "notes", base.info.get("noted", 0))
 
     @property
     def logits(self) -> np.ndarray:
@@ -169,8 +171,9 @@ class StoredActivations(Activations):
         return tuple(found)
 
 
-def _skipped(base: StoredTable) -> tuple[tuple[str, str], ...]:
-    shards = (base.entry.shard(i) for i in range(len(base.starts) - 1))
-    if not base.info["skipped"]:
+def _listed(base: StoredTable, what: str, count: int) -> tuple[tuple[str, str], ...]:
+    """(id, text) pairs of all shards; none is opened where there are none."""
+    if not count:
         return ()
-    return tuple((i, why) for path in shards for i, why in read_metadata(path)["skipped"])
+    shards = (base.entry.shard(i) for i in range(len(base.starts) - 1))
+    return tuple((i, text) for path in shards for i, text in read_metadata(path).get(what, ()))

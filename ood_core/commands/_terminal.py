@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from tqdm import tqdm
 
@@ -56,17 +56,20 @@ class Terminal:
     def out(self, text: str) -> None:
         """One line of results."""
         self._pause_bar()
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(_writable(text, sys.stdout) + "\n")
         sys.stdout.flush()
 
     def record(self, values: Mapping[Any, Any]) -> None:
         """One result as a line of JSON; numbers that JSON has not (−inf, NaN) become null."""
-        self.out(json.dumps({k: _plain(v) for k, v in values.items()}, ensure_ascii=False))
+        plain = {k: _plain(v) for k, v in values.items()}
+        text = json.dumps(plain, ensure_ascii=False)
+        # A file's name may hold bytes that are no text: escapes keep them where an output cannot.
+        self.out(text if _writable(text, sys.stdout) == text else json.dumps(plain))
 
     def note(self, text: str) -> None:
         """One line beside the results; shown even when quiet."""
         self._pause_bar()
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(_writable(text, sys.stderr) + "\n")
         sys.stderr.flush()
 
     def progress(self, step: Progress) -> None:
@@ -104,6 +107,12 @@ class Terminal:
         self._stop.set()
         with suppress(RuntimeError):  # the signal came while a line was being written
             self.note("stopping at the next safe point; Ctrl-C again ends at once.")
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    """The text with what the stream's encoding lacks as escapes."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ What is stored is not computed again; a run that was interrupted continues where
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
 from ood_core.commands._terminal import Terminal
@@ -30,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Extract, then say what is stored; False when an image could not be read."""
+    from ood_core.activations import remarks
+
     acts = prepared_set(
         args,
         terminal,
@@ -42,17 +45,24 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         channels_last=args.channels_last,
         compile=args.compile,
     )
+    said = remarks(acts)
     for name in acts:
-        skipped = acts.skipped[name]
+        skipped, left_out = acts.skipped[name], acts.left_out[name]
         if args.json:
-            found = {
+            found: dict[str, Any] = {
                 "set": name,
                 "images": len(acts[name]),
                 "layers": [i.name for i in acts.layers],
             }
-            terminal.record(found | {"skipped": [{"path": p, "error": e} for p, e in skipped]})
+            found["skipped"] = [{"path": p, "error": e} for p, e in skipped]
+            found["left_out"] = [{"path": o.path, "reason": o.reason} for o in left_out]
+            found["notes"] = [{"path": p, "note": n} for p, n in acts.notes[name]]
+            terminal.record(found)
         else:
             terminal.out(f"{name:<24} {len(acts[name]):>9,} images, {len(acts.layers)} layers")
         for _, reason in skipped:
             terminal.note(f"not read: {reason}")
-    return not any(acts.skipped.values())
+        for remark in said.get(name, ()):
+            terminal.note(f"{name}: {remark}")
+    lost = any(out.lost for found in acts.left_out.values() for out in found)
+    return not (lost or any(acts.skipped.values()))

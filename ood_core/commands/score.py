@@ -3,7 +3,7 @@
 The threshold is chosen on the ID test set; an image is accepted when score >= threshold. With
 --json, one object a line: path, prediction, probability, score, threshold, is_id,
 id_percentile, or path, error. A score of -inf is null. Exit status 1 when an image could not be
-read; the others are scored all the same.
+read; the others are scored all the same. A note says what was assumed of an image's pixels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ood_core.commands._arguments import (
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
 from ood_core.experiments import load_experiment
-from ood_core.experiments.sources import is_image_name
+from ood_core.experiments.listing import left_out_text, list_folder
+from ood_core.runtime.names import shown
 
 BATCH = 64
 """Images decoded at a time."""
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     thresholds.check_at(args.at)
     params = params_from(args.params)
     make_detector(args.detector, **params)
-    files = list(_files(args.images))
+    files, lost = _files(args.images, terminal)
     with_ood = args.at.startswith(("fpr", "cost"))
     ood_sets = exp.ood_sets if with_ood else ()
     acts = prepared_set(args, terminal, ood_sets=ood_sets)
@@ -67,25 +68,43 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         terminal.note(f"{scores.detector} reads the penultimate features: --layer changes nothing.")
     if not args.json:
         terminal.note(f"threshold {point.threshold:.6g}. {point.how}")
-    good = True
+    good = not lost
+    for record in lost:
+        terminal.record(record) if args.json else terminal.out(_line(record))
     for record in _records(files, scores, point.threshold, acts, args.device):
         if terminal.should_stop():
             raise KeyboardInterrupt
         terminal.record(record) if args.json else terminal.out(_line(record))
+        if "note" in record and not args.json:
+            terminal.note(f"{shown(record['path'])}: {record['note']}.")
         good &= "error" not in record
     return good
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as given; the images below each folder in order of name."""
+def _files(paths: Sequence[Path], terminal: Terminal) -> tuple[list[Path], list[dict[str, str]]]:
+    """Files as given and the images below each folder, and records of what is no file there.
+
+    What else lies in a folder is counted in a note.
+    """
+    files: list[Path] = []
+    lost: list[dict[str, str]] = []
     for path in paths:
         if not path.is_dir():
-            yield path
+            files.append(path)
             continue
-        below = sorted(p for p in path.rglob("*") if p.is_file() and is_image_name(p.name))
-        if not below:
-            raise ConfigError(f"the folder {path} holds no images.")
-        yield from below
+        found = list_folder(path)
+        beside = left_out_text(found.left_out)
+        if not found.images:
+            raise ConfigError(f"the folder {path} holds no images. {beside}".rstrip())
+        if beside:
+            terminal.note(f"{shown(str(path))}: {beside}")
+        files += [path / image for image in found.images]
+        lost += [
+            {"path": str(path / out.path), "error": f"{shown(str(path))}/{out}"}
+            for out in found.left_out
+            if out.lost
+        ]
+    return files, lost
 
 
 def _records(
@@ -93,7 +112,7 @@ def _records(
 ) -> Iterator[dict[str, Any]]:
     """One record per file, in order; `BATCH` images are in memory at a time."""
     from ood_core.activations import embed
-    from ood_core.data import BrokenImageError, decode_image
+    from ood_core.data import BrokenImageError, decode_image, decoding_note
     from ood_core.scoring.new_images import verdicts
 
     for start in range(0, len(files), BATCH):
@@ -109,14 +128,18 @@ def _records(
             at = {scores.detector: threshold}
             (found,) = verdicts([scores], new, acts.head, thresholds=at)
             records |= {record["path"]: record for record in found.records()}
+            for name, image in images.items():
+                if note := decoding_note(image):
+                    records[name]["note"] = note
         yield from (records[str(path)] for path in files[start : start + BATCH])
 
 
 def _line(record: dict[str, Any]) -> str:
     if "error" in record:
         return f"error  {record['error']}"
+    verdict = "ID " if record["is_id"] else "OOD"
     return (
-        f"{'ID ' if record['is_id'] else 'OOD'}    {record['path']}: score {record['score']:.6g}, "
+        f"{verdict}    {shown(record['path'])}: score {record['score']:.6g}, "
         f"above {record['id_percentile']:.2f} % of the ID test set, predicted "
         f"{record['prediction']} ({100 * record['probability']:.2f} %)"
     )

@@ -1,6 +1,6 @@
 """Named data sets, folders, image lists and uploads: everything that yields images."""
 
-from ood_core.data.decode import decode_image
+from ood_core.data.decode import decode_image, decoding_note
 from ood_core.data.digits import DIGITS_SOURCES
 from ood_core.data.downloading import download
 from ood_core.data.image_set import BrokenImageError, ImageSet, thumbnail_bytes, thumbnail_of
@@ -26,6 +26,7 @@ __all__ = [
     "classifier_status",
     "dataset_status",
     "decode_image",
+    "decoding_note",
     "download",
     "experiment_status",
     "folder_identity",

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from ood_core.data.grey_levels import (
+    Depth,
+    depth_of,
+    grey_as_8_bits,
+    has_deep_colour,
+    is_black,
+    take_low_bytes,
+)
 from ood_core.data.image_set import BrokenImageError
+from ood_core.experiments.listing import what_instead
+from ood_core.experiments.sources import image_formats
+from ood_core.runtime.names import shown
 
-__all__ = ["MAX_PIXELS", "decode_image", "read_file"]
+__all__ = ["MAX_PIXELS", "decode_image", "decoding_note", "read_file"]
 
 MAX_PIXELS = 89_478_485
 """Largest image decoded at full size (Pillow's own limit). Larger JPEGs are read reduced."""
@@ -22,6 +36,9 @@ _REDUCED_SIDE = 2048
 
 _MAX_FILE_BYTES = 500_000_000
 _ORIENTATION = 0x0112
+_FIRST_FRAME = "the first frame of an animation was taken"
+_NOTE: Any = ("ood_core", "note")
+"""Key in `Image.info`; files give text keys only, so none can claim it."""
 
 
 def decode_image(
@@ -29,9 +46,10 @@ def decode_image(
 ) -> Image.Image:
     """Decode one image.
 
-    The first frame of an animation; EXIF orientation applied; palettes, CMYK and the like
-    converted to RGB; transparency laid over white; 16-bit grey scaled to 8 bits, never
-    clipped. Grey images stay grey (mode L), all others are RGB.
+    The first frame of an animation, the first page of a TIFF; EXIF orientation applied; palettes,
+    CMYK and the like converted to RGB; transparency laid over white; deeper pixels scaled to 8
+    bits, never clipped. Grey images stay grey (mode L), all others are RGB. What had to be
+    assumed of the pixels is in `decoding_note`.
 
     Parameters
     ----------
@@ -46,19 +64,27 @@ def decode_image(
         When the file is missing, empty, damaged, cut short, not an image, or too large to
         decode safely.
     """
-    name = name or (str(source) if isinstance(source, Path) else "image")
+    name = name or (shown(str(source)) if isinstance(source, Path) else "image")
     data = read_file(source, name) if isinstance(source, Path) else source
     if not data:
         raise BrokenImageError(f"{name}: the file is empty (0 bytes).")
     try:
         with _opened(data) as image:
             _bound_size(image, name, reduce_to)
+            depth, notes = depth_of(image), [_several(data, image)]
+            deep = has_deep_colour(image)
             image.load()
-            return _eight_bit(_upright(image), name)
+            stored = image
+            if deep and is_black(image):
+                stored, note = _lower_half(data, image)
+                notes.append(note)
+            pixels, note = _eight_bit(_upright(stored), depth, name)
+            return _noted(pixels, [*notes, note])
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
-        raise BrokenImageError(f"{name}: not an image in a known format.") from error
+        what = _UNREAD_TIFF if data[:4] in _TIFF else "not an image in a known format."
+        raise BrokenImageError(f"{name}: {what}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise BrokenImageError(f"{name}: {_TOO_LARGE}") from error
     except Exception as error:
@@ -67,25 +93,47 @@ def decode_image(
         raise BrokenImageError(f"{name}: the image is damaged ({reason}).") from error
 
 
+def decoding_note(image: Image.Image) -> str:
+    """What `decode_image` assumed of an image's pixels, as one line; "" where nothing."""
+    return str(image.info.get(_NOTE, ""))
+
+
+def _noted(image: Image.Image, notes: Sequence[str]) -> Image.Image:
+    if text := "; ".join(note for note in notes if note):
+        image.info = {**image.info, _NOTE: text}
+    return image
+
+
 def read_file(path: Path, name: str) -> bytes:
     """Bytes of a file; `BrokenImageError` when it cannot be read or is no image by its size."""
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # opening a FIFO waits, and a device may have no end
+            raise BrokenImageError(f"{name}: cannot be read (a {what_instead(mode)}).")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > _MAX_FILE_BYTES:
                 raise BrokenImageError(f"{name}: {size:,} bytes is too large for an image.")
             return file.read()
-    except OSError as error:
-        raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise BrokenImageError(f"{name}: cannot be read ({reason}).") from error
 
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_UNREAD_TIFF = (
+    "a damaged TIFF, or one of a type of pixels that Pillow does not read; save it with 8 bits per "
+    "channel."
+)
 _TOO_LARGE = f"too large to decode safely (more than {MAX_PIXELS / 1e6:.0f} megapixels)."
 
 
 def _opened(data: bytes) -> Image.Image:
     """JPEGs are opened directly: Pillow's size limit would refuse what can be read reduced."""
     stream = BytesIO(data)
-    return JpegImageFile(stream) if data[:3] == b"\xff\xd8\xff" else Image.open(stream)
+    if data[:3] == b"\xff\xd8\xff":
+        return JpegImageFile(stream)
+    return Image.open(stream, formats=image_formats())
 
 
 def _bound_size(image: Image.Image, name: str, reduce_to: int | None) -> None:
@@ -109,11 +157,43 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image) if turned else image
 
 
-def _eight_bit(image: Image.Image, name: str) -> Image.Image:
-    """The pixels as mode L or RGB."""
+def _several(data: bytes, image: Image.Image) -> str:
+    """Says that an image is the first of several.
+
+    Looking for more moves GIF and TIFF files to other frames, so these are opened once more.
+    """
+    if image.format in ("AVIF", "PNG", "WEBP"):
+        return _FIRST_FRAME if getattr(image, "is_animated", False) else ""
+    if image.format not in ("GIF", "TIFF"):
+        return ""
+    with suppress(Exception), _opened(data) as other:  # damaged later frames do not matter
+        if image.format == "GIF":
+            return _FIRST_FRAME if getattr(other, "is_animated", False) else ""
+        pages = getattr(other, "n_frames", 1)
+        return f"the first of {pages} pages was taken" if pages > 1 else ""
+    return ""
+
+
+def _lower_half(data: bytes, black: Image.Image) -> tuple[Image.Image, str]:
+    """16-bit colour whose high bytes are all 0: its low bytes, where they hold a picture."""
+    dark = "16-bit colour in which nothing is brighter than 255 of 65,535"
+    other = _opened(data)
+    if not take_low_bytes(other):
+        return black, f"{dark}: black in 8 bits"
+    other.load()
+    return (black, "") if is_black(other) else (other, f"{dark} was taken as 0 to 255")
+
+
+def _eight_bit(image: Image.Image, depth: Depth, name: str) -> tuple[Image.Image, str]:
+    """The pixels as mode L or RGB, and what was assumed of grey ones of more than 8 bits."""
     mode = image.mode
     if mode.startswith("I") or mode == "F":
-        return _scaled(image, name)
+        return grey_as_8_bits(image, depth, name)
+    return _converted(image), ""
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    mode = image.mode
     if "A" in mode or "a" in mode or "transparency" in image.info:
         pixels = image.convert("RGBA")
         white = Image.new("RGBA", pixels.size, "white")
@@ -121,16 +201,3 @@ def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     if mode in ("1", "L"):
         return image.convert("L")
     return image.convert("RGB")
-
-
-def _scaled(image: Image.Image, name: str) -> Image.Image:
-    """16-bit grey (0 to 65,535) or float grey (0 to 1) as 8-bit grey, rounded."""
-    values = np.asarray(image).astype(np.float64)
-    full = 1.0 if image.mode == "F" else 65535.0
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= full):
-        raise BrokenImageError(
-            f"{name}: pixel values run from {low:g} to {high:g}, not from 0 to {full:g}; "
-            "save it with 8 or 16 bits per channel."
-        )
-    return Image.fromarray(np.rint(values * (255 / full)).astype(np.uint8))

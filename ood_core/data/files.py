@@ -12,10 +12,10 @@ import numpy as np
 
 from ood_core.data.decode import read_file
 from ood_core.data.labelled_images import ListedSet
-from ood_core.errors import DataError
-from ood_core.experiments.sources import iter_images
+from ood_core.experiments.listing import LeftOut
+from ood_core.runtime.names import shown
 
-__all__ = ["FileSet", "count_images", "scan_folder"]
+__all__ = ["FileSet"]
 
 
 class FileSet(ListedSet):
@@ -25,7 +25,7 @@ class FileSet(ListedSet):
     ----------
     root : folder that the ids are relative to.
     ids : path of each image with forward slashes.
-    name, labels, class_names : as in `ListedSet`.
+    name, labels, class_names, left_out : as in `ListedSet`.
     """
 
     def __init__(
@@ -35,8 +35,9 @@ class FileSet(ListedSet):
         ids: Sequence[str],
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
-        super().__init__(name, ids, labels, class_names)
+        super().__init__(name, ids, labels, class_names, left_out)
         self.root = root
 
     @cached_property
@@ -62,32 +63,4 @@ class FileSet(ListedSet):
         return read_file(self.path(index), self._shown(index))
 
     def _shown(self, index: int) -> str:
-        return str(self.path(index))
-
-
-def scan_folder(root: Path) -> list[str]:
-    """Relative paths of all images below `root`, sorted; hidden files and folders left out.
-
-    Raises
-    ------
-    DataError
-        When a folder cannot be read.
-    """
-    try:
-        return sorted(iter_images(root))
-    except OSError as error:
-        raise DataError(f"{error.filename!r} cannot be read ({error.strerror}).") from error
-
-
-def count_images(root: Path) -> int:
-    """Number of images below `root`.
-
-    Raises
-    ------
-    DataError
-        When a folder cannot be read.
-    """
-    try:
-        return sum(1 for _ in iter_images(root))
-    except OSError as error:
-        raise DataError(f"{error.filename!r} cannot be read ({error.strerror}).") from error
+        return shown(str(self.path(index)))

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ood_core.errors import DataError
+from ood_core.experiments.listing import LeftOut
 
 __all__ = ["BrokenImageError", "ImageSet", "thumbnail_bytes", "thumbnail_of"]
 
@@ -29,9 +30,11 @@ class ImageSet(ABC):
     labels : (n,) int64 class numbers, -1 where unknown; None where there are none.
     class_names : names of the classes that `labels` count, or None.
     identity : hash that changes when any image, label or the order changes. Cheap to get.
+    left_out : what lies where the images lie and is none of them, with the reason.
     """
 
     name: str
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     @abstractmethod

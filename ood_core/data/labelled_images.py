@@ -11,6 +11,7 @@ from PIL import Image
 
 from ood_core.data.decode import decode_image
 from ood_core.data.image_set import ImageSet, thumbnail_of
+from ood_core.experiments.listing import LeftOut
 
 __all__ = ["ListedSet"]
 
@@ -24,6 +25,7 @@ class ListedSet(ImageSet):
     ids : unique id of each image.
     labels : class numbers (n,), or None.
     class_names : their names, or None.
+    left_out : what lies beside the images.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class ListedSet(ImageSet):
         ids: Sequence[str],
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
         self.name = name
+        self.left_out = left_out
         self._ids = tuple(ids)
         self._labels = labels
         self._class_names = class_names

@@ -9,6 +9,7 @@ import numpy as np
 
 from ood_core.errors import DataError, did_you_mean
 from ood_core.experiments import DataSpec
+from ood_core.runtime.names import shown
 
 __all__ = ["RawLabels", "folder_labels", "number_labels"]
 
@@ -30,7 +31,8 @@ def folder_labels(ids: Sequence[str], name: str) -> list[str | int] | None:
     if outside:
         raise DataError(
             f"data set {name!r}: {len(outside)} of {len(ids)} images lie beside the class folders, "
-            f'the first is {outside[0]}. Move them into a class folder, or set labels = "none".'
+            f"the first is {shown(outside[0])}. Move them into a class folder, or set "
+            'labels = "none".'
         )
     return [i.split("/", 1)[0] for i in ids]
 
@@ -106,8 +108,8 @@ def _check_range(
     if len(bad):
         allowed = f"0 to {classes - 1}" if classes else "0 and above"
         raise DataError(
-            f"data set {spec.name!r}: label {numbers[bad[0]]} of {ids[bad[0]]} is out of range "
-            f"({len(bad)} of {len(numbers)} are). Allowed: {allowed}, or -1 for unknown."
+            f"data set {spec.name!r}: label {numbers[bad[0]]} of {shown(ids[bad[0]])} is out of "
+            f"range ({len(bad)} of {len(numbers)} are). Allowed: {allowed}, or -1 for unknown."
         )
     known = np.unique(numbers[numbers >= 0])
     if len(known) == 1:

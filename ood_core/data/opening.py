@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ood_core.data.archive import ZipSet, image_members, open_zip
+from ood_core.data.archive import ZipSet, open_zip, zip_members
 from ood_core.data.digits import DigitsSet
-from ood_core.data.files import FileSet, scan_folder
+from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import RawLabels, folder_labels, number_labels
 from ood_core.data.lists import find_root, read_image_list, read_manifest
@@ -17,6 +17,7 @@ from ood_core.data.subsets import SubsetView, choose
 from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
+from ood_core.experiments.listing import LeftOut, left_out_text, list_folder, what_instead
 from ood_core.runtime.paths import find_data
 
 __all__ = ["open_dataset"]
@@ -50,10 +51,13 @@ def _folder(spec: DataSpec) -> ImageSet:
     root = _on_disk(spec)
     if not root.is_dir():
         raise DataError(f"data set {spec.name!r}: {str(root)!r} is a file, not a folder.")
-    ids = scan_folder(root)
-    if not ids:
-        raise DataError(f"data set {spec.name!r}: the folder {str(root)!r} holds no images.")
-    return _files(spec, root, ids, _by_folder(spec, ids))
+    found = list_folder(root)
+    if not found.images:
+        beside = left_out_text(found.left_out)
+        text = f"data set {spec.name!r}: the folder {str(root)!r} holds no images. {beside}"
+        raise DataError(text.rstrip())
+    ids = list(found.images)
+    return _files(spec, root, ids, _by_folder(spec, ids), found.left_out)
 
 
 def _image_list(spec: DataSpec) -> ImageSet:
@@ -72,12 +76,15 @@ def _manifest(spec: DataSpec) -> ImageSet:
 def _zip(spec: DataSpec) -> ImageSet:
     file = _list_file(spec)
     with open_zip(file, str(file)) as archive:
-        ids = image_members(archive)
+        members, left_out = zip_members(archive)
+    ids = list(members)
     if not ids:
-        raise DataError(f"data set {spec.name!r}: {str(file)!r} holds no images.")
-    raw = _by_folder(spec, _without_common_folder(ids))
+        beside = left_out_text(left_out)
+        text = f"data set {spec.name!r}: {str(file)!r} holds no images. {beside}"
+        raise DataError(text.rstrip())
+    raw = _by_folder(spec, _without_common_folders(ids, spec))
     chosen, labels, names = _chosen(spec, ids, raw)
-    return ZipSet(spec.name, file, chosen, labels, names)
+    return ZipSet(spec.name, file, chosen, labels, names, tuple(left_out))
 
 
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
@@ -101,7 +108,8 @@ def _on_disk(spec: DataSpec) -> Path:
 def _list_file(spec: DataSpec) -> Path:
     file = _on_disk(spec)
     if not file.is_file():
-        raise DataError(f"data set {spec.name!r}: {str(file)!r} is a folder, not a file.")
+        instead = what_instead(file.stat().st_mode)
+        raise DataError(f"data set {spec.name!r}: {str(file)!r} is a {instead}.")
     return file
 
 
@@ -112,11 +120,20 @@ def _by_folder(spec: DataSpec, ids: Sequence[str]) -> list[str | int] | None:
     return folder_labels(ids, spec.name)
 
 
-def _without_common_folder(ids: Sequence[str]) -> list[str]:
-    """Paths without the one folder that an archive often wraps everything in."""
-    first = ids[0].split("/", 1)[0] + "/"
-    nested = all(i.startswith(first) and i.count("/") >= 2 for i in ids)
-    return [i[len(first) :] for i in ids] if nested else list(ids)
+def _without_common_folders(ids: Sequence[str], spec: DataSpec) -> list[str]:
+    """Paths without the folders that an archive often wraps everything in.
+
+    One is taken off where all lie at least two deep, and further ones as long as they can be no
+    class: one that is known not to be, or the only one of a fit set.
+    """
+    names, fit = spec.options.get("class_names") or (), spec.options.get("role") == "fit"
+    paths, taken = list(ids), 0
+    while True:
+        first = paths[0].split("/", 1)[0]
+        nested = all(p.startswith(f"{first}/") and p.count("/") >= 2 for p in paths)
+        if not nested or first in names or (taken and not (names or fit)):
+            return paths
+        paths, taken = [p[len(first) + 1 :] for p in paths], taken + 1
 
 
 def _listed(
@@ -129,9 +146,15 @@ def _listed(
     return _files(spec, find_root(file, root, paths, spec.name), paths, labels)
 
 
-def _files(spec: DataSpec, root: Path, ids: list[str], raw: RawLabels | None) -> FileSet:
+def _files(
+    spec: DataSpec,
+    root: Path,
+    ids: list[str],
+    raw: RawLabels | None,
+    left_out: tuple[LeftOut, ...] = (),
+) -> FileSet:
     chosen, labels, names = _chosen(spec, ids, raw)
-    return FileSet(spec.name, root, chosen, labels, names)
+    return FileSet(spec.name, root, chosen, labels, names, left_out)
 
 
 def _chosen(

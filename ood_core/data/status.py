@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ood_core.data.files import count_images
 from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
 from ood_core.data.torchvision_names import NAMED_SETS, find_named, named_folder, named_split
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec, Experiment
+from ood_core.experiments.listing import left_out_text, list_folder
 from ood_core.runtime.paths import data_dir, find_data
 
 __all__ = ["DataStatus", "available", "classifier_status", "dataset_status", "experiment_status"]
@@ -100,15 +100,25 @@ def _file_status(spec: DataSpec) -> DataStatus:
         message = f"{spec.source!r} is not on disk. {_where(spec.source)} {obtain}".strip()
         return DataStatus(spec.name, False, message, "by hand", target)
     try:
-        count = count_images(found) if spec.kind == "folder" else len(open_dataset(whole(spec)))
+        count, beside = _counted(spec, found)
     except (DataError, OSError) as error:
         return DataStatus(spec.name, False, str(error), "by hand", str(found))
     expected = spec.options.get("count")
     if count == 0 or (expected is not None and count != expected):
         wanted = f"{expected:,}" if expected else "some"
-        message = f"{found} holds {_images(count)}, expected {wanted}. {obtain}".strip()
+        message = f"{found} holds {_images(count)}, expected {wanted}. {beside} {obtain}"
+        message = " ".join(message.split())
         return DataStatus(spec.name, False, message, "by hand", str(found))
-    return DataStatus(spec.name, True, f"{_images(count)}.", "", str(found))
+    return DataStatus(spec.name, True, f"{_images(count)}. {beside}".rstrip(), "", str(found))
+
+
+def _counted(spec: DataSpec, found: Path) -> tuple[int, str]:
+    """Images of the whole set, and what is left out of it; labels of a folder may be wrong."""
+    if spec.kind == "folder":
+        listing = list_folder(found)
+        return len(listing.images), left_out_text(listing.left_out)
+    images = open_dataset(whole(spec))
+    return len(images), left_out_text(images.left_out)
 
 
 def _images(count: int) -> str:

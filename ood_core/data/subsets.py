@@ -70,6 +70,7 @@ class SubsetView(ImageSet):
 
     def __init__(self, base: ImageSet, spec: DataSpec) -> None:
         self.name = base.name
+        self.left_out = base.left_out
         self._base = base
         self._spec = spec
 

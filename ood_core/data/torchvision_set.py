@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ood_core.data.files import FileSet, scan_folder
+from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError, ImageSet
 from ood_core.data.labels import number_labels
 from ood_core.data.torchvision_names import NAMED_SETS, find_named, marker_path, named_split
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
+from ood_core.experiments.listing import list_folder
 
 __all__ = ["TorchvisionSet", "open_named", "torchvision_dataset"]
 
@@ -39,7 +40,8 @@ def open_named(spec: DataSpec) -> ImageSet:
         )
     if spec.source == "DTD" and named_split(spec) == "all":
         folder = marker_path(spec, root)
-        return FileSet(spec.name, folder, scan_folder(folder))
+        found = list_folder(folder)
+        return FileSet(spec.name, folder, found.images, left_out=found.left_out)
     return TorchvisionSet(spec, root)
 
 

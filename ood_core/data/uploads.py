@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
-from ood_core.data.archive import image_members, open_zip, read_member
-from ood_core.data.decode import decode_image
+from ood_core.data.archive import open_zip, read_member, zip_members
+from ood_core.data.decode import decode_image, decoding_note
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import BrokenImageError
 from ood_core.errors import DataError
-from ood_core.experiments.sources import is_image_name
+from ood_core.experiments.listing import (
+    ARCHIVE,
+    LeftOut,
+    Listing,
+    left_out_text,
+    list_folder,
+    why_no_image,
+)
+from ood_core.runtime.names import shown
 
 __all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_uploads"]
 
@@ -37,6 +47,11 @@ class Upload:
     image: Image.Image | None = None
     error: str | None = None
 
+    @property
+    def note(self) -> str:
+        """What was assumed of the image's pixels; "" where nothing."""
+        return "" if self.image is None else decoding_note(self.image)
+
 
 def read_uploads(files: Iterable[tuple[str, bytes]]) -> list[Upload]:
     """Decode uploaded files, given as (name, bytes); a zip stands for the images in it.
@@ -54,30 +69,33 @@ def read_folder(folder: str) -> list[Upload]:
     DataError
         When there is no such folder, or it holds no images.
     """
-    root, files = _images_below(folder)
-    found = [_from_file(p, str(p.relative_to(root))) for p in files[:MAX_UPLOADED]]
-    if len(files) > MAX_UPLOADED:
-        rest = len(files) - MAX_UPLOADED
+    root, listing = _images_below(folder)
+    images = listing.images
+    found = [_from_file(root / image, shown(image)) for image in images[:MAX_UPLOADED]]
+    found += _lost(folder, listing.left_out)
+    if len(images) > MAX_UPLOADED:
+        rest = len(images) - MAX_UPLOADED
         text = f"{folder}: only the first {MAX_UPLOADED:,} images were read, {rest:,} were not."
         found.append(Upload(folder, error=text))
     return found
 
 
 def folder_identity(folder: str) -> str:
-    """Hash of path, size and time of last change of each image that `read_folder` reads, and of
-    how many there are.
+    """Hash of path, size and time of last change of each image that `read_folder` reads, of how
+    many there are, and of what lies beside them.
 
     Raises
     ------
     DataError
         As `read_folder`.
     """
-    root, files = _images_below(folder)
-    ids = [p.relative_to(root).as_posix() for p in files[:MAX_UPLOADED]]
-    return f"{FileSet('uploads', root, ids).identity} {len(files)}"
+    root, listing = _images_below(folder)
+    images = FileSet("uploads", root, listing.images[:MAX_UPLOADED])
+    beside = hashlib.sha256(repr(listing.left_out).encode()).hexdigest()
+    return f"{images.identity} {len(listing.images)} {beside}"
 
 
-def _images_below(folder: str) -> tuple[Path, list[Path]]:
+def _images_below(folder: str) -> tuple[Path, Listing]:
     try:
         root = Path(folder).expanduser()
         there = root.is_dir()
@@ -87,10 +105,17 @@ def _images_below(folder: str) -> tuple[Path, list[Path]]:
         raise DataError(
             f"{folder[:200]}: there is no such folder on the machine that runs OOD Lens."
         )
-    files = sorted(p for p in root.rglob("*") if p.is_file() and is_image_name(p.name))
-    if not files:
-        raise DataError(f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …).")
-    return root, files
+    listing = list_folder(root)
+    if not listing.images:
+        beside = left_out_text(listing.left_out)
+        text = f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …). {beside}"
+        raise DataError(text.rstrip())
+    return root, listing
+
+
+def _lost(name: str, left_out: Iterable[LeftOut]) -> Iterator[Upload]:
+    """What may have been an image and is none, with the reason; other files are not missed."""
+    yield from (Upload(shown(out.path), error=f"{name}/{out}") for out in left_out if out.lost)
 
 
 def _from_file(path: Path, name: str) -> Upload:
@@ -101,8 +126,12 @@ def _from_file(path: Path, name: str) -> Upload:
 
 
 def _read(name: str, data: bytes) -> Iterator[Upload]:
+    name = shown(name)
+    reason, _ = why_no_image(name)
     if name.lower().endswith(".zip"):
         yield from _from_zip(name, data)
+    elif reason == ARCHIVE:
+        yield Upload(name, error=f"{name}: of archives only .zip is read; pack it as one.")
     else:
         yield _decoded(name, data)
 
@@ -110,15 +139,17 @@ def _read(name: str, data: bytes) -> Iterator[Upload]:
 def _from_zip(name: str, data: bytes) -> Iterator[Upload]:
     try:
         with open_zip(BytesIO(data), name) as archive:
-            members = image_members(archive)
+            members, left_out = zip_members(archive)
             if not members:
-                yield Upload(name, error=f"{name}: holds no images.")
-            for member in members[:MAX_UPLOADED]:
-                shown = f"{name}/{member}"
+                beside = left_out_text(left_out)
+                yield Upload(name, error=f"{name}: holds no images. {beside}".rstrip())
+            for path, info in islice(members.items(), MAX_UPLOADED):
+                member = shown(f"{name}/{path}")
                 try:
-                    yield _decoded(shown, read_member(archive, member, shown))
+                    yield _decoded(member, read_member(archive, info, member))
                 except BrokenImageError as error:
-                    yield Upload(shown, error=str(error))
+                    yield Upload(member, error=str(error))
+            yield from _lost(name, left_out)
     except DataError as error:
         yield Upload(name, error=str(error))
         return

@@ -11,9 +11,10 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
+from ood_core.experiments.listing import class_folders
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
-from ood_core.experiments.sources import class_folders, resolve
+from ood_core.experiments.sources import resolve
 from ood_core.runtime.paths import find_data
 
 __all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]

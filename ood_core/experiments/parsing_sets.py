@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ood_core.errors import ConfigError, did_you_mean
+from ood_core.errors import ConfigError, DataError, did_you_mean
 from ood_core.experiments.experiment import DataSpec
+from ood_core.experiments.listing import holds_image, what_instead
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import (
     BUILTIN_SOURCES,
     SET_KINDS,
     TORCHVISION_SETS,
-    holds_image,
     resolve,
 )
 
@@ -134,18 +134,16 @@ def _source(table: Table, kind: str, given: str, beside: Path | None, strict: bo
             raise ConfigError(f"{table.where}: folder = {given!r} is a file, not a folder.")
         try:
             empty = not holds_image(source)
-        except OSError as error:
-            raise ConfigError(
-                f"{table.where}: {kind} = {given!r}: {error.filename!r} cannot be read "
-                f"({error.strerror})."
-            ) from error
+        except DataError as error:
+            raise ConfigError(f"{table.where}: {kind} = {given!r}: {error}") from error
         if empty:
             raise ConfigError(
                 f"{table.where}: folder = {given!r} holds no images ({source}). Put image files "
                 "(JPEG, PNG, …) in it or in its subfolders."
             )
     elif not Path(source).is_file():
-        raise ConfigError(f"{table.where}: {kind} = {given!r} is a folder, not a file.")
+        instead = what_instead(Path(source).stat().st_mode)
+        raise ConfigError(f"{table.where}: {kind} = {given!r} is a {instead}.")
     return source
 
 

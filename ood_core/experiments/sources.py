@@ -1,32 +1,37 @@
-"""Kinds of data sets an experiment file may name, and finding their files on disk."""
+"""Kinds of data sets an experiment file may name, where they are, and names that are images."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ood_core.runtime.paths import data_roots
 
 __all__ = [
     "BUILTIN_SOURCES",
-    "IMAGE_SUFFIXES",
     "SET_KINDS",
     "TORCHVISION_SETS",
     "SetKind",
-    "class_folders",
-    "holds_image",
+    "image_formats",
+    "image_suffixes",
+    "is_hidden",
     "is_image_name",
-    "iter_images",
     "resolve",
 ]
 
-IMAGE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-)
-"""File names that count as images in a folder or an archive, any case."""
+_NOT_DECODED = frozenset(("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"))
+_CODECS = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""Formats that a Pillow may have been built without, and what it calls their libraries."""
+
+_SYSTEM = frozenset(
+    (
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "lost+found",
+        "$recycle.bin", "system volume information",
+    )
+)  # fmt: skip
+"""What operating systems and network storages put beside files, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -101,79 +106,48 @@ def resolve(source: str, beside: Path | None) -> tuple[Path | None, tuple[Path, 
     return (Path(os.path.abspath(found)) if found else None), places
 
 
+@cache
+def image_formats() -> tuple[str, ...]:
+    """Formats that the installed Pillow decodes, in the order in which it tries them.
+
+    Left out are those that it only knows by their first bytes (BUFR, GRIB, HDF5, MPEG, WMF), and
+    EPS, which another program would have to run.
+    """
+    from PIL import Image, features
+
+    Image.preinit()
+    Image.init()
+    return tuple(
+        name
+        for name in Image.ID
+        if name in Image.OPEN
+        and name not in _NOT_DECODED
+        and (name not in _CODECS or features.check(_CODECS[name]))
+    )
+
+
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Endings, in lower case with their dot, of the files that the installed Pillow decodes."""
+    from PIL import Image
+
+    known = set(image_formats())
+    return frozenset(end for end, name in Image.registered_extensions().items() if name in known)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or kept by an operating system.
+
+    >>> [is_hidden(name) for name in ("._a.jpg", "Thumbs.db", "__MACOSX", "a.jpg")]
+    [True, True, True, False]
+    """
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name counts as an image; hidden files do not."""
-    return name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    """Whether a file of this name counts as an image, in any case; hidden files do not.
 
-
-def iter_images(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Relative paths of all images below the folder, in no order.
-
-    Hidden files and folders are left out, and links that lead back to a folder above.
-
-    Raises
-    ------
-    OSError
-        When a folder cannot be read.
+    >>> [is_image_name(name) for name in ("a.JFIF", ".a.png", "notes.txt")]
+    [True, False, False]
     """
-    stack = [(os.fspath(folder), "")]
-    while stack:
-        path, prefix = stack.pop()
-        images, folders = _listing(path)
-        stack += [(os.path.join(path, name), f"{prefix}{name}/") for name in folders]
-        for name in images:
-            yield prefix + name
-
-
-_Names = tuple[str, ...]
-_LISTED: dict[str, tuple[int, _Names, _Names]] = {}
-_MOST_LISTED = 1_000_000
-
-
-def _listing(path: str) -> tuple[_Names, _Names]:
-    """Names of the images and of the folders to look into; read again when the folder changed.
-
-    A folder that changed in the last two seconds is not remembered: another change could carry
-    the same time. Nor is one with links, whose targets change without it.
-    """
-    changed = os.stat(path).st_mtime_ns
-    known = _LISTED.get(path)
-    if known is not None and known[0] == changed:
-        return known[1:]
-    images, folders, links = [], [], False
-    with os.scandir(path) as entries:
-        for entry in entries:
-            name = entry.name
-            if name[0] == ".":
-                continue
-            link = entry.is_symlink()
-            links = links or link
-            if entry.is_dir():
-                if not (link and _leads_back(entry.path)):
-                    folders.append(name)
-            elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
-                images.append(name)
-    found = tuple(images), tuple(folders)
-    if not links and time.time_ns() - changed > 2_000_000_000:
-        if sum(len(entry[1]) for entry in list(_LISTED.values())) + len(images) > _MOST_LISTED:
-            _LISTED.clear()
-        _LISTED[path] = (changed, *found)
-    return found
-
-
-def _leads_back(link: str) -> bool:
-    """Whether a link to a folder points at a folder that it lies in."""
-    inside = os.path.realpath(os.path.dirname(link))
-    target = os.path.realpath(link)
-    return inside == target or inside.startswith(os.path.join(target, ""))
-
-
-def holds_image(folder: str | os.PathLike[str]) -> bool:
-    """Whether there is an image anywhere below the folder; stops at the first."""
-    return next(iter_images(folder), None) is not None
-
-
-def class_folders(folder: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Sorted names of the direct subfolders, hidden ones left out."""
-    with os.scandir(folder) as entries:
-        return tuple(sorted(e.name for e in entries if e.is_dir() and not e.name.startswith(".")))
+    return name[name.rfind(".") :].lower() in image_suffixes() and not is_hidden(name)

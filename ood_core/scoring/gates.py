@@ -12,6 +12,7 @@ from ood_core.activations import PENULTIMATE
 from ood_core.activations.duplicates import SharedImages, shared_images
 from ood_core.activations.predictions import accuracy
 from ood_core.errors import OODLensError
+from ood_core.runtime.names import shown
 from ood_core.scoring.gate_result import FALSE, PARTLY, GateResult
 
 if TYPE_CHECKING:
@@ -265,8 +266,8 @@ def _shared_gate(
         False,
         float(n),
         0.0,
-        f"{count}, for example {first.second_set}/{first.second_id} = "
-        f"{first.first_set}/{first.first_id}",
+        f"{count}, for example {first.second_set}/{shown(first.second_id)} = "
+        f"{first.first_set}/{shown(first.first_id)}",
         remedy(found),
         FALSE,
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from ood_core.activations.predictions import predicted_classes
 from ood_core.errors import ConfigError, did_you_mean
+from ood_core.runtime.names import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +148,7 @@ def describe(
                 "set": name,
                 "index": index,
                 "score": score,
-                "id": a.ids[index],
+                "id": shown(a.ids[index]),
                 "prediction": head.names[c],
                 "label": head.names[label] if 0 <= label < len(head.names) else "",
                 "percentile": percentile,

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ood_core.activations import notes_text
 from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
+from ood_core.experiments.listing import left_out_text
 from ood_core.models import WeightsMissingError
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.draft import Draft
@@ -157,7 +159,9 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
         yield Check(name, what, False, f"No {name} images are chosen yet.")
         return
     try:
-        yield Check(name, what, True, contents(_opened(draft, name)))
+        images = _opened(draft, name)
+        text = f"{contents(images)} {left_out_text(images.left_out)}".rstrip()
+        yield Check(name, what, True, text)
     except (OODLensError, OSError) as error:
         status = _download(draft, name)
         if status is None:
@@ -238,5 +242,11 @@ def sample(exp: Experiment, images: int = QUICK) -> Experiment:
 
 
 def gate_checks(acts: ActivationSet) -> tuple[Check, ...]:
-    """The sanity gates as lines of the checks."""
-    return tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))
+    """The sanity gates as lines of the checks, and what was assumed of pixels on the way."""
+    gates = tuple(Check("gate", g.name, g.ok, g.text, g.remedy) for g in run_gates(acts))
+    assumed = [note for notes in acts.notes.values() for note in notes]
+    if not assumed:
+        return gates
+    remedy = "Save these images with 8 bits per channel and one image a file if that is not meant."
+    text = notes_text(assumed)
+    return (*gates, Check("gate", "Every image is read as it is stored", None, text, remedy))

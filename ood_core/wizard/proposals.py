@@ -13,7 +13,8 @@ import numpy as np
 from ood_core.data import BrokenImageError, Transform, open_dataset
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
-from ood_core.experiments.sources import class_folders, resolve
+from ood_core.experiments.listing import class_folders
+from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.models.published_weights import published_weights

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ood_core.errors import DataError
-from ood_core.experiments.sources import is_image_name
+from ood_core.experiments.listing import Entries, folder_entries
 from ood_core.wizard.draft import SetDraft, distinct_names
 
 __all__ = ["CHECKPOINT_SUFFIXES", "Survey", "survey"]
@@ -75,7 +75,8 @@ def survey(folder: str | os.PathLike[str]) -> Survey:
 
 def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
     """(kind, path) of what is below: "checkpoint", "pair", "set" or "lists"."""
-    folders, files = _entries(folder)
+    found = _entries(folder)
+    folders, files = found.folders, found.others
     yield from (
         ("checkpoint", folder / name)
         for name in files
@@ -92,10 +93,10 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
     if names & set(_FIT) and names & set(_TEST):
         yield "pair", folder
         return
-    if any(map(is_image_name, files)):
+    if found.images:
         yield "set", folder
         return
-    if depth and folders and all(_has_images(folder / name) for name in folders):
+    if depth and folders and all(_entries(folder / name).images for name in folders):
         yield "set", folder
         return
     if depth < _DEPTH:
@@ -103,30 +104,19 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
             yield from _walk(folder / name, depth + 1)
 
 
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """Sorted names of subfolders and of files, hidden ones left out; empty where unreadable."""
-    folders: list[str] = []
-    files: list[str] = []
+def _entries(folder: Path) -> Entries:
+    """What lies in a folder, sorted, links to folders among the folders; nothing if unreadable."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.startswith("."):
-                    (folders if entry.is_dir() else files).append(entry.name)
+        found = folder_entries(folder)
     except OSError:
-        return [], []
-    return sorted(folders), sorted(files)
-
-
-def _has_images(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(is_image_name(e.name) for e in entries)
-    except OSError:
-        return False
+        return Entries((), (), (), (), ())
+    folders = sorted((*found.folders, *found.links))
+    images, others = sorted(found.images), sorted(found.others)
+    return Entries(tuple(images), tuple(folders), found.links, tuple(others), found.odd)
 
 
 def _pair(folder: Path) -> tuple[SetDraft, SetDraft]:
-    by_name = {name.lower(): name for name in _entries(folder)[0]}
+    by_name = {name.lower(): name for name in _entries(folder).folders}
     fit = next(by_name[name] for name in _FIT if name in by_name)
     test = next(by_name[name] for name in _TEST if name in by_name)
     return SetDraft(str(folder / fit), "fit"), SetDraft(str(folder / test), "test")
@@ -134,7 +124,7 @@ def _pair(folder: Path) -> tuple[SetDraft, SetDraft]:
 
 def _openood(folder: Path) -> tuple[list[tuple[SetDraft, SetDraft]], list[SetDraft]]:
     """Fit and test list of one OpenOOD benchmark, and the test lists of its OOD sets."""
-    own, files = folder.name, _entries(folder)[1]
+    own, files = folder.name, _entries(folder).others
     tests = [f for f in files if f.startswith("test_") and f.endswith(".txt")]
     pairs = []
     if f"train_{own}.txt" in files and f"test_{own}.txt" in files:

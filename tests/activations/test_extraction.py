@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ood_core.activations import extract, prepared
+from ood_core.activations import extract, prepared, remarks
 from ood_core.activations.engine import Runner
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
@@ -236,3 +236,25 @@ def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "three")
     (root / "three").rename(root / "3")
     assert prepared(tiny).head.names == ("0", "1", "2", "3")
+
+
+def test_what_was_assumed_and_what_is_left_out_is_kept_and_said(tiny: Experiment) -> None:
+    root = Path(tiny.sets["test"].source)
+    ids = open_dataset(tiny.sets["test"]).ids
+    first = root / ids[0]
+    with Image.open(first) as image:
+        wide = np.asarray(image.convert("L")).astype(np.int32)
+    first.unlink()
+    Image.fromarray(wide).save(first.with_suffix(".tif"))
+    (root / "pipe.txt").write_text("x")
+    for _ in range(2):  # computed, then read from the store
+        acts = extract(tiny)
+        ((name, note),) = acts.notes["test"]
+        assert name == str(first.with_suffix(".tif").relative_to(root))
+        assert note.startswith("32-bit values from ")
+        assert [out.path for out in acts.left_out["test"]] == ["pipe.txt"]
+        assert acts.notes["fit"] == ()
+        (left_out, assumed) = remarks(acts)["test"]
+        assert left_out == "Left out: 1 not an image by name (pipe.txt)."
+        assert assumed == f"Assumed of 1 image: {name}: {note}."
+        assert list(remarks(acts)) == ["test"]

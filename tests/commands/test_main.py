@@ -21,6 +21,7 @@ from ood_core.commands import _arguments, all_commands
 from ood_core.commands import _main as cli
 from ood_core.detectors import make_detector
 from ood_core.errors import DataError
+from ood_core.experiments.listing import LeftOut
 from ood_core.runtime.progress import Progress
 from ood_core.scoring import GateResult
 
@@ -49,6 +50,8 @@ def known(acts_set, monkeypatch):
         return Activations(acts.layers, logits=acts.logits, ids=names, name="upload")
 
     acts_set.skipped = dict.fromkeys(acts_set, ())
+    acts_set.left_out = dict.fromkeys(acts_set, ())
+    acts_set.notes = dict.fromkeys(acts_set, ())
     for module in (_arguments, *all_commands().values()):
         if hasattr(module, "load_experiment"):
             monkeypatch.setattr(module, "load_experiment", load)
@@ -227,6 +230,40 @@ def test_extract_says_what_is_stored_and_what_was_not_read(known, capsys):
     assert status == 1
     assert "not read: a.png: the file is empty" in err
     assert json.loads(out.splitlines()[-1])["skipped"][0]["path"] == "a.png"
+
+
+def test_extract_names_what_is_left_out_and_assumed(known, capsys):
+    known.left_out["far"] = (LeftOut("a.txt", "not an image by name"),)
+    known.notes["far"] = (("b.tif", "16-bit values from 0 to 9 were taken as 0 to 255"),)
+    status, _, err = run(capsys, "extract", "fake")
+    assert status == 0
+    assert "far: Left out: 1 not an image by name (a.txt)." in err
+    assert "far: Assumed of 1 image: b.tif: 16-bit values" in err
+    known.left_out["far"] = (LeftOut("a.png", "link to nothing", lost=True),)
+    status, out, _ = run(capsys, "extract", "fake", "--json")
+    assert status == 1
+    record = json.loads(out.splitlines()[-1])
+    assert record["left_out"] == [{"path": "a.png", "reason": "link to nothing"}]
+    assert record["notes"][0]["path"] == "b.tif"
+
+
+def test_score_of_a_folder_says_what_it_leaves_out_and_assumes(known, capsys, tmp_path):
+    images(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "notes.txt").write_text("x")
+    Image.fromarray(np.full((4, 4), 9, np.int32)).save(tmp_path / "wide.tif")
+    argv = ("score", "fake", "--detector", "msp", str(tmp_path))
+    status, out, err = run(capsys, *argv)
+    assert status == 1
+    assert f"error  {tmp_path}/pipe.png: left out (FIFO, not a file)." in out
+    assert len(out.splitlines()) == 5
+    assert "1 FIFO, not a file (pipe.png), 1 not an image by name (notes.txt)" in err
+    assert "wide.tif: 32-bit values from 9 to 9 were taken as 0 to 255." in err
+    records = [json.loads(line) for line in run(capsys, *argv, "--json")[1].splitlines()]
+    by_name = {Path(r["path"]).name: r for r in records}
+    assert "FIFO" in by_name["pipe.png"]["error"]
+    assert by_name["wide.tif"]["note"].startswith("32-bit values")
+    assert "note" not in by_name["0.png"]
 
 
 def test_experiments_lists_ready_missing_and_broken(capsys, tmp_path, monkeypatch):

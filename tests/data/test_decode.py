@@ -87,6 +87,11 @@ def test_missing_file_names_it(tmp_path: Path) -> None:
         decode_image(tmp_path / "gone.png")
 
 
+def test_a_path_that_no_file_can_have() -> None:
+    with pytest.raises(BrokenImageError, match=r"a\\x00b\.png: cannot be read \(embedded"):
+        decode_image(Path("a\0b.png"))
+
+
 def test_a_file_too_large_for_an_image_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ood_core.experiments import sources
+from ood_core.experiments.listing import list_folder
 
 Make = Callable[..., Path]
 
@@ -25,29 +25,29 @@ def test_it_is_read_once_and_again_when_it_changed(
 ) -> None:
     root = make_images("a/1.png", "a/2.png", "b/3.png")
     long_ago(root / "a", root / "b", root)
-    assert set(sources.iter_images(root)) == {"a/1.png", "a/2.png", "b/3.png"}
+    assert set(list_folder(root).images) == {"a/1.png", "a/2.png", "b/3.png"}
     with monkeypatch.context() as patch:
-        patch.setattr(sources.os, "scandir", lambda path: pytest.fail(f"{path} is read again"))
-        assert set(sources.iter_images(root)) == {"a/1.png", "a/2.png", "b/3.png"}
+        patch.setattr(os, "scandir", lambda path: pytest.fail(f"{path} is read again"))
+        assert set(list_folder(root).images) == {"a/1.png", "a/2.png", "b/3.png"}
     shutil.copy(root / "a" / "1.png", root / "a" / "new.png")
     (root / "a" / "2.png").unlink()
     for _ in range(2):
-        assert set(sources.iter_images(root)) == {"a/1.png", "a/new.png", "b/3.png"}
+        assert set(list_folder(root).images) == {"a/1.png", "a/new.png", "b/3.png"}
 
 
 def test_a_folder_that_changed_just_now_is_read_again(make_images: Make) -> None:
     root = make_images("a/1.png")
-    assert set(sources.iter_images(root)) == {"a/1.png"}
+    assert set(list_folder(root).images) == {"a/1.png"}
     changed = os.stat(root / "a").st_mtime_ns
     shutil.copy(root / "a" / "1.png", root / "a" / "2.png")
     os.utime(root / "a", ns=(changed, changed))
-    assert set(sources.iter_images(root)) == {"a/1.png", "a/2.png"}
+    assert set(list_folder(root).images) == {"a/1.png", "a/2.png"}
 
 
 def test_links_are_followed_anew(make_images: Make, tmp_path: Path) -> None:
     root, elsewhere = make_images("a/1.png"), tmp_path / "elsewhere"
     (root / "link").symlink_to(elsewhere)
     long_ago(root)
-    assert set(sources.iter_images(root)) == {"a/1.png"}
+    assert set(list_folder(root).images) == {"a/1.png"}
     shutil.copytree(root / "a", elsewhere)
-    assert set(sources.iter_images(root)) == {"a/1.png", "link/1.png"}
+    assert set(list_folder(root).images) == {"a/1.png", "link/1.png"}

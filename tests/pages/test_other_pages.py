@@ -311,6 +311,7 @@ def test_good_and_bad_uploads_together(open_page) -> None:
         ("notes.png", b"this is text", "image/png"),
         ("empty.jpg", b"", "image/jpeg"),
         ("digit.png", _png(255 - noise), "image/png"),
+        ("wide.png", _png(noise.astype(np.uint16)), "image/png"),
     ]
     app.file_uploader(key="upload").set_value(files)
     _ok(app.run())
@@ -318,7 +319,8 @@ def test_good_and_bad_uploads_together(open_page) -> None:
     assert any("notes.png" in m for m in messages), messages
     assert any("empty.jpg" in m for m in messages), messages
     table = app.dataframe[0].value
-    assert list(table["image"]) == ["digit.png", "digit.png (2)"]
+    assert list(table["image"]) == ["digit.png", "digit.png (2)", "wide.png"]
+    assert any("wide.png: 16-bit values from" in i.value for i in app.info)
     assert "Receipt: digit.png" in " ".join(s.value for s in app.subheader)
     app.file_uploader(key="upload").set_value([])
     _ok(app.run())

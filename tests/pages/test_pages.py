@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 import ood_core
 from ood_core import metrics, scoring, thresholds
 from ood_core.activations import preparation
+from ood_core.experiments.listing import LeftOut
 from ood_core.runtime.progress import Progress
 
 ROOT = Path(__file__).parents[2]
@@ -186,6 +187,16 @@ def test_overview_shows_the_numbers_of_ood_core(prepared: Any) -> None:
     logits, labels = prepared["test"].logits, prepared["test"].labels
     assert f"{100 * np.mean(logits.argmax(1) == labels):.2f} %" in shown
     assert f"{len(prepared['fit']):,} images" in shown
+
+
+def test_overview_says_what_is_left_out_and_assumed(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Left out" not in _texts(open_page(OVERVIEW))
+    monkeypatch.setitem(prepared.left_out, "test", (LeftOut("<b>.txt", "not an image by name"),))
+    monkeypatch.setattr("pages.components.kit.view.View.acts", property(lambda view: prepared))
+    shown = _texts(open_page(OVERVIEW))
+    assert "test: Left out: 1 not an image by name (&lt;b&gt;.txt)." in shown
 
 
 def test_overview_holds_every_gate_and_the_closed_bar_says_how_many_hold(prepared: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.activations import remarks
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.gate_result import gates_in_words, worst
 from ood_core.views.experiment_summary import Facts
@@ -96,6 +97,10 @@ def _facts(view: View) -> None:
         f"<p class='prose'>{html.escape(' '.join(experiment.description.split()))}</p>"
     )
     st.html(_facts_table(view))
+    if view.stored is not None:
+        for name, texts in remarks(view.acts).items():
+            said = html.escape(f"{name}: {' '.join(texts)}")
+            st.html(f"<p class='prose'>{said}</p>")
 
 
 def _facts_table(view: View) -> str:
