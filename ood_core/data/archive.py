@@ -48,10 +48,16 @@ class ZipSet(ListedSet):
 
     @cached_property
     def identity(self) -> str:
-        """Hash of each member's name, size and checksum, and of the labels."""
+        """Hash of each member's name, size and checksum, and of the labels.
+
+        Raises
+        ------
+        DataError
+            When the archive is gone, or became another one since its names were read.
+        """
         digest = hashlib.sha256()
         for image_id in self._ids:
-            info = self._archive.getinfo(image_id)
+            info = _member(self._archive, image_id, self._shown_name(image_id))
             digest.update(os.fsencode(f"{image_id}\0{info.file_size}\0{info.CRC}\n"))
         digest.update(self._label_digest())
         return digest.hexdigest()
@@ -60,7 +66,10 @@ class ZipSet(ListedSet):
         return read_member(self._archive, self._ids[index], self._shown(index))
 
     def _shown(self, index: int) -> str:
-        return f"{self.file.name}/{self._ids[index]}"
+        return self._shown_name(self._ids[index])
+
+    def _shown_name(self, image_id: str) -> str:
+        return f"{self.file.name}/{image_id}"
 
     @property
     def _archive(self) -> zipfile.ZipFile:
@@ -101,7 +110,7 @@ def _visible(names: Sequence[str]) -> Iterator[str]:
 
 def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
     """Bytes of one file in the archive; `BrokenImageError` with `name` when that fails."""
-    info = archive.getinfo(member)
+    info = _member(archive, member, name)
     if info.file_size > MAX_MEMBER_BYTES:
         raise BrokenImageError(f"{name}: {info.file_size:,} bytes unpacked is too large.")
     if info.flag_bits & 1:
@@ -111,3 +120,12 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
     except Exception as error:
         # zipfile, zlib, lzma and the file system each raise their own.
         raise BrokenImageError(f"{name}: damaged in the archive ({error}).") from error
+
+
+def _member(archive: zipfile.ZipFile, member: str, name: str) -> zipfile.ZipInfo:
+    try:
+        return archive.getinfo(member)
+    except KeyError as error:
+        raise BrokenImageError(
+            f"{name}: no longer in the archive, which was replaced while it was read. Try again."
+        ) from error

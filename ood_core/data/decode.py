@@ -75,8 +75,9 @@ def read_file(path: Path, name: str) -> bytes:
             if size > _MAX_FILE_BYTES:
                 raise BrokenImageError(f"{name}: {size:,} bytes is too large for an image.")
             return file.read()
-    except OSError as error:
-        raise BrokenImageError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise BrokenImageError(f"{name}: cannot be read ({reason}).") from error
 
 
 _TOO_LARGE = f"too large to decode safely (more than {MAX_PIXELS / 1e6:.0f} megapixels)."

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ood_core.data.decode import read_file
+from ood_core.data.image_set import BrokenImageError
 from ood_core.data.labelled_images import ListedSet
 from ood_core.errors import DataError
 from ood_core.experiments.sources import iter_images
@@ -24,7 +25,7 @@ class FileSet(ListedSet):
     Parameters
     ----------
     root : folder that the ids are relative to.
-    ids : path of each image with forward slashes.
+    ids : path of each image with forward slashes; one that is absolute stands for itself.
     name, labels, class_names : as in `ListedSet`.
     """
 
@@ -37,20 +38,37 @@ class FileSet(ListedSet):
         class_names: tuple[str, ...] | None = None,
     ) -> None:
         super().__init__(name, ids, labels, class_names)
-        self.root = root
+        self.root = root.absolute()  # whatever the working directory becomes
+        self._left_out: dict[int, str] = {}
 
     @cached_property
     def identity(self) -> str:
-        """Hash of each file's path, size and time of last change, and of the labels."""
+        """Hash of each file's path, size and time of last change, and of the labels.
+
+        An image that is not there is left out: the hash says so, and from then on the set
+        refuses to read it, so that nothing which came later is stored under this identity.
+
+        Raises
+        ------
+        DataError
+            When not one image is there, with the reason of the first.
+        """
         digest = hashlib.sha256(os.fsencode(os.path.abspath(self.root)))
-        root = os.path.join(self.root, "")
-        for image_id in self._ids:
+        root = os.fspath(self.root)
+        for index, image_id in enumerate(self._ids):
             try:
-                stat = os.stat(root + image_id)
+                stat = os.stat(os.path.join(root, image_id))
                 line = f"\n{image_id}\0{stat.st_size}\0{stat.st_mtime_ns}"
-            except OSError:
+            except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+                self._left_out[index] = getattr(error, "strerror", None) or str(error)
                 line = f"\n{image_id}\0missing"
             digest.update(os.fsencode(line))
+        if self._left_out and len(self._left_out) == len(self._ids):
+            raise DataError(
+                f"data set {self.name!r}: not one of its {len(self._ids):,} images is there; the "
+                f"first, {self._shown(0)}: {self._left_out[0]}. Put them back, or name where "
+                "they are now."
+            )
         digest.update(self._label_digest())
         return digest.hexdigest()
 
@@ -59,6 +77,9 @@ class FileSet(ListedSet):
         return self.root / self._ids[index]
 
     def _bytes(self, index: int) -> bytes:
+        if index in self._left_out:
+            reason = self._left_out[index]
+            raise BrokenImageError(f"{self._shown(index)}: cannot be read ({reason}).")
         return read_file(self.path(index), self._shown(index))
 
     def _shown(self, index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def _listed(
     root = find_data(given) if given else None
     if given and root is None:
         raise DataError(f"data set {spec.name!r}: root {given!r} is not on disk.")
+    paths = [os.path.expanduser(p) if p.startswith("~/") else p for p in paths]
     return _files(spec, find_root(file, root, paths, spec.name), paths, labels)
 
 

@@ -70,10 +70,7 @@ class TorchvisionSet(ImageSet):
         try:
             return torchvision_dataset(self._spec, self._root)
         except (RuntimeError, OSError, ValueError) as error:
-            raise DataError(
-                f"data set {self.name!r}: torchvision cannot read {self._spec.source} in "
-                f"{str(self._root)!r} ({error}). Remove the folder and download it again."
-            ) from error
+            raise self._unreadable(error) from error
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -106,17 +103,39 @@ class TorchvisionSet(ImageSet):
 
     @cached_property
     def identity(self) -> str:
-        """Hash of the split and of path, size and time of the files on disk."""
+        """Hash of the split and of path, size and time of the files on disk.
+
+        Raises
+        ------
+        DataError
+            When the files went away, or cannot be looked at.
+        """
         parts = [
             self._spec.source,
             named_split(self._spec),
             repr(self._spec.options.get("label_map")),
         ]
         digest = hashlib.sha256("\n".join(parts).encode())
-        for path in _files(marker_path(self._spec, self._root)):
-            stat = os.stat(path)
+        for path, stat in self._on_disk():
             digest.update(os.fsencode(f"\n{path}\0{stat.st_size}\0{stat.st_mtime_ns}"))
         return digest.hexdigest()
+
+    def _on_disk(self) -> list[tuple[str, os.stat_result]]:
+        """The set's files in order, at least one, and how large and old each is."""
+        marker = marker_path(self._spec, self._root)
+        try:
+            found = [(path, os.stat(path)) for path in _files(marker)]
+        except OSError as error:
+            raise self._unreadable(f"{error.filename}: {error.strerror}") from error
+        if not found:
+            raise self._unreadable(f"no files in {marker}")
+        return found
+
+    def _unreadable(self, reason: object) -> DataError:
+        return DataError(
+            f"data set {self.name!r}: torchvision cannot read {self._spec.source} in "
+            f"{str(self._root)!r} ({reason}). Remove the folder and download it again."
+        )
 
     def load(self, index: int) -> Image.Image:
         """Image as torchvision gives it, mode L or RGB."""
@@ -130,4 +149,9 @@ class TorchvisionSet(ImageSet):
 def _files(path: Path) -> list[str]:
     if path.is_file():
         return [str(path)]
-    return sorted(os.path.join(folder, f) for folder, _, files in os.walk(path) for f in files)
+    walked = os.walk(path, onerror=_raise)
+    return sorted(os.path.join(folder, f) for folder, _, files in walked for f in files)
+
+
+def _raise(error: OSError) -> None:
+    raise error

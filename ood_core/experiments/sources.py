@@ -126,19 +126,21 @@ def iter_images(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 
 _Names = tuple[str, ...]
-_LISTED: dict[str, tuple[int, _Names, _Names]] = {}
+_LISTED: dict[str, tuple[tuple[int, int, int], _Names, _Names]] = {}
 _MOST_LISTED = 1_000_000
 
 
 def _listing(path: str) -> tuple[_Names, _Names]:
-    """Names of the images and of the folders to look into; read again when the folder changed.
+    """Names of the images and of the folders to look into; read again when the folder changed,
+    or when the path leads to another one.
 
     A folder that changed in the last two seconds is not remembered: another change could carry
     the same time. Nor is one with links, whose targets change without it.
     """
-    changed = os.stat(path).st_mtime_ns
+    stat = os.stat(path)
+    changed, folder = stat.st_mtime_ns, (stat.st_mtime_ns, stat.st_dev, stat.st_ino)
     known = _LISTED.get(path)
-    if known is not None and known[0] == changed:
+    if known is not None and known[0] == folder:
         return known[1:]
     images, folders, links = [], [], False
     with os.scandir(path) as entries:
@@ -157,7 +159,7 @@ def _listing(path: str) -> tuple[_Names, _Names]:
     if not links and time.time_ns() - changed > 2_000_000_000:
         if sum(len(entry[1]) for entry in list(_LISTED.values())) + len(images) > _MOST_LISTED:
             _LISTED.clear()
-        _LISTED[path] = (changed, *found)
+        _LISTED[path] = (folder, *found)
     return found
 
 
