@@ -9,6 +9,7 @@ import argparse
 
 from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
 from ood_core.commands._terminal import Terminal
+from ood_core.data import classes_numbered
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,4 +56,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
             terminal.out(f"{name:<24} {len(acts[name]):>9,} images, {len(acts.layers)} layers")
         for _, reason in skipped:
             terminal.note(f"not read: {reason}")
+    exp = acts.experiment
+    known = {exp.fit_set, exp.test_set} <= acts.keys() and not args.json and not args.quiet
+    if known and (how := classes_numbered(exp)):
+        terminal.note(f"classes: {how}")
     return not any(acts.skipped.values())

@@ -15,6 +15,7 @@ import numpy as np
 
 from ood_core.data.image_set import BrokenImageError
 from ood_core.data.labelled_images import ListedSet
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError
 from ood_core.experiments.sources import is_image_name
 
@@ -31,7 +32,7 @@ class ZipSet(ListedSet):
     ----------
     file : the zip file.
     ids : names of its members.
-    name, labels, class_names : as in `ListedSet`.
+    name, labels, class_names, numbering : as in `ListedSet`.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class ZipSet(ListedSet):
         ids: Sequence[str],
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
-        super().__init__(name, ids, labels, class_names)
+        super().__init__(name, ids, labels, class_names, numbering)
         self.file = file
         self._lock = threading.Lock()
 

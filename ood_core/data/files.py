@@ -13,6 +13,7 @@ import numpy as np
 from ood_core.data.decode import read_file
 from ood_core.data.image_set import BrokenImageError
 from ood_core.data.labelled_images import ListedSet
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError
 from ood_core.experiments.sources import iter_images
 
@@ -26,7 +27,7 @@ class FileSet(ListedSet):
     ----------
     root : folder that the ids are relative to.
     ids : path of each image with forward slashes; one that is absolute stands for itself.
-    name, labels, class_names : as in `ListedSet`.
+    name, labels, class_names, numbering : as in `ListedSet`.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class FileSet(ListedSet):
         ids: Sequence[str],
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
-        super().__init__(name, ids, labels, class_names)
+        super().__init__(name, ids, labels, class_names, numbering)
         self.root = root.absolute()  # whatever the working directory becomes
         self._left_out: dict[int, str] = {}
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ood_core.data.decode import decode_image
 from ood_core.data.image_set import ImageSet, thumbnail_of
+from ood_core.data.numbering import Numbering
 
 __all__ = ["ListedSet"]
 
@@ -24,6 +25,7 @@ class ListedSet(ImageSet):
     ids : unique id of each image.
     labels : class numbers (n,), or None.
     class_names : their names, or None.
+    numbering : how the labels became class numbers, or None.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class ListedSet(ImageSet):
         ids: Sequence[str],
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
+        numbering: Numbering | None = None,
     ) -> None:
         self.name = name
         self._ids = tuple(ids)
         self._labels = labels
         self._class_names = class_names
+        self._numbering = numbering
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -52,6 +56,11 @@ class ListedSet(ImageSet):
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the classes, or None."""
         return self._class_names
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """How the labels became class numbers, or None."""
+        return self._numbering
 
     def load(self, index: int) -> Image.Image:
         """Decoded image; `BrokenImageError` names the file."""

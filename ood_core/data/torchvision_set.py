@@ -13,7 +13,8 @@ from PIL import Image
 
 from ood_core.data.files import FileSet, scan_folder
 from ood_core.data.image_set import BrokenImageError, ImageSet
-from ood_core.data.labels import number_labels
+from ood_core.data.labels import FitNumbering, number_labels
+from ood_core.data.numbering import Label, Numbering
 from ood_core.data.torchvision_names import NAMED_SETS, find_named, marker_path, named_split
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
@@ -21,8 +22,8 @@ from ood_core.experiments import DataSpec
 __all__ = ["TorchvisionSet", "open_named", "torchvision_dataset"]
 
 
-def open_named(spec: DataSpec) -> ImageSet:
-    """Open a torchvision data set that is on disk.
+def open_named(spec: DataSpec, fit: FitNumbering | None = None) -> ImageSet:
+    """Open a torchvision data set that is on disk; `fit` is as in `number_labels`.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def open_named(spec: DataSpec) -> ImageSet:
     if spec.source == "DTD" and named_split(spec) == "all":
         folder = marker_path(spec, root)
         return FileSet(spec.name, folder, scan_folder(folder))
-    return TorchvisionSet(spec, root)
+    return TorchvisionSet(spec, root, fit)
 
 
 def torchvision_dataset(spec: DataSpec, root: Path, *, download: bool = False) -> Any:
@@ -60,8 +61,9 @@ def torchvision_dataset(spec: DataSpec, root: Path, *, download: bool = False) -
 class TorchvisionSet(ImageSet):
     """A torchvision data set; its arrays are read at first use."""
 
-    def __init__(self, spec: DataSpec, root: Path) -> None:
+    def __init__(self, spec: DataSpec, root: Path, fit: FitNumbering | None = None) -> None:
         self.name = spec.name
+        self._fit = fit
         self._spec = spec
         self._root = root
 
@@ -78,10 +80,22 @@ class TorchvisionSet(ImageSet):
         prefix = f"{self._spec.source}/{named_split(self._spec)}"
         return tuple(f"{prefix}/{i:06d}" for i in range(len(self._data)))
 
-    @cached_property
+    @property
     def labels(self) -> np.ndarray | None:
-        """Torchvision's class numbers; None for an OOD set."""
-        return number_labels(self.raw_labels, self._spec, self.ids)[0]
+        """Torchvision's class numbers, or those of the experiment where it has other names for
+        them or another order; None for an OOD set."""
+        return self._numbered[0]
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """How the labels became class numbers."""
+        return self._numbered[1]
+
+    @cached_property
+    def _numbered(self) -> tuple[np.ndarray | None, Numbering | None]:
+        mapped = "label_map" in self._spec.options
+        known = () if mapped else tuple(map(str, getattr(self._data, "classes", None) or ()))
+        return number_labels(self.raw_labels, self._spec, self.ids, self._fit, known=known)
 
     @property
     def raw_labels(self) -> list[str | int] | None:
@@ -98,8 +112,10 @@ class TorchvisionSet(ImageSet):
         """The classifier's class names, else torchvision's."""
         if self._spec.options.get("role") == "ood":
             return None
-        names = self._spec.options.get("class_names") or getattr(self._data, "classes", None)
-        return tuple(names) if names else None
+        names = self._spec.options.get("class_names")
+        if names:
+            return tuple(names)
+        return self.numbering.names if self.numbering else None
 
     @cached_property
     def identity(self) -> str:
@@ -118,7 +134,20 @@ class TorchvisionSet(ImageSet):
         digest = hashlib.sha256("\n".join(parts).encode())
         for path, stat in self._on_disk():
             digest.update(os.fsencode(f"\n{path}\0{stat.st_size}\0{stat.st_mtime_ns}"))
+        digest.update(self._other_labels())
         return digest.hexdigest()
+
+    def _other_labels(self) -> bytes:
+        """The labels where they are not torchvision's own numbers, nor `label_map`'s; b"" else."""
+        options = self._spec.options
+        fit, label_map = options.get("numbered_by"), options.get("label_map", {})
+        own = fit is None or (fit.kind, fit.source) == ("torchvision", self._spec.source)
+        if own and not options.get("class_names") and not any(map(_is_name, label_map.values())):
+            return b""  # so that nothing need be read
+        numbers = [label_map.get(str(label), label) for label in self.raw_labels or ()]
+        if self.labels is None or numbers == self.labels.tolist():
+            return b""
+        return self.labels.astype("<i8").tobytes()
 
     def _on_disk(self) -> list[tuple[str, os.stat_result]]:
         """The set's files in order, at least one, and how large and old each is."""
@@ -144,6 +173,10 @@ class TorchvisionSet(ImageSet):
         except (OSError, ValueError, SyntaxError) as error:
             raise BrokenImageError(f"{self.ids[index]}: the image is damaged ({error}).") from error
         return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _is_name(label: Label) -> bool:
+    return isinstance(label, str)
 
 
 def _files(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ood_core.activations import PENULTIMATE
 from ood_core.activations.duplicates import shared_images
-from ood_core.activations.predictions import accuracy
+from ood_core.activations.predictions import accuracy, predicted_classes
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet, LayerRecord
@@ -28,6 +28,9 @@ ACCURACY_MARGIN = 0.02
 
 ACCURACY_UNDECLARED = 0.5
 """Least ID accuracy where no expected value is declared."""
+
+FITS_BETTER = 0.2
+"""Accuracy that another order of the classes must gain before it is proposed."""
 
 INACTIVE_SHARE = 0.05
 """Least share of units <= 0 for which counting active units says something."""
@@ -125,8 +128,29 @@ def _accuracy_gate(
         f"{100 * value:.2f} % of {n} right, {declared}",
         ""
         if ok
-        else "Check the order of the class names against the network's, mean and std, "
+        else _other_order(test, head, value)
+        or "Check the order of the class names against the network's, mean and std, "
         "the image size, and that the checkpoint belongs to this data.",
+    )
+
+
+def _other_order(test: StoredActivations, head: ClassifierHead, value: float) -> str:
+    """What to do where classes called by numbers fit far better in the other order: that of
+    text, by which ImageFolder numbers folders 0, 1, 10, 2, or that of numbers."""
+    names = head.names
+    if not all(name.isdecimal() for name in names):
+        return ""
+    by_text, by_number = sorted(names), sorted(names, key=int)
+    other = by_text if list(names) == by_number else by_number
+    labels = np.asarray(test.labels)
+    known = np.flatnonzero((labels >= 0) & (labels < len(names)))
+    renumbered = np.array([other.index(name) for name in names])[labels[known]]
+    fits = float((predicted_classes(test, head)[known] == renumbered).mean())
+    if fits < value + FITS_BETTER:
+        return ""
+    return (
+        f"In the order {', '.join(other[:4])}, … {100 * fits:.2f} % would be right: the network "
+        "was trained so. List class_names in that order, or give numbers a label_map."
     )
 
 

@@ -256,7 +256,10 @@ def test_images_without_a_finite_output_are_skipped(
 def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "3")
     root = Path(tiny.sets["fit"].source)
+    test = Path(tiny.sets["test"].source)
     (root / "3").rename(root / "three")
+    (test / "3").rename(test / "three")
     assert extract(tiny).head.names == ("0", "1", "2", "three")
     (root / "three").rename(root / "3")
+    (test / "three").rename(test / "3")
     assert prepared(tiny).head.names == ("0", "1", "2", "3")

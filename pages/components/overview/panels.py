@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ood_core import wizard
+from ood_core.data import classes_numbered
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.params import own_params
 from ood_core.views.experiment_summary import Facts
@@ -104,9 +105,10 @@ def _facts_table(view: View) -> str:
         shown += [("OOD sets", ", ".join(view.experiment.ood_sets))]
     else:
         facts = cache.once(("facts", view.fingerprint), lambda: Facts.of(view.acts))
+        how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
         accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
         shown += [
-            ("Classes", str(facts.classes)),
+            ("Classes", f"{facts.classes}; {how}" if how else str(facts.classes)),
             ("ID test accuracy", accuracy),
             ("Fit set", f"{facts.fit:,} images"),
             ("ID test set", f"{facts.test:,} images"),
