@@ -1,5 +1,6 @@
 """Named data sets, folders, image lists and uploads: everything that yields images."""
 
+from ood_core.data.class_numbers import class_numbers
 from ood_core.data.decode import decode_image
 from ood_core.data.digits import DIGITS_SOURCES
 from ood_core.data.downloading import download
@@ -25,6 +26,7 @@ __all__ = [
     "Upload",
     "available",
     "check_classes",
+    "class_numbers",
     "classes_numbered",
     "classifier_status",
     "dataset_status",

@@ -17,6 +17,8 @@ RawLabels = Sequence[Label]
 
 FitNumbering = Callable[[], Numbering | None]
 
+_LARGEST = 2**31
+
 
 def folder_labels(ids: Sequence[str], name: str) -> list[Label] | None:
     """First folder of each path as its label; None where no image lies in a folder.
@@ -72,6 +74,7 @@ def number_labels(
         return None, own_numbering((), spec) if options.get("class_names") else None
     mapped = _mapped(raw, options.get("label_map", {}))
     distinct = dict.fromkeys(mapped)
+    _refuse_huge(mapped, distinct, spec, ids)
     if len(distinct) == 1 and isinstance(next(iter(distinct)), str):
         _refuse_one_class(spec, next(iter(distinct)))
     followed = None if fit is None or options.get("class_names") else _of_fit(fit, distinct, spec)
@@ -85,6 +88,18 @@ def number_labels(
     numbers = _numbers(mapped, distinct, numbering, spec)
     _check_range(numbers, numbering, spec, ids)
     return numbers, numbering
+
+
+def _refuse_huge(
+    labels: Sequence[Label], distinct: Iterable[Label], spec: DataSpec, ids: Sequence[str]
+) -> None:
+    """Refuse numbers that no array of class numbers holds."""
+    for label in distinct:
+        if not isinstance(label, str) and abs(label) > _LARGEST:
+            raise DataError(
+                f"data set {spec.name!r}: label {label} of {ids[labels.index(label)]} is out of "
+                "range. Labels are class numbers 0, 1, 2, …, or -1 for unknown."
+            )
 
 
 def _only_numbers(labels: Sequence[Label]) -> np.ndarray:

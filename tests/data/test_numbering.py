@@ -322,7 +322,9 @@ def test_torchvisions_numbers_follow_names_that_are_given() -> None:
 def test_torchvisions_numbers_follow_the_folders_of_the_fit_set(written: Written) -> None:
     exp = experiment(written("fit", "folder", ("ant", *MANY)), {"torchvision": "CIFAR10"})
     assert opened(exp).labels.tolist() == [3, 0, 2]
-    refused = experiment(written("other", "folder", ("ant", "bee", "cow")), {"torchvision": "CIFAR10"})
+    refused = experiment(
+        written("other", "folder", ("ant", "bee", "cow")), {"torchvision": "CIFAR10"}
+    )
     with pytest.raises(DataError, match="labels its images by numbers"):
         _ = opened(refused).labels
 
