@@ -15,6 +15,7 @@ _NAN = "NAN and sparsity of any layer are quantities of its record, by the detec
 _COLUMNS = "columns and keys of tables of such quantities, not the detector"
 _LINE = "the Neurons page takes LINe apart and compares it with energy"
 _ODIN = "ODIN alone needs a second forward pass: its step in the image"
+_SHOWCASE = "the overview compares NAN and LINe with the scores that they set out to improve"
 _PLOTLY = "the key of a Plotly marker's outline"
 
 MENTIONS: dict[str, tuple[str, str]] = {
@@ -40,6 +41,7 @@ MENTIONS: dict[str, tuple[str, str]] = {
     "theory/claims/of_training.py": ("negative_aware_norm", _COLUMNS),
     "theory/hidden_classifier/result.py": ("feature_norm", _COLUMNS),
     "theory/lab/observing.py": ("negative_aware_norm sparsity", _COLUMNS),
+    "views/showcase.py": ("negative_aware_norm feature_norm sparsity line Line energy", _SHOWCASE),
 }
 """File of `ood_core` -> what it may mention of a detector (module, class or name), and why."""
 

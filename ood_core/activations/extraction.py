@@ -26,7 +26,7 @@ from ood_core.activations.resident_models import resident_model
 from ood_core.activations.shard_passes import compute_shards
 from ood_core.activations.shard_tasks import SetFiller, ShardResult, ShardTask
 from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock, store_usage
-from ood_core.data import Transform
+from ood_core.data import Transform, check_classes
 from ood_core.errors import ConfigError, DataError
 from ood_core.models import TRAINED_HERE, ensure_trained
 from ood_core.runtime import paths
@@ -124,6 +124,8 @@ class _Extraction:
     ) -> None:
         """Fill every set; what was not used for longest makes room."""
         exp = self.exp
+        for name in {exp.fit_set, exp.test_set} & sources.keys():
+            check_classes(sources[name], self.manifest.head.n_classes)
         total = sum(map(len, sources.values()))
         _check_room(total, self.layers, self.manifest.head.n_classes, keys.values())
         meter = Meter(f"extracting {exp.name}", total, progress, should_stop)

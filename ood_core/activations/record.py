@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ood_core.activations.layer_record import LayerRecord, LazyRecord
+from ood_core.data.class_numbers import class_numbers
 from ood_core.errors import DataError, did_you_mean
 from ood_core.models.layer_info import PENULTIMATE
 
@@ -35,7 +36,7 @@ class Activations:
         layers: Mapping[str, LayerRecord],
         *,
         logits: np.ndarray | None = None,
-        labels: np.ndarray | None = None,
+        labels: np.ndarray | Sequence[int] | None = None,
         ids: Sequence[str] | None = None,
         name: str = "arrays",
         fingerprint: str = "",
@@ -46,10 +47,10 @@ class Activations:
         self.name = name
         self.fingerprint = fingerprint
         self._logits = logits
-        self._labels = labels
         n = len(self)
+        self._labels = None if labels is None else class_numbers(labels, n=n)
         self._ids = None if ids is None else tuple(ids)
-        for what, array in (("logits", logits), ("labels", labels), ("ids", self._ids)):
+        for what, array in (("logits", logits), ("ids", self._ids)):
             if array is not None and len(array) != n:
                 raise DataError(f"{what} has {len(array)} rows but features has {n}.")
 
@@ -87,7 +88,7 @@ class Activations:
         cls,
         features: np.ndarray,
         logits: np.ndarray | None = None,
-        labels: np.ndarray | None = None,
+        labels: np.ndarray | Sequence[int] | None = None,
         ids: Sequence[str] | None = None,
         layers: Mapping[str, np.ndarray | LayerRecord] | None = None,
         name: str = "arrays",
@@ -98,17 +99,17 @@ class Activations:
         ----------
         features : (n, d) penultimate features.
         logits : (n, c), optional.
-        labels : (n,) class numbers, optional.
+        labels : (n,) class numbers, -1 where unknown, optional; see `data.class_numbers` for what
+            is taken.
         layers : name -> (n, units) array or LayerRecord for other layers, shallow to deep.
 
         Raises
         ------
         DataError
-            On wrong shapes, or on NaN or infinite values.
+            On wrong shapes, on NaN or infinite values, or on labels that are no class numbers.
         """
         features = _checked(features, "features")
         z = None if logits is None else _checked(logits, "logits")
-        y = None if labels is None else np.asarray(labels).astype(np.int64)
         records: dict[str, LayerRecord] = {}
         for layer, value in (layers or {}).items():
             records[layer] = (
@@ -117,7 +118,7 @@ class Activations:
                 else LayerRecord.from_vectors(_checked(value, f"layer {layer!r}"))
             )
         records[PENULTIMATE] = LayerRecord.from_vectors(features)
-        return cls(records, logits=z, labels=y, ids=ids, name=name)
+        return cls(records, logits=z, labels=labels, ids=ids, name=name)
 
     def layer(self, name: str | None = None) -> LayerRecord:
         """Record of the named layer; of the penultimate layer for None."""

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Extract, then say what is stored; False when an image could not be read."""
     from ood_core.activations import remarks
+    from ood_core.data import classes_numbered
 
     acts = prepared_set(
         args,
@@ -64,5 +65,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
             terminal.note(f"not read: {reason}")
         for remark in said.get(name, ()):
             terminal.note(f"{name}: {remark}")
+    exp = acts.experiment
+    known = {exp.fit_set, exp.test_set} <= acts.keys() and not args.json and not args.quiet
+    if known and (how := classes_numbered(exp)):
+        terminal.note(f"classes: {how}")
     lost = any(out.lost for found in acts.left_out.values() for out in found)
     return not (lost or any(acts.skipped.values()))

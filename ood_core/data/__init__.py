@@ -1,10 +1,12 @@
 """Named data sets, folders, image lists and uploads: everything that yields images."""
 
+from ood_core.data.class_numbers import class_numbers
 from ood_core.data.decode import decode_image, decoding_note
 from ood_core.data.digits import DIGITS_SOURCES
 from ood_core.data.downloading import download
 from ood_core.data.image_set import BrokenImageError, ImageSet, thumbnail_bytes, thumbnail_of
-from ood_core.data.opening import open_dataset
+from ood_core.data.numbering import check_classes
+from ood_core.data.opening import classes_numbered, open_dataset
 from ood_core.data.status import (
     DataStatus,
     available,
@@ -23,6 +25,9 @@ __all__ = [
     "Transform",
     "Upload",
     "available",
+    "check_classes",
+    "class_numbers",
+    "classes_numbered",
     "classifier_status",
     "dataset_status",
     "decode_image",

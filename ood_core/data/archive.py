@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from ood_core.data.image_set import BrokenImageError
 from ood_core.data.labelled_images import ListedSet
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError
 from ood_core.experiments.listing import ARCHIVE, HIDDEN, LeftOut, what_instead, why_no_image
 from ood_core.experiments.sources import is_hidden, is_image_name
@@ -42,7 +43,7 @@ class ZipSet(ListedSet):
     ----------
     file : the zip file.
     ids : paths of its members, as `zip_members` has them.
-    name, labels, class_names, left_out : as in `ListedSet`.
+    name, labels, class_names, left_out, numbering : as in `ListedSet`.
     """
 
     def __init__(
@@ -53,32 +54,39 @@ class ZipSet(ListedSet):
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
         left_out: tuple[LeftOut, ...] = (),
+        numbering: Numbering | None = None,
     ) -> None:
-        super().__init__(name, ids, labels, class_names, left_out)
+        super().__init__(name, ids, labels, class_names, left_out, numbering)
         self.file = file
         self._lock = threading.Lock()
 
     @cached_property
     def identity(self) -> str:
-        """Hash of each member's name, size and checksum, and of the labels."""
+        """Hash of each member's name, size and checksum, and of the labels.
+
+        Raises
+        ------
+        DataError
+            When the archive is gone, or became another one since its names were read.
+        """
         digest = hashlib.sha256()
         members = self._open()[1]
         for image_id in self._ids:
-            info = members.get(image_id)
-            found = f"{info.file_size}\0{info.CRC}" if info else "missing"
-            digest.update(os.fsencode(f"{image_id}\0{found}\n"))
+            info = _member(members, image_id, self._shown_name(image_id))
+            digest.update(os.fsencode(f"{image_id}\0{info.file_size}\0{info.CRC}\n"))
         digest.update(self._label_digest())
         return digest.hexdigest()
 
     def _bytes(self, index: int) -> bytes:
         archive, members = self._open()
-        info = members.get(self._ids[index])
-        if info is None:
-            raise BrokenImageError(f"{self._shown(index)}: is no longer in the archive.")
+        info = _member(members, self._ids[index], self._shown(index))
         return read_member(archive, info, self._shown(index))
 
     def _shown(self, index: int) -> str:
-        return shown(f"{self.file.name}/{self._ids[index]}")
+        return self._shown_name(self._ids[index])
+
+    def _shown_name(self, image_id: str) -> str:
+        return shown(f"{self.file.name}/{image_id}")
 
     def _open(self) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
         """The archive and its images, opened once."""
@@ -206,3 +214,12 @@ def _pieces(member: IO[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
         member.MIN_READ_SIZE = size = _PIECE  # type: ignore[attr-defined]
     while piece := member.read(size):
         yield piece
+
+
+def _member(members: Mapping[str, zipfile.ZipInfo], image_id: str, name: str) -> zipfile.ZipInfo:
+    try:
+        return members[image_id]
+    except KeyError as error:
+        raise BrokenImageError(
+            f"{name}: no longer in the archive, which was replaced while it was read. Try again."
+        ) from error

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ood_core.data.image_set import ImageSet
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError, did_you_mean
 
 __all__ = ["DIGITS_SOURCES", "HELD_OUT", "DigitsSet"]
@@ -65,6 +66,12 @@ class DigitsSet(ImageSet):
         """The eight ID digits, for the fit and test sets only."""
         labelled = self.source in ("digits:fit", "digits:test")
         return tuple(str(c) for c in _ID_CLASSES) if labelled else None
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """Labels are the digits."""
+        names = self.class_names
+        return Numbering("numbers", names, len(names)) if names else None
 
     @property
     def identity(self) -> str:

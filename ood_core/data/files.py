@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ood_core.data.decode import read_file
+from ood_core.data.image_set import BrokenImageError
 from ood_core.data.labelled_images import ListedSet
+from ood_core.data.numbering import Numbering
+from ood_core.errors import DataError
 from ood_core.experiments.listing import LeftOut
 from ood_core.runtime.names import shown
 
@@ -24,8 +27,8 @@ class FileSet(ListedSet):
     Parameters
     ----------
     root : folder that the ids are relative to.
-    ids : path of each image with forward slashes.
-    name, labels, class_names, left_out : as in `ListedSet`.
+    ids : path of each image with forward slashes; one that is absolute stands for itself.
+    name, labels, class_names, left_out, numbering : as in `ListedSet`.
     """
 
     def __init__(
@@ -36,22 +39,40 @@ class FileSet(ListedSet):
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
         left_out: tuple[LeftOut, ...] = (),
+        numbering: Numbering | None = None,
     ) -> None:
-        super().__init__(name, ids, labels, class_names, left_out)
-        self.root = root
+        super().__init__(name, ids, labels, class_names, left_out, numbering)
+        self.root = root.absolute()  # whatever the working directory becomes
+        self._gone: dict[int, str] = {}
 
     @cached_property
     def identity(self) -> str:
-        """Hash of each file's path, size and time of last change, and of the labels."""
+        """Hash of each file's path, size and time of last change, and of the labels.
+
+        An image that is not there is left out: the hash says so, and from then on the set
+        refuses to read it, so that nothing which came later is stored under this identity.
+
+        Raises
+        ------
+        DataError
+            When not one image is there, with the reason of the first.
+        """
         digest = hashlib.sha256(os.fsencode(os.path.abspath(self.root)))
-        root = os.path.join(self.root, "")
-        for image_id in self._ids:
+        root = os.fspath(self.root)
+        for index, image_id in enumerate(self._ids):
             try:
-                stat = os.stat(root + image_id)
+                stat = os.stat(os.path.join(root, image_id))
                 line = f"\n{image_id}\0{stat.st_size}\0{stat.st_mtime_ns}"
-            except OSError:
+            except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+                self._gone[index] = getattr(error, "strerror", None) or str(error)
                 line = f"\n{image_id}\0missing"
             digest.update(os.fsencode(line))
+        if self._gone and len(self._gone) == len(self._ids):
+            raise DataError(
+                f"data set {self.name!r}: not one of its {len(self._ids):,} images is there; the "
+                f"first, {self._shown(0)}: {self._gone[0]}. Put them back, or name where "
+                "they are now."
+            )
         digest.update(self._label_digest())
         return digest.hexdigest()
 
@@ -60,6 +81,9 @@ class FileSet(ListedSet):
         return self.root / self._ids[index]
 
     def _bytes(self, index: int) -> bytes:
+        if index in self._gone:
+            reason = self._gone[index]
+            raise BrokenImageError(f"{self._shown(index)}: cannot be read ({reason}).")
         return read_file(self.path(index), self._shown(index))
 
     def _shown(self, index: int) -> str:

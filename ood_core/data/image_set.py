@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError
 from ood_core.experiments.listing import LeftOut
 
@@ -29,6 +30,7 @@ class ImageSet(ABC):
         an image twice.
     labels : (n,) int64 class numbers, -1 where unknown; None where there are none.
     class_names : names of the classes that `labels` count, or None.
+    numbering : how the labels became class numbers; None where there are none.
     identity : hash that changes when any image, label or the order changes. Cheap to get.
     left_out : what lies where the images lie and is none of them, with the reason.
     """
@@ -50,6 +52,11 @@ class ImageSet(ABC):
     @abstractmethod
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the classes, or None."""
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """How the labels became class numbers; None where there are none."""
+        return None
 
     @property
     @abstractmethod

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ood_core.data.decode import decode_image
 from ood_core.data.image_set import ImageSet, thumbnail_of
+from ood_core.data.numbering import Numbering
 from ood_core.experiments.listing import LeftOut
 
 __all__ = ["ListedSet"]
@@ -26,6 +27,7 @@ class ListedSet(ImageSet):
     labels : class numbers (n,), or None.
     class_names : their names, or None.
     left_out : what lies beside the images.
+    numbering : how the labels became class numbers, or None.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class ListedSet(ImageSet):
         labels: np.ndarray | None = None,
         class_names: tuple[str, ...] | None = None,
         left_out: tuple[LeftOut, ...] = (),
+        numbering: Numbering | None = None,
     ) -> None:
         self.name = name
         self.left_out = left_out
         self._ids = tuple(ids)
         self._labels = labels
         self._class_names = class_names
+        self._numbering = numbering
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -56,6 +60,11 @@ class ListedSet(ImageSet):
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the classes, or None."""
         return self._class_names
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """How the labels became class numbers, or None."""
+        return self._numbering
 
     def load(self, index: int) -> Image.Image:
         """Decoded image; `BrokenImageError` names the file."""

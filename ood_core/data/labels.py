@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ood_core.data.numbering import Label, Numbering, fitted_numbering, own_numbering
 from ood_core.errors import DataError, did_you_mean
 from ood_core.experiments import DataSpec
 from ood_core.runtime.names import shown
 
-__all__ = ["RawLabels", "folder_labels", "number_labels"]
+__all__ = ["FitNumbering", "RawLabels", "folder_labels", "number_labels"]
 
-RawLabels = Sequence[str | int]
-"""A label for each image as the source gives it: a name, or a number (-1 = unknown)."""
+RawLabels = Sequence[Label]
+"""A label for each image."""
+
+FitNumbering = Callable[[], Numbering | None]
+
+_LARGEST = 2**31
 
 
-def folder_labels(ids: Sequence[str], name: str) -> list[str | int] | None:
+def folder_labels(ids: Sequence[str], name: str) -> list[Label] | None:
     """First folder of each path as its label; None where no image lies in a folder.
 
     Raises
@@ -38,72 +42,133 @@ def folder_labels(ids: Sequence[str], name: str) -> list[str | int] | None:
 
 
 def number_labels(
-    raw: RawLabels | None, spec: DataSpec, ids: Sequence[str]
-) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
-    """Class numbers (n,) and class names of a set; labels of an OOD set mean nothing.
+    raw: RawLabels | None,
+    spec: DataSpec,
+    ids: Sequence[str],
+    fit: FitNumbering | None = None,
+    *,
+    folders: Sequence[str] = (),
+    known: tuple[str, ...] = (),
+) -> tuple[np.ndarray | None, Numbering | None]:
+    """Class numbers (n,) of a set and how they came about; labels of an OOD set mean nothing.
 
-    The label map is applied first. Names are looked up in the classifier's class names, else
-    numbered in sorted order, which for an ID set is right only when no class is missing.
+    The label map is applied first. What the labels stand for then follows from the classifier's
+    class names, else from the fit set, else from the labels themselves.
+
+    Parameters
+    ----------
+    raw : label of each image.
+    fit : gives the fit set's numbering, None where it has no labels.
+    folders : class folders that are there, those without images too.
+    known : what the set's own numbers are called, where it says so.
 
     Raises
     ------
     DataError
-        On a name that is no class, a number out of range, or a fit set of one class only.
+        On a name that is no class, labels that cannot be numbered, a number out of range, or a
+        fit set of one class only.
     """
     options = spec.options
-    names = tuple(options["class_names"]) if options.get("class_names") else None
     unwanted = options.get("role") == "ood" or options.get("labels") == "none"
-    if raw is None or unwanted:
-        return None, (None if unwanted else names)
+    if unwanted:
+        return None, None
+    if raw is None:
+        return None, own_numbering((), spec) if options.get("class_names") else None
     mapped = _mapped(raw, options.get("label_map", {}))
-    if names is None and any(isinstance(label, str) for label in mapped):
-        names = _sorted_names(mapped, spec)
-    numbers = _numbers(mapped, names, spec)
-    _check_range(numbers, names, spec, ids)
-    return numbers, names
+    distinct = dict.fromkeys(mapped)
+    _refuse_huge(mapped, distinct, spec, ids)
+    if len(distinct) == 1 and isinstance(next(iter(distinct)), str):
+        _refuse_one_class(spec, next(iter(distinct)))
+    followed = None if fit is None or options.get("class_names") else _of_fit(fit, distinct, spec)
+    plain = own_numbering(distinct, spec, folders, known) if followed is None else followed
+    if known and _by_name(plain, known, spec):
+        mapped = [known[label] if label >= 0 else label for label in map(int, mapped)]
+        distinct = dict.fromkeys(mapped)
+    if followed is not None:
+        _check_range(_only_numbers(mapped), followed, spec, ids)  # said before what else is wrong
+    numbering = plain if followed is None else fitted_numbering(distinct, spec, followed)
+    numbers = _numbers(mapped, distinct, numbering, spec)
+    _check_range(numbers, numbering, spec, ids)
+    return numbers, numbering
 
 
-def _mapped(raw: RawLabels, label_map: Mapping[str, str | int]) -> list[str | int]:
+def _refuse_huge(
+    labels: Sequence[Label], distinct: Iterable[Label], spec: DataSpec, ids: Sequence[str]
+) -> None:
+    """Refuse numbers that no array of class numbers holds."""
+    for label in distinct:
+        if not isinstance(label, str) and abs(label) > _LARGEST:
+            raise DataError(
+                f"data set {spec.name!r}: label {label} of {ids[labels.index(label)]} is out of "
+                "range. Labels are class numbers 0, 1, 2, …, or -1 for unknown."
+            )
+
+
+def _only_numbers(labels: Sequence[Label]) -> np.ndarray:
+    return np.array([-1 if isinstance(label, str) else label for label in labels], np.int64)
+
+
+def _of_fit(fit: FitNumbering, labels: Iterable[Label], spec: DataSpec) -> Numbering | None:
+    """The fit set's numbering; where the set cannot be opened, only numbers need none."""
+    try:
+        return fit()
+    except DataError as error:
+        if all(not isinstance(label, str) for label in labels):
+            return None
+        raise DataError(
+            f"data set {spec.name!r}: its classes are numbered as the fit set's are, which cannot "
+            f"be opened: {error}"
+        ) from error
+
+
+def _by_name(numbering: Numbering, known: tuple[str, ...], spec: DataSpec) -> bool:
+    """Whether a set's own numbers are to be read by the names that it has for them.
+
+    Raises
+    ------
+    DataError
+        Where the fit set counts classes of other names.
+    """
+    if not numbering.names or numbering.names == known:
+        return False
+    if set(known) <= set(numbering.names):
+        return True
+    if numbering.kind == "numbers" and not all(map(str.isdigit, numbering.names)):
+        raise DataError(
+            f"data set {spec.name!r} has other classes ({', '.join(known[:5])}, …) than the fit "
+            f"set ({', '.join(numbering.names[:5])}, …), so the same number would be two classes. "
+            "List class_names under [classifier] in the network's order and give a label_map."
+        )
+    return False
+
+
+def _mapped(raw: RawLabels, label_map: Mapping[str, Label]) -> list[Label]:
     return [label_map.get(str(label), label) for label in raw] if label_map else list(raw)
 
 
-def _sorted_names(labels: Sequence[str | int], spec: DataSpec) -> tuple[str, ...]:
-    found = tuple(sorted({label for label in labels if isinstance(label, str)}))
-    expected = spec.options.get("num_classes")
-    if len(found) == 1:
-        _refuse_one_class(spec, found[0])
-    if expected and len(found) != expected:
-        shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
-        raise DataError(
-            f"data set {spec.name!r} has {len(found)} classes ({shown}) but the classifier has "
-            f"{expected}, so they cannot be numbered. List all class_names under [classifier] in "
-            "the network's order, or give a label_map."
-        )
-    return found
-
-
 def _numbers(
-    labels: Sequence[str | int], names: tuple[str, ...] | None, spec: DataSpec
+    labels: Sequence[Label],
+    distinct: Iterable[Label],
+    numbering: Numbering,
+    spec: DataSpec,
 ) -> np.ndarray:
-    number: dict[Any, int] = {name: n for n, name in enumerate(names or ())}
-    for label in dict.fromkeys(label for label in labels if isinstance(label, str)):
-        if label not in number:
+    number = {label: numbering.number(label) for label in distinct}
+    for label, found in number.items():
+        if found is None:
             raise DataError(
                 f"data set {spec.name!r}: {label!r} is not a class of the classifier. "
-                f"{did_you_mean(label, names or ())} Rename it, give a label_map, or set "
-                'labels = "none" when these names are not classes.'
+                f"{did_you_mean(str(label), numbering.names or ())} Rename it, give a label_map, "
+                'or set labels = "none" when these names are not classes.'
             )
-    return np.fromiter(
-        (number[label] if isinstance(label, str) else label for label in labels),
-        np.int64,
-        len(labels),
-    )
+    return np.fromiter((number[label] for label in labels), np.int64, len(labels))
 
 
 def _check_range(
-    numbers: np.ndarray, names: tuple[str, ...] | None, spec: DataSpec, ids: Sequence[str]
+    numbers: np.ndarray, numbering: Numbering, spec: DataSpec, ids: Sequence[str]
 ) -> None:
-    classes = spec.options.get("num_classes") or (len(names) if names else None)
+    names = numbering.names
+    counted = names and numbering.kind != "numbers"  # such numbers may leave the last ones out
+    classes = spec.options.get("num_classes") or (len(names) if names and counted else None)
     bad = np.flatnonzero((numbers < -1) | (numbers >= (classes or np.inf)))
     if len(bad):
         allowed = f"0 to {classes - 1}" if classes else "0 and above"
@@ -113,7 +178,7 @@ def _check_range(
         )
     known = np.unique(numbers[numbers >= 0])
     if len(known) == 1:
-        _refuse_one_class(spec, names[known[0]] if names else known[0])
+        _refuse_one_class(spec, names[known[0]] if names and counted else known[0])
 
 
 def _refuse_one_class(spec: DataSpec, what: object) -> None:

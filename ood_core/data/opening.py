@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +14,25 @@ from ood_core.data.archive import ZipSet, open_zip, zip_members
 from ood_core.data.digits import DigitsSet
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
-from ood_core.data.labels import RawLabels, folder_labels, number_labels
+from ood_core.data.labels import FitNumbering, RawLabels, folder_labels, number_labels
 from ood_core.data.lists import find_root, read_image_list, read_manifest
-from ood_core.data.subsets import SubsetView, choose
+from ood_core.data.numbering import Numbering
+from ood_core.data.subsets import SubsetView, choose, whole
 from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
-from ood_core.experiments import DataSpec
-from ood_core.experiments.listing import LeftOut, left_out_text, list_folder, what_instead
+from ood_core.experiments import DataSpec, Experiment
+from ood_core.experiments.listing import (
+    LeftOut,
+    class_folders,
+    left_out_text,
+    list_folder,
+    what_instead,
+)
+from ood_core.experiments.sources import SET_KINDS
+from ood_core.runtime.bounded import Bounded
 from ood_core.runtime.paths import find_data
 
-__all__ = ["open_dataset"]
+__all__ = ["classes_numbered", "open_dataset"]
 
 
 def open_dataset(spec: DataSpec) -> ImageSet:
@@ -39,7 +51,7 @@ def _builtin(spec: DataSpec) -> ImageSet:
 
 
 def _torchvision(spec: DataSpec) -> ImageSet:
-    return _subset(open_named(spec), spec)
+    return _subset(open_named(spec, _fit_numbering(spec)), spec)
 
 
 def _subset(images: ImageSet, spec: DataSpec) -> ImageSet:
@@ -57,7 +69,8 @@ def _folder(spec: DataSpec) -> ImageSet:
         text = f"data set {spec.name!r}: the folder {str(root)!r} holds no images. {beside}"
         raise DataError(text.rstrip())
     ids = list(found.images)
-    return _files(spec, root, ids, _by_folder(spec, ids), found.left_out)
+    folders = () if "label_map" in spec.options else class_folders(root)
+    return _files(spec, root, ids, _by_folder(spec, ids), folders, found.left_out)
 
 
 def _image_list(spec: DataSpec) -> ImageSet:
@@ -83,8 +96,9 @@ def _zip(spec: DataSpec) -> ImageSet:
         text = f"data set {spec.name!r}: {str(file)!r} holds no images. {beside}"
         raise DataError(text.rstrip())
     raw = _by_folder(spec, _without_common_folders(ids, spec))
-    chosen, labels, names = _chosen(spec, ids, raw)
-    return ZipSet(spec.name, file, chosen, labels, names, tuple(left_out))
+    chosen, labels, numbering = _chosen(spec, ids, raw)
+    names = numbering.names if numbering else None
+    return ZipSet(spec.name, file, chosen, labels, names, tuple(left_out), numbering)
 
 
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
@@ -143,6 +157,7 @@ def _listed(
     root = find_data(given) if given else None
     if given and root is None:
         raise DataError(f"data set {spec.name!r}: root {given!r} is not on disk.")
+    paths = [os.path.expanduser(p) if p.startswith("~/") else p for p in paths]
     return _files(spec, find_root(file, root, paths, spec.name), paths, labels)
 
 
@@ -151,18 +166,59 @@ def _files(
     root: Path,
     ids: list[str],
     raw: RawLabels | None,
+    folders: Sequence[str] = (),
     left_out: tuple[LeftOut, ...] = (),
 ) -> FileSet:
-    chosen, labels, names = _chosen(spec, ids, raw)
-    return FileSet(spec.name, root, chosen, labels, names, left_out)
+    chosen, labels, numbering = _chosen(spec, ids, raw, folders)
+    names = numbering.names if numbering else None
+    return FileSet(spec.name, root, chosen, labels, names, left_out, numbering)
 
 
 def _chosen(
-    spec: DataSpec, ids: list[str], raw: RawLabels | None
-) -> tuple[list[str], np.ndarray | None, tuple[str, ...] | None]:
-    """Ids, labels and class names after `per_class` and `limit`; labels are checked before."""
-    labels, names = number_labels(raw, spec, ids)
+    spec: DataSpec, ids: list[str], raw: RawLabels | None, folders: Sequence[str] = ()
+) -> tuple[list[str], np.ndarray | None, Numbering | None]:
+    """Ids, labels and numbering after `per_class` and `limit`; labels are checked before."""
+    labels, numbering = number_labels(raw, spec, ids, _fit_numbering(spec), folders=folders)
     index = choose(ids, raw, spec)
     if index is None:
-        return ids, labels, names
-    return [ids[i] for i in index], None if labels is None else labels[index], names
+        return ids, labels, numbering
+    return [ids[i] for i in index], None if labels is None else labels[index], numbering
+
+
+def classes_numbered(experiment: Experiment) -> str:
+    """How the experiment's classes are numbered, as one clause; "" where no set has labels.
+
+    Raises
+    ------
+    DataError
+        When the set that says so cannot be opened.
+    """
+    named = (experiment.sets.get(s) for s in (experiment.fit_set, experiment.test_set))
+    for spec in filter(None, named):
+        if spec.kind in ("torchvision", "builtin") and "label_map" not in spec.options:
+            return "the data set's own class numbers"
+        numbering = _numbering_of(whole(spec))
+        if numbering is not None:
+            return numbering.how
+    return ""
+
+
+_NUMBERED: Bounded[tuple[object, ...], Numbering | None] = Bounded(64)
+"""Numbering by fit set and the file or folder that says so: every other set asks for it."""
+
+
+def _fit_numbering(spec: DataSpec) -> FitNumbering | None:
+    """What gives the numbering of the fit set that this set follows; None where it stands alone."""
+    fit = spec.options.get("numbered_by")
+    return None if fit is None else partial(_numbering_of, whole(fit))
+
+
+def _numbering_of(fit: DataSpec) -> Numbering | None:
+    place = find_data(fit.source) if SET_KINDS[fit.kind].on_disk else None
+    if place is None:
+        return open_dataset(fit).numbering
+    stat = place.stat()
+    key = (repr(fit), os.fspath(place), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    if time.time_ns() - stat.st_mtime_ns < 2_000_000_000:  # may change again in the same instant
+        return open_dataset(fit).numbering
+    return _NUMBERED.get(key, lambda: open_dataset(fit).numbering)

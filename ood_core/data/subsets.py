@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ood_core.data.image_set import ImageSet
+from ood_core.data.numbering import Numbering
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 
@@ -96,6 +97,11 @@ class SubsetView(ImageSet):
     def class_names(self) -> tuple[str, ...] | None:
         """Class names of the whole set."""
         return self._base.class_names
+
+    @property
+    def numbering(self) -> Numbering | None:
+        """How the whole set's labels became class numbers."""
+        return self._base.numbering
 
     @property
     def identity(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ood_core.activations.record import Activations
+from ood_core.data.class_numbers import class_numbers
 from ood_core.detectors.constraints import Constraint
 from ood_core.detectors.torch_form import Exportable
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
@@ -236,10 +237,11 @@ class Detector(Exportable, ABC):
         """Labels of the fit set, int64 (n,); warns of classes without images."""
         if acts.labels is None:
             raise DataError(f"detector {self.name!r} needs labels for the fit set.")
-        labels = np.asarray(acts.labels, dtype=np.int64)
-        if labels.max() >= n_classes:
+        labels = class_numbers(acts.labels, n=len(acts))
+        highest = labels.max(initial=-1)
+        if highest >= n_classes:
             raise DataError(
-                f"detector {self.name!r}: label {labels.max()} does not fit {n_classes} classes "
+                f"detector {self.name!r}: label {highest} does not fit {n_classes} classes "
                 f"(0 to {n_classes - 1}; -1 where unknown)."
             )
         missing = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=n_classes) == 0)

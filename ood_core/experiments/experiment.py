@@ -78,6 +78,15 @@ class Experiment:
     detectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Have the classes of the test set numbered as the fit set's are."""
+        fit, test = self.sets.get(self.fit_set), self.sets.get(self.test_set)
+        if fit is None or test is None or fit is test:
+            return
+        if not (test.options.get("class_names") or self.classifier.class_names):
+            numbered = replace(test, options={**test.options, "numbered_by": fit})
+            object.__setattr__(self, "sets", {**self.sets, self.test_set: numbered})
+
     def with_ood_sets(self, names: Collection[str]) -> Experiment:
         """The same experiment with only these of its OOD sets."""
         dropped = set(self.ood_sets) - set(names)

@@ -219,7 +219,7 @@ def _walk(folder: _Path) -> Iterator[_Step]:
 
 _MOST_WAYS = 5_000
 _NOTHING = Entries((), (), (), (), ())
-_LISTED: dict[str, tuple[int, Entries]] = {}
+_LISTED: dict[str, tuple[tuple[int, int, int], Entries]] = {}
 _MOST_LISTED = 1_000_000
 
 
@@ -235,9 +235,11 @@ def folder_entries(path: _Path) -> Entries:
         When it cannot be read.
     """
     path = os.fspath(path)
-    changed = os.stat(path).st_mtime_ns
+    stat = os.stat(path)
+    changed = stat.st_mtime_ns
+    folder = changed, stat.st_dev, stat.st_ino  # a path may come to lead to another folder
     known = _LISTED.get(path)
-    if known is not None and known[0] == changed:
+    if known is not None and known[0] == folder:
         return known[1]
     with os.scandir(path) as entries:
         found, links = _sorted_out(entries)
@@ -245,7 +247,7 @@ def folder_entries(path: _Path) -> Entries:
         held = sum(len(e.images) + len(e.others) for _, e in list(_LISTED.values()))
         if held + len(found.images) + len(found.others) > _MOST_LISTED:
             _LISTED.clear()
-        _LISTED[path] = (changed, found)
+        _LISTED[path] = (folder, found)
     return found
 
 

@@ -11,11 +11,9 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
-from ood_core.experiments.listing import class_folders
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
-from ood_core.runtime.paths import find_data
 
 __all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
 
@@ -178,7 +176,7 @@ def _sets(
     table = top.table("id", ("fit", "test"))
     fit = set_spec(table, "fit", beside, strict)
     test = set_spec(table, "test", beside, strict)
-    known = _class_options(fit, classifier)
+    known = _class_options(classifier)
     sets = {
         spec.name: DataSpec(spec.name, spec.kind, spec.source, {**spec.options, **known})
         for spec in (fit, test)
@@ -196,27 +194,17 @@ def _sets(
     return sets, tuple(s for s in sets if s not in ("fit", "test")), tuple(near)
 
 
-def _class_options(fit: DataSpec, classifier: ClassifierSpec) -> dict[str, Any]:
+def _class_options(classifier: ClassifierSpec) -> dict[str, Any]:
     """What the ID sets must know to number their classes as the classifier does.
 
-    Without `class_names`, the sorted class folders of the fit set give the numbers, for the
-    test set too: a class that the test set lacks must not shift the others.
+    Without `class_names` the fit set numbers the test set's classes too; see `Experiment`.
     """
     options: dict[str, Any] = {}
     if classifier.num_classes:
         options["num_classes"] = classifier.num_classes
     if classifier.class_names:
         options["class_names"] = classifier.class_names
-    elif fit.kind == "folder" and not _own_labels(fit):
-        found = find_data(fit.source)
-        folders = class_folders(found) if found and found.is_dir() else ()
-        if folders and len(folders) == (classifier.num_classes or len(folders)):
-            options["class_names"] = folders
     return options
-
-
-def _own_labels(fit: DataSpec) -> bool:
-    return "label_map" in fit.options or fit.options.get("labels") == "none"
 
 
 def _detectors(top: Table) -> dict[str, dict[str, Any]]:

@@ -120,7 +120,8 @@ def summarize(scores: Scores, what: str = "scores") -> ScoreSummary:
     Raises
     ------
     DataError
-        When there are none, the shape is not (n,), or some are NaN (the message counts them).
+        When there are none, they are no numbers, the shape is not (n,), or some are NaN (the
+        message counts them).
 
     Examples
     --------
@@ -130,7 +131,10 @@ def summarize(scores: Scores, what: str = "scores") -> ScoreSummary:
     """
     if isinstance(scores, ScoreSummary):
         return scores
-    values = np.asarray(scores, dtype=np.float64)
+    try:
+        values = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # text, rows, a tensor with gradient
+        raise DataError(f"{what} are no array of numbers: {error}") from error
     if values.ndim != 1:
         raise DataError(f"{what} must have shape (n,), got {values.shape}.")
     if not len(values):

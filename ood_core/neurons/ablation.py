@@ -9,6 +9,7 @@ import pandas as pd
 
 from ood_core import metrics
 from ood_core.activations import PENULTIMATE, Activations, LayerRecord, predicted_classes
+from ood_core.data.class_numbers import class_numbers
 from ood_core.errors import DataError
 from ood_core.metrics.counts import Scores
 from ood_core.models import ClassifierHead
@@ -57,12 +58,13 @@ def accuracy_effect(acts: Activations, head: ClassifierHead, drop: np.ndarray) -
     Raises
     ------
     DataError
-        When the images have no labels.
+        When the images have no labels, or labels of other classes than the head's.
     """
     if acts.labels is None or (acts.labels < 0).all():
         raise DataError(f"accuracy needs labels, and {acts.name!r} has none.")
-    known = np.flatnonzero(acts.labels >= 0)
-    labels = acts.labels[known]
+    every = class_numbers(acts.labels, n_classes=head.n_classes, what=f"labels of {acts.name!r}")
+    known = np.flatnonzero(every >= 0)
+    labels = every[known]
     before = predicted_classes(acts, head)[known] == labels
     after = predicted_classes(drop_neurons(acts, head, drop))[known] == labels
     count = np.bincount(labels, minlength=head.n_classes)

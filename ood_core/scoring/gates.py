@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ood_core.activations import PENULTIMATE
-from ood_core.activations.duplicates import SharedImages, shared_images
-from ood_core.activations.predictions import accuracy
-from ood_core.errors import OODLensError
-from ood_core.runtime.names import shown
+from ood_core.activations.predictions import accuracy, predicted_classes
 from ood_core.scoring.gate_result import FALSE, PARTLY, GateResult
+from ood_core.scoring.gates_of_images import leak_gate, overlap_gate
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet, LayerRecord
@@ -31,11 +28,11 @@ ACCURACY_MARGIN = 0.02
 ACCURACY_UNDECLARED = 0.5
 """Least ID accuracy where no expected value is declared."""
 
+FITS_BETTER = 0.2
+"""Accuracy that another order of the classes must gain before it is proposed."""
+
 INACTIVE_SHARE = 0.05
 """Least share of units <= 0 for which counting active units says something."""
-
-MOST_COMPARED = 1000
-"""Pairs of images that are decoded for each pair of sets: enough to see whether sets overlap."""
 
 SHIFT = 0.2
 """Largest fit/test shift accepted: a small effect in Cohen's terms."""
@@ -60,8 +57,8 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
         _inactive_gate(record, where),
         _negatives_gate(record, where),
         _shift_gate(fit, test),
-        _leak_gate(acts, fit.name, test.name),
-        _overlap_gate(acts, (fit.name, test.name)),
+        leak_gate(acts, fit.name, test.name),
+        overlap_gate(acts, (fit.name, test.name)),
         _skipped_gate(acts),
     )
 
@@ -109,9 +106,30 @@ def _accuracy_gate(
         f"{100 * value:.2f} % of {n} right, {declared}",
         ""
         if ok
-        else "Check the order of the class names against the network's, mean and std, "
+        else _other_order(test, head, value)
+        or "Check the order of the class names against the network's, mean and std, "
         "the image size, and that the checkpoint belongs to this data.",
         FALSE,
+    )
+
+
+def _other_order(test: StoredActivations, head: ClassifierHead, value: float) -> str:
+    """What to do where classes called by numbers fit far better in the other order: that of
+    text, by which ImageFolder numbers folders 0, 1, 10, 2, or that of numbers."""
+    names = head.names
+    if not all(name.isdecimal() for name in names):
+        return ""
+    by_text, by_number = sorted(names), sorted(names, key=int)
+    other = by_text if list(names) == by_number else by_number
+    labels = np.asarray(test.labels)
+    known = np.flatnonzero((labels >= 0) & (labels < len(names)))
+    renumbered = np.array([other.index(name) for name in names])[labels[known]]
+    fits = float((predicted_classes(test, head)[known] == renumbered).mean())
+    if fits < value + FITS_BETTER:
+        return ""
+    return (
+        f"In the order {', '.join(other[:4])}, … {100 * fits:.2f} % would be right: the network "
+        "was trained so. List class_names in that order, or give numbers a label_map."
     )
 
 
@@ -208,69 +226,6 @@ def _moments(acts: StoredActivations) -> tuple[int, np.ndarray, np.ndarray]:
         )
     mean = total / n
     return n, mean + (0.0 if shift is None else shift), np.maximum(square / n - mean**2, 0.0)
-
-
-def _leak_gate(acts: ActivationSet, fit: str, test: str) -> GateResult:
-    def remedy(found: SharedImages) -> str:
-        return (
-            f"Detectors were fitted on {_these('ID test image', found)}: distances and LINe's "
-            "masks know them by heart, so AUROC, FPR95 and thresholds look better here than on "
-            "new images. Take a test set that is not in the fit set."
-        )
-
-    return _shared_gate(acts, "Fit and test set have no image in common", [fit], [test], remedy)
-
-
-def _overlap_gate(acts: ActivationSet, id_sets: Sequence[str]) -> GateResult:
-    def remedy(found: SharedImages) -> str:
-        role = " and ".join(f"'{name}'" for name in sorted({p.first_set for p in found.pairs}))
-        return (
-            f"They count as ID in {role} and as OOD, so no score can be right on both. Remove them "
-            "from one of the sets."
-        )
-
-    name, ood_sets = "ID and OOD have no image in common", _present(acts)
-    return _shared_gate(acts, name, id_sets, ood_sets, remedy)
-
-
-def _present(acts: ActivationSet) -> list[str]:
-    return [name for name in acts.experiment.ood_sets if name in acts]
-
-
-def _these(what: str, found: SharedImages) -> str:
-    n = len(found.pairs)
-    if not found.whole:
-        return f"{what}s"
-    return f"this {what}" if n == 1 else f"these {n:,} {what}s"
-
-
-def _shared_gate(
-    acts: ActivationSet,
-    name: str,
-    firsts: Sequence[str],
-    seconds: Sequence[str],
-    remedy: Callable[[SharedImages], str],
-) -> GateResult:
-    try:
-        found = shared_images(acts, firsts, seconds, most=MOST_COMPARED)
-    except (OODLensError, OSError) as error:  # files that were moved since do not undo the scores
-        return GateResult(name, None, math.nan, 0.0, f"images cannot be compared: {error}")
-    if not found.pairs:
-        return GateResult(name, True, 0.0, 0.0, "none found")
-    n, first = len(found.pairs), found.pairs[0]
-    count = f"{n:,} image{'s' if n != 1 else ''}"
-    if not found.whole:
-        count = f"{n:,} of {found.compared:,} looked at, of {found.alike:,} that may be the same"
-    return GateResult(
-        name,
-        False,
-        float(n),
-        0.0,
-        f"{count}, for example {first.second_set}/{shown(first.second_id)} = "
-        f"{first.first_set}/{shown(first.first_id)}",
-        remedy(found),
-        FALSE,
-    )
 
 
 def _skipped_gate(acts: ActivationSet) -> GateResult:

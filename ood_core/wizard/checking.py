@@ -194,7 +194,8 @@ def contents(images: ImageSet) -> str:
     names = images.class_names or ()
     shown = [names[c] if c < len(names) else str(c) for c in seen[:4]]
     more = ", …" if len(seen) > 4 else "."
-    return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}"
+    how = f" {images.numbering.how.capitalize()}." if images.numbering else ""
+    return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}{how}"
 
 
 def described(p: Preprocessing) -> str:

@@ -6,7 +6,8 @@ import dataclasses
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ood_core.errors import ConfigError, OODLensError
+from ood_core.data import open_dataset
+from ood_core.errors import ConfigError, DataError, OODLensError
 from ood_core.experiments import Experiment
 from ood_core.models import TRAINED_HERE, load_model, model_fingerprint
 from ood_core.models.published_weights import published_weights
@@ -20,6 +21,9 @@ __all__ = ["load_classifier", "only_classifier", "only_set"]
 
 _FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
 """Sets that are always there, in place of those of the draft."""
+
+_UNLABELLED = SetDraft("digits:noise")
+"""In place of a fit set that is not there: the classes of the test set do not follow it."""
 
 
 def only_classifier(draft: Draft) -> Experiment:
@@ -72,16 +76,19 @@ def only_set(draft: Draft, name: str) -> Experiment:
     alone = dataclasses.replace(
         draft, name="draft", preprocessing=None,
         architecture="any", checkpoint="", weights="", random_weights=0,
-        fit=draft.fit if name in ("fit", "test") and draft.fit.source else _FIT,
+        fit=draft.fit if name in ("fit", "test") and draft.fit.source else _UNLABELLED,
         test=draft.test if name == "test" else _TEST,
         ood=tuple(s for s in draft.ood if s.name == name),
     )  # fmt: skip
     try:
-        return new_experiment(alone)
-    except ConfigError:
+        found = new_experiment(alone)
+        if name == "test":
+            open_dataset(found.sets[found.fit_set])  # whose classes those of the test set follow
+        return found
+    except (ConfigError, DataError):
         if name != "test":
             raise
-        return new_experiment(dataclasses.replace(alone, fit=_FIT))  # its own line says it
+        return new_experiment(dataclasses.replace(alone, fit=_UNLABELLED))  # its own line says it
 
 
 def _published_names(draft: Draft) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ood_core.activations import extract, prepared, remarks
 from ood_core.activations.engine import Runner
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
-from ood_core.experiments import Experiment
+from ood_core.experiments import DataSpec, Experiment
 from ood_core.runtime.progress import Progress
 
 Oracle = Callable[[Experiment, str], dict[str, np.ndarray]]
@@ -114,6 +114,30 @@ def test_same_content_at_another_time_is_another_file(tiny: Experiment) -> None:
     path = Path(tiny.sets["test"].source) / open_dataset(tiny.sets["test"]).ids[0]
     os.utime(path, ns=(1, 1))
     assert prepared(tiny) is None
+
+
+def test_a_list_of_absolute_paths_is_computed_again_when_a_file_changes(
+    tiny: Experiment, tmp_path: Path
+) -> None:
+    root = Path(tiny.sets["noise"].source)
+    images = sorted(root.rglob("*.png"))
+    file = tmp_path / "noise.txt"
+    file.write_text("".join(f"{path}\n" for path in (*images, root / "later.png")))
+    spec = DataSpec("noise", "image_list", str(file), {"role": "ood"})
+    tiny = dataclasses.replace(tiny, sets={**tiny.sets, "noise": spec})
+    before = extract(tiny)
+    ((skipped, why),) = before.skipped["noise"]
+    assert skipped == str(root / "later.png")
+    assert "cannot be read (No such file or directory)" in why
+    features = before["noise"].features.copy()
+    Image.fromarray(np.full((16, 17), 200, np.uint8)).save(images[3])
+    assert prepared(tiny) is None
+    after = extract(tiny)["noise"]
+    changed = np.abs(after.features - features).max(1) > 1e-3
+    assert np.flatnonzero(changed).tolist() == [3]
+    images[0].rename(root / "later.png")
+    assert prepared(tiny) is None
+    assert [name for name, _ in extract(tiny).skipped["noise"]] == [str(images[0])]
 
 
 def test_broken_images_are_skipped_counted_and_listed(tiny: Experiment) -> None:
@@ -232,9 +256,12 @@ def test_images_without_a_finite_output_are_skipped(
 def test_class_names_follow_the_folders(tiny: Experiment) -> None:
     assert extract(tiny).head.names == ("0", "1", "2", "3")
     root = Path(tiny.sets["fit"].source)
+    test = Path(tiny.sets["test"].source)
     (root / "3").rename(root / "three")
+    (test / "3").rename(test / "three")
     assert extract(tiny).head.names == ("0", "1", "2", "three")
     (root / "three").rename(root / "3")
+    (test / "three").rename(test / "3")
     assert prepared(tiny).head.names == ("0", "1", "2", "3")
 
 

@@ -308,6 +308,6 @@ def test_an_archive_that_changed_under_the_set(tmp_path: Path) -> None:
     file = packed(tmp_path / "a.zip", [("cat/1.png", b""), ("dog/2.png", b"")])
     images = opened(file)
     packed(file, [("dog/2.png", b"")])
-    assert images.identity != opened(file).identity
-    with pytest.raises(BrokenImageError, match=r"a\.zip/cat/1\.png: is no longer in the archive"):
-        images.load(0)
+    for use in (lambda: images.identity, lambda: images.load(0)):
+        with pytest.raises(BrokenImageError, match=r"a\.zip/cat/1\.png: no longer in the archive"):
+            use()

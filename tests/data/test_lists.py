@@ -137,3 +137,11 @@ def test_manifest_errors(
     (root / name).write_bytes(text)
     with pytest.raises(DataError, match=message):
         listed(root / name, "manifest", **options)
+
+
+@pytest.mark.parametrize("number", [2**31 + 1, 10**30, -(10**30)])
+def test_a_label_that_no_array_holds(make_images: Make, number: int) -> None:
+    root = make_images("a.png", "b.png")
+    (root / "list.txt").write_text(f"a.png 0\nb.png {number}\n")
+    with pytest.raises(DataError, match=rf"label {number} of b\.png is out of range"):
+        listed(root / "list.txt")

@@ -15,7 +15,7 @@ from ood_core.activations.duplicates import SharedImages
 from ood_core.activations.resident_models import forget_models
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.models import ClassifierHead
-from ood_core.scoring import gates
+from ood_core.scoring import gates_of_images
 from ood_core.scoring.gate_result import GateResult, gates_in_words, worst
 from ood_core.scoring.gates import run_gates
 
@@ -52,7 +52,9 @@ class FakeSet(dict):
 @pytest.fixture(autouse=True)
 def _arrays_have_no_images(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "files" not in request.fixturenames:
-        monkeypatch.setattr(gates, "shared_images", lambda *_, **__: SharedImages((), 0, 0))
+        monkeypatch.setattr(
+            gates_of_images, "shared_images", lambda *_, **__: SharedImages((), 0, 0)
+        )
 
 
 def separable(n: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +108,27 @@ def test_accuracy_below_what_is_expected(expected: float | None) -> None:
     assert (found.ok, found.value) == (False, 0.0)
     assert "order of the class names" in found.remedy
     assert ("not declared" in found.text) == (expected is None)
+
+
+@pytest.mark.parametrize("trained", ["by text", "by number", "by neither"])
+@pytest.mark.parametrize("numbered", ["by text", "by number"])
+def test_the_other_order_of_numbers_is_proposed_where_it_fits(numbered: str, trained: str) -> None:
+    """Twelve classes called 0 to 11; ImageFolder makes of folder 10 class 2."""
+    by_number = [str(c) for c in range(12)]
+    orders = {"by number": by_number, "by text": sorted(by_number), "by neither": by_number[::-1]}
+    called = np.arange(240) % 12  # what each image is called
+    own, theirs = ({int(x): i for i, x in enumerate(orders[o])} for o in (numbered, trained))
+    features = np.zeros((240, 12))
+    features[np.arange(240), [theirs[c] for c in called]] = 3
+    acts = Activations.from_arrays(features, features, np.array([own[c] for c in called]))
+    head = ClassifierHead(np.eye(12), np.zeros(12), tuple(orders[numbered]))
+    found = gate(FakeSet(head, None, fit=acts, test=acts), ACCURACY)
+    assert found.ok is (numbered == trained)
+    first = {"by text": "0, 1, 10, 11", "by number": "0, 1, 2, 3"}.get(trained, "nowhere")
+    proposed = f"In the order {first}, … 100.00 % would be right" in found.remedy
+    assert proposed == (numbered != trained != "by neither")
+    if trained == "by neither":
+        assert "Check the order of the class names" in found.remedy
 
 
 def test_accuracy_within_chance_of_the_expected_value_holds() -> None:

@@ -96,7 +96,7 @@ def tail_quantities(
     a, k = run.flat, wanted.shape[1]
     logits = run.logits.detach().double().gather(1, wanted).cpu().numpy()
     index = wanted.cpu().numpy()
-    y = np.full(len(a), -1) if labels is None else np.asarray(labels, np.int64)
+    y = np.full(len(a), -1) if labels is None else labels
     if own is None:
         known, at = (index == y[:, None]).any(1), (index == y[:, None]).argmax(1)
     else:
@@ -125,7 +125,7 @@ def head_quantities(
     plus = (head.weight > 0).T.astype(np.float64)
     signs = 2 * plus - 1
     mismatches = (head.n_features - np.where(a > 0, 1.0, -1.0) @ signs) / 2
-    y = np.full(n, -1) if labels is None else np.asarray(labels, np.int64)
+    y = np.full(n, -1) if labels is None else labels
     return _quantities(
         norm=np.abs(a).sum(1),
         largest=np.abs(a).max(1),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ood_core.data.class_numbers import class_numbers
 from ood_core.errors import ConfigError, DataError
 from ood_core.models import ClassifierHead
 from ood_core.theory.hidden_classifier.columns import (
@@ -59,7 +60,7 @@ def measure_tail(
     ConfigError
         When a class does not exist, or both `classes` and `top` are given.
     DataError
-        When there is no image.
+        When there is no image, or labels are no class numbers.
     StoppedError
         When `should_stop` said so.
 
@@ -74,6 +75,7 @@ def measure_tail(
     parts, done = _Parts(layer), 0
     for outputs, labels in batches:
         run = TailRun.start(tail, outputs, check=done == 0)
+        labels = _checked(labels, len(outputs), run.logits.shape[1])
         wanted, own = wanted_classes(run.logits.detach(), labels, classes, top)
         columns = stream_columns(run, wanted, own, should_stop)
         parts.add(tail_quantities(run, columns, wanted, own, labels), run)
@@ -101,17 +103,23 @@ def measure_head(
     Raises
     ------
     DataError
-        When there is no image or the head takes another number of features.
+        When there is no image, the head takes another number of features, or labels are no
+        class numbers.
     """
     if features.ndim != 2 or features.shape[1] != head.n_features:
         raise DataError(
             f"head takes {head.n_features} features, got an array of shape {features.shape}."
         )
+    labels = _checked(labels, len(features), head.n_classes)
     parts = _Parts(layer)
     for start in range(0, len(features), _CHUNK):
         rows = slice(start, start + _CHUNK)
         parts.add(head_quantities(features[rows], head, None if labels is None else labels[rows]))
     return parts.result()
+
+
+def _checked(labels: np.ndarray | None, n: int, n_classes: int) -> np.ndarray | None:
+    return None if labels is None else class_numbers(labels, n=n, n_classes=n_classes)
 
 
 class _Parts:

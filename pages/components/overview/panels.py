@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ood_core.activations import remarks
+from ood_core.data import classes_numbered
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.gate_result import gates_in_words, worst
 from ood_core.views.experiment_summary import Facts
@@ -111,9 +112,10 @@ def _facts_table(view: View) -> str:
         shown += [("OOD sets", ", ".join(view.experiment.ood_sets))]
     else:
         facts = cache.once(("facts", view.fingerprint), lambda: Facts.of(view.acts))
+        how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
         accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
         shown += [
-            ("Classes", str(facts.classes)),
+            ("Classes", f"{facts.classes}; {how}" if how else str(facts.classes)),
             ("ID test accuracy", accuracy),
             ("Fit set", f"{facts.fit:,} images"),
             ("ID test set", f"{facts.test:,} images"),
@@ -135,6 +137,10 @@ def _headline(view: View) -> None:
                 reasons[name] = reason
             else:
                 scores[name] = found
+    if not scores:  # nothing to show but why
+        for reason in dict.fromkeys(reasons.values()):
+            st.error(reason, icon=":material/block:")
+        return
     showcase.draw(view, scores)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.html("<h2 class='section'>How well the scores tell ID from OOD</h2>")
