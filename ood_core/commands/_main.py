@@ -1,4 +1,7 @@
-"""Command line: `python -m ood_core COMMAND`. Exit status 0, 1 (the work failed), 2 (usage)."""
+"""Command line: `python -m ood_core COMMAND`, or `ood-lens COMMAND` where it is installed.
+
+Exit status 0, 1 (the work failed), 2 (usage).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,22 @@ from ood_core.commands import all_commands
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError, OODLensError, StoppedError
 
-__all__ = ["main", "make_parser"]
+__all__ = ["main", "make_parser", "ood_lens"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def ood_lens() -> int:
+    """The installed command `ood-lens`: alone, or with options only, it opens the dashboard."""
+    given = sys.argv[1:]
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
+        given = ["dashboard", *given]
+    return main(given, "ood-lens")
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m ood_core") -> int:
     """Run one command and return its exit status: 0, 1, 2, or 130 after Ctrl-C."""
-    args = make_parser().parse_args(argv)
+    args = _parsed(argv, prog)
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
     with Terminal(args.quiet) as terminal:
         try:
@@ -38,10 +49,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return INTERRUPTED
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _parsed(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    """The arguments; what is not known goes to a command that passes it on, else it is an error."""
+    parser = make_parser(prog)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown and "passed_on" not in args:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if unknown:
+        args.passed_on = unknown
+    return args
+
+
+def make_parser(prog: str = "python -m ood_core") -> argparse.ArgumentParser:
     """Parser with one subcommand per file in `ood_core/commands`."""
     parser = argparse.ArgumentParser(
-        prog="python -m ood_core",
+        prog=prog,
         description="OOD Lens: does a classifier know that an image is out of distribution?",
     )
     parser.add_argument("--version", action="version", version=f"ood-lens {__version__}")
