@@ -174,7 +174,8 @@ def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> No
         for row in table.to_dict("records"):
             terminal.record({k: v for k, v in row.items() if (k, v) != ("error", "")})
     else:
-        terminal.out(tables.markdown(board.drop(columns="seconds")).rstrip())
+        for line in tables.markdown(board.drop(columns="seconds")).splitlines():
+            terminal.out(line)
     for entry in done.score_sets:
         for warning in entry.warnings:
             terminal.note(f"{entry.detector} ({entry.layer}): {warning}")

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         if not any(option.startswith("--server.address") for option in passed_on):
             terminal.note(f"OOD Lens: http://{HOST}:{args.port}   (Ctrl-C stops it)")
     # -P: no folder that happens to be the current one is looked into for modules.
+    os.environ.setdefault("PYTHONIOENCODING", ":backslashreplace")  # as in our own streams
     command = [sys.executable, "-P", "-m", "streamlit", "run", *passed_on, str(script)]
     if os.name == "nt":  # there exec leaves the console to two processes at once
         return subprocess.run(command, check=False).returncode == 0

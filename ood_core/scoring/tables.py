@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ood_core.runtime.readable_text import in_markdown, readable
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet
 from ood_core.scoring.skipped import Skipped
@@ -129,13 +130,13 @@ def _percent(values: pd.Series, best: Callable[..., float], bold: str) -> list[s
 
 def _md(text: str) -> str:
     """One cell of a Markdown table: neither its bar nor the end of its line may be in it."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return in_markdown(" ".join(text.split()))
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in text)
+    return "".join(_TEX.get(c, c) for c in readable(" ".join(text.split())))
 
 
 _TEX = {c: "\\" + c for c in "&%_#${}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\n": " ",
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
 }  # fmt: skip
