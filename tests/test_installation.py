@@ -97,7 +97,7 @@ def test_what_is_tested_is_what_an_installation_may_have() -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Command lines that the process would have become."""
     found: list[list[str]] = []
-    monkeypatch.setattr("os.execv", lambda path, command: found.append(command))
+    monkeypatch.setattr("os.execve", lambda path, command, env: found.append(command))
     return found
 
 

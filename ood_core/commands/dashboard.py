@@ -45,11 +45,11 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         if not any(option.startswith("--server.address") for option in passed_on):
             terminal.note(f"OOD Lens: http://{HOST}:{args.port}   (Ctrl-C stops it)")
     # -P: no folder that happens to be the current one is looked into for modules.
-    os.environ.setdefault("PYTHONIOENCODING", ":backslashreplace")  # as in our own streams
+    environment = {"PYTHONIOENCODING": ":backslashreplace"} | os.environ  # as our own streams
     command = [sys.executable, "-P", "-m", "streamlit", "run", *passed_on, str(script)]
     if os.name == "nt":  # there exec leaves the console to two processes at once
-        return subprocess.run(command, check=False).returncode == 0
-    os.execv(command[0], command)
+        return subprocess.run(command, env=environment, check=False).returncode == 0
+    os.execve(command[0], command, environment)
     return True
 
 

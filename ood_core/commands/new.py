@@ -74,10 +74,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import wizard
 
     draft = wizard.complete(_draft(args, terminal))
-    sets = (draft.fit, draft.test, *draft.ood)
-    toml_text(
-        {"paths": [draft.checkpoint, *(s.source for s in sets)]}
-    )  # complains before the work, not after it
+    paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
+    toml_text({"paths": paths})  # complains before the work, not after it
     if args.measure:
         draft = _measured(draft, terminal)
     lines = wizard.check_draft(draft)

@@ -36,7 +36,7 @@ def _item(experiment: Experiment, item: wizard.Missing, number: int) -> None:
     text, action = st.columns([5, 3], vertical_alignment="center")
     with text:
         st.markdown(f"**{plain(item.title)}**")
-        st.caption(item.message)
+        st.caption(plain(item.message))
     if not item.download:
         action.caption("By hand")
         return
@@ -45,7 +45,7 @@ def _item(experiment: Experiment, item: wizard.Missing, number: int) -> None:
             _watch(experiment, item.name, number)
         return
     if fetch is not None and fetch.error:
-        text.error(fetch.error, icon=":material/error:")
+        text.error(plain(fetch.error), icon=":material/error:")
     elif fetch is not None and fetch.state == "stopped":
         text.info("Stopped. What arrived is kept; downloading goes on from there.")
     size = f" ({item.megabytes:,} MB)" if item.megabytes else ""

@@ -122,7 +122,7 @@ def draw(
 
 def _pictures(view: View, image: Image.Image, name: str) -> None:
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
-    st.image(_png(image), caption=name, width=200)
+    st.image(_png(image), caption=plain(name), width=200)
     if not spatial:
         return
     layer = view.layer if view.layer in spatial else spatial[-1]
