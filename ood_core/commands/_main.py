@@ -14,7 +14,7 @@ from ood_core import __version__
 from ood_core.commands import all_commands
 from ood_core.commands._terminal import Terminal, close_streams, open_streams
 from ood_core.errors import ConfigError, OODLensError, StoppedError
-from ood_core.runtime.readable_text import readable
+from ood_core.runtime.names import shown
 
 __all__ = ["main", "make_parser", "ood_lens"]
 
@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
     """Help and complaints in text that a terminal only shows: they quote what was given."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        super()._print_message(readable(message or "", keep="\n"), file)
+        super()._print_message(shown(message or "", keep="\n"), file)
 
 
 def make_parser(prog: str = "python -m ood_core") -> argparse.ArgumentParser:

@@ -13,12 +13,12 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from tqdm import tqdm
 
+from ood_core.runtime.names import shown
 from ood_core.runtime.progress import Progress
-from ood_core.runtime.readable_text import readable
 
 __all__ = ["Terminal", "close_streams", "open_streams"]
 
@@ -59,7 +59,7 @@ class Terminal:
 
     def out(self, text: str) -> None:
         """One line of results."""
-        self._line(readable(text))
+        self._line(shown(text))
 
     def record(self, values: Mapping[Any, Any]) -> None:
         """One result as a line of JSON; numbers that JSON has not (−inf, NaN) become null.
@@ -68,7 +68,7 @@ class Terminal:
         it, so that a reader of the line gets the very text.
         """
         text = json.dumps({k: _plain(v) for k, v in values.items()}, ensure_ascii=False)
-        if readable(text) != text or not _has(sys.stdout, text):
+        if shown(text) != text or not _has(sys.stdout, text):
             text = json.dumps({k: _plain(v) for k, v in values.items()}).replace("\x7f", r"\u007f")
         self._line(text)
 
@@ -76,7 +76,7 @@ class Terminal:
         """A line beside the results, shown even when quiet; lost where nobody can hear it."""
         with suppress(OSError):
             self._pause_bar()
-            sys.stderr.write(readable(text, keep="\n") + "\n")
+            sys.stderr.write(shown(text, keep="\n") + "\n")
             sys.stderr.flush()
 
     def _line(self, text: str) -> None:
@@ -95,7 +95,7 @@ class Terminal:
         bar = self._bar
         if bar is None or bar.total != step.total or step.done < bar.n:
             bar = self._new_bar(step)
-        bar.set_description_str(readable(step.stage), refresh=False)
+        bar.set_description_str(shown(step.stage), refresh=False)
         bar.update(step.done - bar.n)
         if step.done >= step.total:
             self._close_bar()
@@ -158,7 +158,7 @@ class _Formatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The record's own line, without the traceback that may follow."""
-        return readable(super().formatMessage(record), keep="\n")
+        return shown(super().formatMessage(record), keep="\n")
 
 
 class _Handler(logging.StreamHandler[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ood_core.runtime.readable_text import in_utf8
+from ood_core.runtime.names import in_utf8
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ood_core.detectors import detector_class
-from ood_core.runtime.readable_text import in_markdown
+from ood_core.runtime.names import in_markdown
 from ood_core.scoring.gate_result import GateResult, gates_in_words
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ood_core.errors import DataError
-from ood_core.runtime.readable_text import in_utf8
+from ood_core.runtime.names import in_utf8
 
 __all__ = ["ClassifierHead"]
 

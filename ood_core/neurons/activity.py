@@ -11,7 +11,7 @@ import pandas as pd
 from ood_core.activations import Activations
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
-from ood_core.runtime.readable_text import in_utf8
+from ood_core.runtime.names import in_utf8
 
 __all__ = [
     "NeuronDrill",

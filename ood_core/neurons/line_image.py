@@ -11,7 +11,7 @@ import pandas as pd
 from ood_core.detectors.line import Line
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
-from ood_core.runtime.readable_text import in_markdown
+from ood_core.runtime.names import in_markdown
 
 __all__ = ["ImageReceipt", "image_receipt", "summary_of_receipt"]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ood_core.runtime.readable_text import in_markdown, readable
+from ood_core.runtime.names import in_markdown, shown
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet
 from ood_core.scoring.skipped import Skipped
@@ -134,7 +134,7 @@ def _md(text: str) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in readable(" ".join(text.split())))
+    return "".join(_TEX.get(c, c) for c in shown(" ".join(text.split())))
 
 
 _TEX = {c: "\\" + c for c in "&%_#${}"} | {

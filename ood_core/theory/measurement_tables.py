@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.activations import PENULTIMATE, extract
 from ood_core.activations.activation_set import chosen_sets
-from ood_core.runtime.readable_text import in_utf8
+from ood_core.runtime.names import in_utf8
 from ood_core.theory.hidden_classifier import HiddenClassifier
 from ood_core.theory.measurement import PER_SET, measure_layer, rows_measured
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ood_core.runtime.readable_text import in_markdown
+from ood_core.runtime.names import in_markdown
 
 __all__ = ["plain", "without_directives"]
 

@@ -1,4 +1,4 @@
-"""Any text made readable: nothing is left that acts, and what is readable stays."""
+"""Any text made fit to be shown: nothing is left that acts, and what is readable stays."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import unicodedata
 
 import pytest
 
-from ood_core.runtime.readable_text import in_markdown, in_utf8, readable
+from ood_core.runtime.names import in_markdown, in_utf8, shown
 
 EVERY = [chr(code) for code in range(0x11000)] + ["\U0001f600", "\U000e0041", "\U0010ffff"]
 
 
 def test_every_character_is_readable_or_escaped():
     for c in EVERY:
-        shown = readable(c)
-        shown.encode()
-        assert unicodedata.category(shown[0]) not in {"Cc", "Cs", "Zl", "Zp"}
+        written = shown(c)
+        written.encode()
+        assert unicodedata.category(written[0]) not in {"Cc", "Cs", "Zl", "Zp"}
         if unicodedata.category(c)[0] in "LNPS" or c == " ":
-            assert shown == c
+            assert written == c
         bidi = unicodedata.bidirectional(c)
-        assert shown == c or bidi in {"LRO", "RLO"} or not shown.startswith(c)
+        assert written == c or not written.startswith(c)
         if bidi in {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}:
-            assert shown == f"\\u{ord(c):04x}"
+            assert written == f"\\u{ord(c):04x}"
 
 
 def test_only_surrogates_are_not_in_utf8():
@@ -31,12 +31,12 @@ def test_only_surrogates_are_not_in_utf8():
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [("a\tb\r\n", r"a\tb\r\n"), ("\udce9", r"\xe9"), ("\ud800", r"\ud800"), ("\x9b", r"\x9b")],
 )
-def test_escapes_are_those_of_python(text, shown):
-    assert readable(text) == shown
-    assert readable(text, keep="\n\r\t\x9b") == in_utf8(text)
+def test_escapes_are_those_of_python(text, escaped):
+    assert shown(text) == escaped
+    assert shown(text, keep="\n\r\t\x9b") == in_utf8(text)
 
 
 @pytest.mark.parametrize(
