@@ -19,7 +19,7 @@ help:
 
 run:
 	@VENV="$(VENV)" sh scripts/environment.sh requirements.txt
-	@VENV="$(VENV)" PORT="$(PORT)" sh scripts/serve.sh
+	@exec $(PY) -m ood_core dashboard --port "$(PORT)"
 
 test:
 	@VENV="$(VENV)" sh scripts/environment.sh requirements-dev.txt

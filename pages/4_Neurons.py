@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.components.kit import frame, state
 from pages.components.kit.messages import told
+from pages.components.kit.plain import plain
 from pages.components.neurons import line_lab, neuron_views, selection
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def draw() -> None:
     if view.layer != "penultimate":
         st.caption("Neurons are those of the penultimate layer, whichever layer is chosen.")
     for warning in lab.warnings:
-        st.caption(f":material/warning: {warning}")
+        st.caption(f":material/warning: {plain(warning)}")
     neuron_views.choose()
     laboratory(lab)
     views(lab)

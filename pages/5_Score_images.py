@@ -10,6 +10,7 @@ from ood_core.views import receipts
 from pages.components.charts import figures
 from pages.components.kit import cache, frame, state
 from pages.components.kit.messages import told
+from pages.components.kit.plain import plain
 from pages.components.score_images import intake, receipt
 
 # Whether the last run drew the slider: a new one shows only a value that is assigned to it.
@@ -26,9 +27,9 @@ state.publish()  # also for a page that stops early
 uploads, digest = intake.collect(view)
 for upload in uploads:
     if upload.error:
-        st.warning(upload.error, icon=":material/broken_image:")
+        st.warning(plain(upload.error), icon=":material/broken_image:")
 if assumed := notes_text([(u.name, u.note) for u in uploads if u.note]):
-    st.info(assumed, icon=":material/info:")
+    st.info(plain(assumed), icon=":material/info:")
 images = {u.name: u.image for u in uploads if u.image is not None}
 if not images:
     st.info(
@@ -49,7 +50,7 @@ try:
     with st.spinner("Running the images through the classifier …"):
         acts = cache.once(("embed", view.fingerprint, digest, tuple(images)), activations)
 except OODLensError as error:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(error, keep="\n"), icon=":material/error:")
     no_slider()
     st.stop()
 
@@ -86,7 +87,7 @@ with told():
     )  # fmt: skip
     figures.show(reference, "upload_histogram", data=table, name="scores", height=300)
 
-    st.subheader(f"Receipt: {chosen}")
+    st.subheader(f"Receipt: {plain(chosen)}")
     place = list(acts.ids).index(chosen)
     receipt.draw(view, acts, place, images[chosen], verdicts, scores)
 

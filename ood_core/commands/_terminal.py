@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import math
+import os
 import signal
 import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from tqdm import tqdm
 
+from ood_core.runtime.names import shown
 from ood_core.runtime.progress import Progress
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "close_streams", "open_streams"]
 
 
 class Terminal:
@@ -55,31 +59,43 @@ class Terminal:
 
     def out(self, text: str) -> None:
         """One line of results."""
-        self._pause_bar()
-        sys.stdout.write(_writable(text, sys.stdout) + "\n")
-        sys.stdout.flush()
+        self._line(shown(text))
 
     def record(self, values: Mapping[Any, Any]) -> None:
-        """One result as a line of JSON; numbers that JSON has not (−inf, NaN) become null."""
-        plain = {k: _plain(v) for k, v in values.items()}
-        text = json.dumps(plain, ensure_ascii=False)
-        # A file's name may hold bytes that are no text: escapes keep them where an output cannot.
-        self.out(text if _writable(text, sys.stdout) == text else json.dumps(plain))
+        """One result as a line of JSON; numbers that JSON has not (−inf, NaN) become null.
+
+        What is not readable, or not in the encoding of standard output, is escaped as JSON does
+        it, so that a reader of the line gets the very text.
+        """
+        text = json.dumps({k: _plain(v) for k, v in values.items()}, ensure_ascii=False)
+        if shown(text) != text or not _has(sys.stdout, text):
+            text = json.dumps({k: _plain(v) for k, v in values.items()}).replace("\x7f", r"\u007f")
+        self._line(text)
 
     def note(self, text: str) -> None:
-        """One line beside the results; shown even when quiet."""
-        self._pause_bar()
-        sys.stderr.write(_writable(text, sys.stderr) + "\n")
-        sys.stderr.flush()
+        """A line beside the results, shown even when quiet; lost where nobody can hear it."""
+        with suppress(OSError):
+            self._pause_bar()
+            sys.stderr.write(shown(text, keep="\n") + "\n")
+            sys.stderr.flush()
+
+    def _line(self, text: str) -> None:
+        with suppress(OSError):  # standard error may be closed where standard output is not
+            self._pause_bar()
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
     def progress(self, step: Progress) -> None:
         """Draw where long work stands: a bar with its rate and the time left."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            with suppress(OSError):
+                self._draw(step)
+
+    def _draw(self, step: Progress) -> None:
         bar = self._bar
         if bar is None or bar.total != step.total or step.done < bar.n:
             bar = self._new_bar(step)
-        bar.set_description_str(step.stage, refresh=False)
+        bar.set_description_str(shown(step.stage), refresh=False)
         bar.update(step.done - bar.n)
         if step.done >= step.total:
             self._close_bar()
@@ -97,9 +113,10 @@ class Terminal:
             self._bar.clear()
 
     def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.close()
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._stop.is_set():
@@ -109,10 +126,55 @@ class Terminal:
             self.note("stopping at the next safe point; Ctrl-C again ends at once.")
 
 
-def _writable(text: str, stream: TextIO) -> str:
-    """The text with what the stream's encoding lacks as escapes."""
-    encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+def open_streams() -> None:
+    """Make standard output and error take any text, escaped where their encoding lacks it.
+
+    Where there is none, as under `pythonw` or `>&-`, what is written goes nowhere.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
+
+
+def close_streams() -> None:
+    """Write what is left; where nobody reads any more (`| head`), drop it without a complaint."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):  # Python flushes again at its end
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+
+
+class _Formatter(logging.Formatter):
+    """Messages may quote names of files."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The record's own line, without the traceback that may follow."""
+        return shown(super().formatMessage(record), keep="\n")
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """A remark that cannot be written is lost; it does not end in a traceback of its own."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing: standard error is closed."""
+
+
+def _has(stream: Any, text: str) -> bool:
+    """Whether the stream's encoding has every character."""
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

@@ -1,17 +1,26 @@
 """Compare detectors on the experiment's OOD sets.
 
 Prints AUROC / FPR95 in percent (ID is the positive class), near and far means and the mean over
-the sets; the same numbers each time. Files get all columns. EXPERIMENT may be a recipe that the
-dashboard saved: its detector runs, and a figure that is not the recipe's is told (exit status 1).
+the sets; the same numbers each time. Files get all columns. A detector that cannot run, because a
+parameter does not fit the data for example, has its reason in place of figures (exit status 1).
+EXPERIMENT may be a recipe that the dashboard saved: its detector runs, and a figure that is not
+the recipe's is told (exit status 1).
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ood_core.commands._arguments import add_experiment, add_json, add_pass, names, prepared_set
+from ood_core.commands._arguments import (
+    add_experiment,
+    add_json,
+    add_params,
+    add_pass,
+    names,
+    prepared_set,
+)
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError, DataError, StoppedError
 from ood_core.experiments import load_experiment
@@ -34,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, action="append", default=[],
         help="file to write: .csv (every figure), .md or .tex (table); may be given again",
     )  # fmt: skip
+    add_params(parser)
+    parser.add_argument(
+        "--grid", metavar="NAME=VALUE,…;…",
+        help="values of the detector's parameters: one row for each combination, for example "
+        "'k=10,50;squared=True,False'",
+    )  # fmt: skip
     add_pass(parser)
     add_json(parser)
 
@@ -44,25 +59,51 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 
     _check_files(args.out)
     recipe = _take_recipe(args)
+    params, grid = _chosen(args, recipe)
     acts = _prepared(args, terminal)
     found: list[scoring.ScoreSet | scoring.Skipped] = []
     stopped = None
     try:
         for result in scoring.runs(
-            acts, args.detectors, args.layer, args.ood_sets,
-            {recipe.detector: recipe.params} if recipe else None,
-            progress=terminal.progress, should_stop=terminal.should_stop,
+            acts, args.detectors, args.layer, args.ood_sets, params,
+            progress=terminal.progress, should_stop=terminal.should_stop, grid=grid,
         ):  # fmt: skip
             found.append(result)
     except (StoppedError, KeyboardInterrupt) as error:
         stopped = error
     done = scoring.Benchmark.of(found, acts.experiment.near)
-    if done.score_sets:
+    if found:
         _report(done, args, terminal)
         terminal.note(f"sanity gates: {scoring.gates_in_words(scoring.run_gates(acts))}")
     if stopped is not None:
         raise stopped
-    return _as_recorded(recipe, done, terminal)
+    return _as_recorded(recipe, done, terminal) and not done.failed
+
+
+def _chosen(
+    args: argparse.Namespace, recipe: Recipe | None
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, list[Any]]]]:
+    """Parameters and grid, each under its detector; complains before the work, not after it."""
+    from ood_core.detectors import canonical_name
+    from ood_core.scoring.params import grid_from, params_from, rows_of
+
+    params = {recipe.detector: dict(recipe.params)} if recipe else {}
+    given = params_from(args.params)
+    grid = {} if args.grid is None else grid_from(args.grid)
+    if not given and not grid:
+        return params, {}
+    detectors = list(dict.fromkeys(map(canonical_name, args.detectors or ())))
+    if len(detectors) != 1:
+        raise ConfigError(
+            f"--params and --grid are for one detector, and --detectors names {len(detectors)}. "
+            "Name one, or give the experiment file a table [detectors.NAME] for each."
+        )
+    if recipe and grid:
+        raise ConfigError("--grid: a recipe holds one setting. Give the experiment's name instead.")
+    (name,) = detectors
+    rows_of(name, given, grid)
+    params[name] = {**params.get(name, {}), **given}
+    return params, {name: grid} if grid else {}
 
 
 def _prepared(args: argparse.Namespace, terminal: Terminal) -> ActivationSet:
@@ -118,7 +159,12 @@ def _check_files(paths: list[Path]) -> None:
 def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> None:
     from ood_core.export.csv_file import csv_text
     from ood_core.scoring import tables
+    from ood_core.scoring.sweeps import TUNED
 
+    for skipped in done.skipped:
+        terminal.note(f"{'left out' if skipped.left_out else 'error'}: {skipped.reason}")
+    if not (done.score_sets or done.failed):
+        return
     table, board = done.table(), done.leaderboard()
     for path in args.out:
         write = {".md": tables.markdown, ".tex": tables.latex}.get(path.suffix)
@@ -126,13 +172,15 @@ def _report(done: Benchmark, args: argparse.Namespace, terminal: Terminal) -> No
         path.write_text(text, encoding="utf-8")
     if args.json:
         for row in table.to_dict("records"):
-            terminal.record(row)
+            terminal.record({k: v for k, v in row.items() if (k, v) != ("error", "")})
     else:
-        terminal.out(tables.markdown(board.drop(columns="seconds")).rstrip())
+        for line in tables.markdown(board.drop(columns="seconds")).splitlines():
+            terminal.out(line)
     for entry in done.score_sets:
         for warning in entry.warnings:
             terminal.note(f"{entry.detector} ({entry.layer}): {warning}")
-    for skipped in done.skipped:
-        terminal.note(f"left out: {skipped.reason}")
     seconds = ", ".join(f"{e.detector} {e.seconds:.2f}" for e in done.score_sets)
-    terminal.note(f"seconds: {seconds}")
+    if seconds:
+        terminal.note(f"seconds: {seconds}")
+    if args.grid is not None:
+        terminal.note(TUNED)

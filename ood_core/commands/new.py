@@ -16,6 +16,7 @@ from ood_core.commands._arguments import add_json, add_pass, names
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
 from ood_core.experiments import Preprocessing, save_experiment
+from ood_core.runtime.toml_text import toml_text
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import wizard
 
     draft = wizard.complete(_draft(args, terminal))
+    paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
+    toml_text({"paths": paths})  # complains before the work, not after it
     if args.measure:
         draft = _measured(draft, terminal)
     lines = wizard.check_draft(draft)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ood_core.runtime.names import in_utf8
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,4 +18,4 @@ def csv_text(table: pd.DataFrame) -> str:
     `pandas.read_csv` reads it back with its defaults: names of detectors and scores are none of
     the words, "nan" among them, that programs take for a missing value.
     """
-    return str(table.to_csv(index=False))
+    return in_utf8(str(table.to_csv(index=False)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ood_core.detectors import detector_class
+from ood_core.runtime.names import in_markdown
 from ood_core.scoring.gate_result import GateResult, gates_in_words
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet
@@ -39,7 +40,7 @@ def report(
     cls = detector_class(scores.detector)
     return "\n".join(
         [
-            f"# {cls.title} on {experiment.title}",
+            f"# {cls.title} on {in_markdown(experiment.title)}",
             "",
             f"{cls.summary} ({cls.reference})",
             "",
@@ -67,11 +68,13 @@ def report(
 def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> list[str]:
     source = experiment.classifier
     weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
+    fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
     return [
-        f"- Classifier: {source.architecture}, weights {weights}, {acts.head.n_classes} classes",
-        f"- Parameters: {params_text(scores.params) or 'none'}; layer {scores.layer}",
-        f"- Fitted on {len(acts[scores.fit_set]):,} images of '{scores.fit_set}'; ID test set "
-        f"'{scores.id_name}', {len(scores.id_scores):,} images",
+        f"- Classifier: {in_markdown(source.architecture)}, weights "
+        f"{in_markdown(str(weights))}, {acts.head.n_classes} classes",
+        f"- Parameters: {params_text(scores.params) or 'none'}; layer {in_markdown(scores.layer)}",
+        f"- Fitted on {len(acts[scores.fit_set]):,} images of '{fitted}'; ID test set "
+        f"'{tested}', {len(scores.id_scores):,} images",
         f"- Activations: {acts.fingerprint}",
     ]
 
@@ -108,7 +111,7 @@ def _figures(scores: ScoreSet) -> list[str]:
     for name in scores.ood:
         e: Any = scores.evaluate(name)
         lines.append(
-            f"| {name} | {e.n_ood:,} | {100 * e.auroc:.2f} [{100 * e.auroc_low:.2f}, "
+            f"| {in_markdown(name)} | {e.n_ood:,} | {100 * e.auroc:.2f} [{100 * e.auroc_low:.2f}, "
             f"{100 * e.auroc_high:.2f}] | {100 * e.fpr95:.2f} [{100 * e.fpr95_low:.2f}, "
             f"{100 * e.fpr95_high:.2f}] |"
         )
@@ -117,4 +120,4 @@ def _figures(scores: ScoreSet) -> list[str]:
 
 def _remarks(scores: ScoreSet) -> list[str]:
     found = list(scores.warnings)
-    return ["", "## Remarks", "", *(f"- {text}" for text in found)] if found else []
+    return ["", "## Remarks", "", *(f"- {in_markdown(text)}" for text in found)] if found else []

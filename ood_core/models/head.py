@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ood_core.errors import DataError
+from ood_core.runtime.names import in_utf8
 
 __all__ = ["ClassifierHead"]
 
@@ -58,8 +59,10 @@ class ClassifierHead:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Class names; the class numbers where no names are known."""
-        return self.class_names or tuple(str(c) for c in range(self.n_classes))
+        """Class names as UTF-8 has them; the class numbers where no names are known."""
+        if self.class_names:  # of folders, whose names need not be UTF-8
+            return tuple(map(in_utf8, self.class_names))
+        return tuple(str(c) for c in range(self.n_classes))
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """Return `h Wᵀ + b` in float64 for features of shape (n, d)."""

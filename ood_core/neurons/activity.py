@@ -11,6 +11,7 @@ import pandas as pd
 from ood_core.activations import Activations
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
+from ood_core.runtime.names import in_utf8
 
 __all__ = [
     "NeuronDrill",
@@ -142,7 +143,7 @@ def top_images(
     for name in sets:
         a = neuron_column(acts[name], neuron)
         best = np.argsort(-a, kind="stable")[:k]
-        ids = [acts[name].ids[i] for i in best]
+        ids = [in_utf8(acts[name].ids[i]) for i in best]
         frames.append(pd.DataFrame({"set": name, "index": best, "id": ids, "activation": a[best]}))
     return pd.concat(frames, ignore_index=True)
 

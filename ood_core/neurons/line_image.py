@@ -11,6 +11,7 @@ import pandas as pd
 from ood_core.detectors.line import Line
 from ood_core.errors import DataError
 from ood_core.models import ClassifierHead
+from ood_core.runtime.names import in_markdown
 
 __all__ = ["ImageReceipt", "image_receipt", "summary_of_receipt"]
 
@@ -92,15 +93,15 @@ def summary_of_receipt(receipt: ImageReceipt, names: Sequence[str]) -> str:
     clipped = int((kept & n["clipped"]).sum())
     weights = n["weights_kept"].sum() / (len(n) * len(names))
     other = (
-        f", predicted as **{names[receipt.routed]}** once clipped"
+        f", predicted as **{in_markdown(names[receipt.routed])}** once clipped"
         if receipt.routed != receipt.predicted
         else ""
     )
     return (
-        f"Predicted as **{names[receipt.predicted]}**{other}. Of {int(active.sum()):,} active "
-        f"neurons **{int(kept.sum()):,}** survive pruning, **{clipped:,}** of them "
-        f"clipped; {100 * weights:.1f} % of the head's weights stay. Energy "
-        f"{receipt.energy:.3f} becomes LINe score **{receipt.line:.3f}**."
+        f"Predicted as **{in_markdown(names[receipt.predicted])}**{other}. Of "
+        f"{int(active.sum()):,} active neurons **{int(kept.sum()):,}** survive pruning, "
+        f"**{clipped:,}** of them clipped; {100 * weights:.1f} % of the head's weights stay. "
+        f"Energy {receipt.energy:.3f} becomes LINe score **{receipt.line:.3f}**."
     )
 
 

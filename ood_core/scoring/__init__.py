@@ -1,10 +1,11 @@
 """Scores of an experiment's images: one detector (`score`), many (`benchmark`), new images."""
 
-from ood_core.scoring.benchmarking import Benchmark, Skipped, benchmark, runs
+from ood_core.scoring.benchmarking import Benchmark, benchmark, runs
 from ood_core.scoring.gate_result import GateResult, gates_in_words
 from ood_core.scoring.gates import run_gates
 from ood_core.scoring.new_images import Verdicts, verdicts
 from ood_core.scoring.score_set import ScoreSet, fit, score, score_rows
+from ood_core.scoring.skipped import Skipped
 from ood_core.scoring.tables import tidy as table
 
 __all__ = [

@@ -10,6 +10,7 @@ import numpy as np
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import ScoreSet
+from ood_core.scoring.skipped import Skipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +52,15 @@ PRINTED = ("auroc", "fpr95", "fpr95_ood_positive")
 
 
 def leaderboard(
-    score_sets: Sequence[ScoreSet],
+    score_sets: Sequence[ScoreSet | Skipped],
     near: Sequence[str] = (),
     metrics: Sequence[str] = PRINTED,
     *,
     intervals: bool = False,
 ) -> pd.DataFrame:
     """One row per score set, the best mean of the first metric first; rates in 0-1.
+
+    Detectors that could not run come last, their figures NaN; `error` says why.
 
     Parameters
     ----------
@@ -70,7 +73,8 @@ def leaderboard(
     DataFrame with columns `detector`, `params`, `layer`; then for each metric, which ends every
     name (`COLUMN` in METRICS), `SET COLUMN` for each OOD set, `SET COLUMN (low)` and
     `SET COLUMN (high)`, and the unweighted means over the sets `near-OOD COLUMN`,
-    `far-OOD COLUMN` (where both exist) and `mean COLUMN`; then `seconds`.
+    `far-OOD COLUMN` (where both exist) and `mean COLUMN`; then `seconds`, and `error` ("" where
+    there is none) if a detector could not run.
 
     Raises
     ------
@@ -82,13 +86,17 @@ def leaderboard(
     for metric in metrics:
         if metric not in METRICS:
             raise ConfigError(f"unknown metric {metric!r}. {did_you_mean(metric, METRICS)}")
+    some_failed = {"error": ""} if any(isinstance(s, Skipped) for s in score_sets) else {}
     rows = []
     for s in score_sets:
         names = s.detector, params_text(s.params), s.layer
         row: dict[str, object] = dict(zip(("detector", "params", "layer"), names, strict=True))
         for metric in metrics:
             row |= _figures(s, metric, near, intervals)
-        rows.append(row | {"seconds": s.seconds})
+        if isinstance(s, Skipped):
+            rows.append(row | {"seconds": np.nan, "error": s.reason})
+        else:
+            rows.append(row | {"seconds": s.seconds} | some_failed)
     table = pd.DataFrame(rows)
     first = METRICS[metrics[0]]
     by = f"mean {first.column}"
@@ -98,18 +106,18 @@ def leaderboard(
 
 
 def _figures(
-    scores: ScoreSet, metric: str, near: Sequence[str], intervals: bool
+    scores: ScoreSet | Skipped, metric: str, near: Sequence[str], intervals: bool
 ) -> dict[str, float]:
     """One metric of one score set under the leaderboard's column names."""
     column = METRICS[metric].column
     found: dict[str, float] = {}
     values: dict[str, float] = {}
-    for name in scores.ood:
-        e = scores.evaluate(name)
-        found[f"{name} {column}"] = values[name] = float(getattr(e, metric))
+    for name in scores.n_ood if isinstance(scores, Skipped) else scores.ood:
+        e = None if isinstance(scores, Skipped) else scores.evaluate(name)
+        found[f"{name} {column}"] = values[name] = float(getattr(e, metric, np.nan))
         if intervals and METRICS[metric].interval:
             for end in ("low", "high"):
-                found[f"{name} {column} ({end})"] = float(getattr(e, f"{metric}_{end}"))
+                found[f"{name} {column} ({end})"] = float(getattr(e, f"{metric}_{end}", np.nan))
     return found | {f"{group} {column}": v for group, v in means(values, near).items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from ood_core.detectors import make_detector
 from ood_core.errors import ConfigError, OODLensError, did_you_mean
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.scoring import score
+from ood_core.scoring.params import settings
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
@@ -62,15 +62,14 @@ def sweep(
     """
     _check(detector, over)
     names = list(over)
-    cells = list(itertools.product(*(over[n] for n in names)))
+    cells = settings(over)
     meter = Meter(f"sweeping {detector}", len(cells), progress, should_stop)
     rows = []
-    for values in cells:
+    for cell in cells:
         meter.check(force=True)
-        given = dict(params or {}) | dict(zip(names, values, strict=True))
-        row: dict[str, Any] = dict(zip(names, values, strict=True))
+        row = dict(cell)
         try:
-            found = score(acts_set, detector, given, layer, ood_sets)
+            found = score(acts_set, detector, {**(params or {}), **cell}, layer, ood_sets)
             each = [found.evaluate(name) for name in found.ood]
             row |= {"auroc": np.mean([e.auroc for e in each]), "error": ""}
             row |= {"fpr95": np.mean([e.fpr95 for e in each])}

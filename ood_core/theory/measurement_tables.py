@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.activations import PENULTIMATE, extract
 from ood_core.activations.activation_set import chosen_sets
+from ood_core.runtime.names import in_utf8
 from ood_core.theory.hidden_classifier import HiddenClassifier
 from ood_core.theory.measurement import PER_SET, measure_layer, rows_measured
 
@@ -52,7 +53,7 @@ def theory_table(
     parts = []
     for name, hidden in found.items():
         rows = rows_measured(acts[name], layer, per_set)
-        frame = hidden.frame([acts[name].ids[i] for i in rows])
+        frame = hidden.frame([in_utf8(acts[name].ids[i]) for i in rows])
         frame.insert(0, "set", name)
         parts.append(frame)
     table = pd.concat(parts, ignore_index=True)

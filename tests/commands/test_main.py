@@ -102,6 +102,67 @@ def test_benchmark_json_is_the_csv(known, capsys):
     assert 0 <= rows[0]["auroc"] <= 1
 
 
+def test_benchmark_takes_parameters_and_a_grid(known, capsys, tmp_path):
+    file = tmp_path / "t.csv"
+    argv = ["benchmark", "fake", "--detectors", "nan+knn"]
+    status, out, err = run(
+        capsys, *argv, "--params", "squared=True", "--grid", "k=1,500,9", "--out", str(file)
+    )
+    assert status == 1
+    assert "parameter 'k' must be at most the number of fit images (200), got 500." in err
+    assert "A setting picked from these numbers is tuned on the OOD sets shown." in err
+    assert [line.count("k=") for line in out.splitlines()] == [0, 0, 1, 1, 1]
+    assert "k=500" in out.splitlines()[-1]
+    assert "must be at most" in out.splitlines()[-1]
+    rows = list(csv.DictReader(file.read_text().splitlines()))
+    assert [bool(r["error"]) for r in rows] == [False] * 4 + [True] * 2
+    assert all("squared=True" in r["params"] for r in rows)
+    _, out, _ = run(capsys, *argv, "--grid", "k=1,500", "--json")
+    records = [json.loads(line) for line in out.splitlines()]
+    assert ["error" in r for r in records] == [False, False, True, True]
+    assert records[-1]["auroc"] is None
+    assert (records[-1]["n_id"], records[-1]["n_ood"]) == (90, 50)
+    status, _, err = run(capsys, *argv, "--grid", "k=1,9")
+    assert status == 0
+    assert run(capsys, *argv, "--params", "k=9")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--params", "k=1"], "--detectors names 0"),
+        (["--detectors", "knn,nan", "--grid", "k=1,2"], "--detectors names 2"),
+        (["--detectors", "knn", "--grid", "k=1,0"], "parameter 'k' must be"),
+        (["--detectors", "knn", "--grid", "k"], "must read name=value,value"),
+        (["--detectors", "knn", "--grid", ""], "must read name=value,value"),
+        (["--detectors", "knn", "--params", "q=1"], "has no parameter 'q'"),
+        (["--detectors", "knn", "--params", "k=1", "--grid", "k=1,2"], "leave one out"),
+    ],
+)
+def test_wrong_parameters_of_benchmark_are_told_before_any_work(
+    known, capsys, monkeypatch, options, message
+):
+    def never(*_, **__):
+        raise AssertionError("extracted")
+
+    monkeypatch.setattr("ood_core.activations.extract", never)
+    status, out, err = run(capsys, "benchmark", "fake", *options)
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+def test_benchmark_tells_when_nothing_could_run(known, capsys):
+    known.head = None
+    status, out, err = run(capsys, "benchmark", "fake", "--detectors", "line")
+    assert status == 1
+    assert "it needs the classifier's head" in out.splitlines()[-1]
+    assert "error: detector 'line' cannot run" in err
+    status, out, err = run(capsys, "benchmark", "fake")
+    assert status == 0
+    assert "left out: detector 'line' cannot run" in err
+    assert "| line " not in out
+
+
 def test_score_prints_one_object_a_line_in_order(known, capsys, tmp_path):
     good = images(tmp_path)
     broken = tmp_path / "broken.png"

@@ -12,8 +12,11 @@ import pytest
 
 from ood_core import make_detector, metrics, scoring
 from ood_core.activations import PENULTIMATE
-from ood_core.errors import ConfigError, DataError, OODLensError, StoppedError
+from ood_core.detectors import canonical_name
+from ood_core.errors import ConfigError, OODLensError, StoppedError
+from ood_core.export.csv_file import csv_text
 from ood_core.scoring import tables
+from ood_core.scoring.params import grid_from
 
 
 def test_score_equals_fitting_and_scoring_by_hand(acts_set):
@@ -156,8 +159,137 @@ def test_without_names_what_cannot_run_is_left_out_with_the_reason(acts_set):
     assert "negative_aware_norm" in {s.detector for s in done.score_sets}
     reasons = {s.detector: s.reason for s in done.skipped}
     assert "head" in reasons["line"]
-    with pytest.raises(DataError, match="'line' cannot run: it needs the classifier's head"):
-        scoring.benchmark(acts_set, ["nan", "line"])
+    assert done.failed == ()
+    assert "line" not in set(done.table()["detector"])
+    assert "error" not in done.table()
+
+
+def test_what_was_named_and_cannot_run_has_a_row_with_the_reason(acts_set):
+    acts_set.head = None
+    done = scoring.benchmark(acts_set, ["line", "nan"])
+    assert [s.detector for s in done.score_sets] == ["negative_aware_norm"]
+    (failed,) = done.failed
+    assert "'line' cannot run: it needs the classifier's head" in failed.reason
+    table = done.table()
+    assert list(table.columns) == [*tables.COLUMNS, "error"]
+    alone = scoring.benchmark(acts_set, ["nan"])
+    pd.testing.assert_frame_equal(table.iloc[:2, :-1], alone.table())
+    assert list(table["error"][:2]) == ["", ""]
+    row = table.iloc[2]
+    assert (row["detector"], row["ood_set"], row["error"]) == ("line", "near", failed.reason)
+    assert (row["id_set"], row["n_id"], row["n_ood"]) == ("test", 90, 70)
+    assert row["params"].startswith("p_w=90")
+    assert np.isnan(row["auroc"])
+    text = csv_text(table)
+    assert ",90,70," in text
+    read = pd.read_csv(io.StringIO(text))
+    assert read["auroc"].isna().tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "said"),
+    [
+        ("knn", {"k": 500}, "'k' must be at most the number of fit images"),
+        ("nan+knn", {"k": 500}, "'k' must be at most the number of fit images"),
+        ("vim", {"dim": 8}, "'dim' must be below the number of features"),
+        ("residual", {"dim": 9}, "'dim' must be below the number of features"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_the_data_costs_its_own_row_only(
+    acts_set, name, params, said
+):
+    """Named or not, given by the caller or by the experiment."""
+    by_caller = scoring.benchmark(acts_set, [name, "energy"], params={name: params})
+    acts_set.experiment.detectors = {name: params}
+    by_experiment = scoring.benchmark(acts_set)
+    for done in (by_caller, by_experiment):
+        assert [canonical_name(name)] == [s.detector for s in done.failed]
+        assert said in done.failed[0].reason
+        assert params.items() <= done.failed[0].params.items()
+        assert "energy" in {s.detector for s in done.score_sets}
+        board = done.leaderboard()
+        assert board.iloc[-1]["detector"] == canonical_name(name)
+        assert board.iloc[-1]["error"] == done.failed[0].reason
+        assert board["mean auroc"].isna().sum() == 1
+
+
+def test_a_grid_is_a_row_for_each_combination(acts_set):
+    grid = {"nan+knn": {"k": [1, 500, 9], "squared": [True, False]}}
+    done = scoring.benchmark(acts_set, ["knn+nan", "energy"], grid=grid)
+    ks = [(s.params["k"], s.params["squared"]) for s in done.score_sets[:-1]]
+    assert ks == [(1, True), (1, False), (9, True), (9, False)]
+    assert [s.params["k"] for s in done.failed] == [500, 500]
+    single = scoring.score(acts_set, "nan+knn", {"k": 9, "squared": True})
+    assert done.score_sets[2].evaluate("far") == single.evaluate("far")
+    lines = tables.markdown(done.leaderboard()).splitlines()
+    assert len(lines) == 2 + 7
+    assert len({len(line) for line in lines}) == 1
+    assert lines[-1].count(" - ") == 6
+    assert "'k' must be at most" in lines[-1]
+    tex = tables.latex(done.leaderboard()).splitlines()
+    assert {line.count(" & ") for line in tex if line.endswith(r" \\")} == {8}
+
+
+def test_a_layer_may_be_a_parameter(acts_set):
+    done = scoring.benchmark(acts_set, ["nan"], grid={"nan": {"layer": ["early", None]}})
+    assert [s.layer for s in done.score_sets] == ["early", PENULTIMATE]
+    early = scoring.score(acts_set, "nan", layer="early")
+    assert done.score_sets[0].evaluate("near") == early.evaluate("near")
+    with pytest.raises(ConfigError, match="layer of 'negative_aware_norm' is given twice"):
+        scoring.benchmark(acts_set, ["nan"], layer="all", params={"nan": {"layer": "early"}})
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        ({"knn": {"k": [1, 0]}}, "parameter 'k' must be a whole number"),
+        ({"knn": {"q": [1]}}, "has no parameter 'q'"),
+        ({"knn": {"k": []}}, "no values for 'k'"),
+        ({"nan": {"pool": ["gap"]}}, "the grid is for 'negative_aware_norm', which is none of"),
+    ],
+)
+def test_a_wrong_grid_is_told_before_anything_runs(acts_set, grid, said):
+    steps = []
+    with pytest.raises(ConfigError, match=said):
+        scoring.benchmark(acts_set, ["knn"], grid=grid, progress=steps.append)
+    with pytest.raises(ConfigError, match="'k' has a value and is in the grid"):
+        scoring.benchmark(acts_set, ["knn"], params={"knn": {"k": 3}}, grid={"knn": {"k": [1]}})
+    assert not steps
+
+
+@pytest.mark.parametrize(
+    ("text", "grid"),
+    [
+        ("k=10,50;squared=True,False", {"k": [10, 50], "squared": [True, False]}),
+        ("k=1, 1 ,1.0,True", {"k": [1, 1.0, True]}),
+        ("layer=early,None", {"layer": ["early", None]}),
+        (";k=1;", {"k": [1]}),
+    ],
+)
+def test_a_grid_reads(text, grid):
+    assert {k: [(type(v), v) for v in vs] for k, vs in grid_from(text).items()} == {
+        k: [(type(v), v) for v in vs] for k, vs in grid.items()
+    }
+
+
+@pytest.mark.parametrize("text", ["", ";", "k", "k=", "k=1,,2", "k=1,", "=1", "k=1;k=2", "a b=1"])
+def test_what_is_no_grid_is_told(text):
+    with pytest.raises(ConfigError, match=r"grid (must read name=value,value|gives 'k' twice)"):
+        grid_from(text)
+
+
+def test_words_of_a_table_cannot_break_it(acts_set):
+    names = "a|b\nc", "50 % & $x$ {y} #1 ~^_"
+    acts_set[names[0]], acts_set[names[1]] = acts_set.pop("near"), acts_set.pop("far")
+    acts_set.experiment.ood_sets = names
+    board = scoring.benchmark(acts_set, ["nan", "energy"]).leaderboard()
+    lines = tables.markdown(board).splitlines()
+    assert len(lines) == 4
+    assert r"a\|b c" in lines[0]
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {6}
+    tex = tables.latex(board)
+    assert r"50 \% \& \$x\$ \{y\} \#1 \textasciitilde{}\textasciicircum{}\_" in tex
+    assert len(tex.splitlines()) == 2 + 1 + 1 + 2 + 2
 
 
 def test_every_name_is_checked_before_anything_runs(acts_set):

@@ -14,6 +14,7 @@ from ood_core.scoring.params import own_params
 from ood_core.scoring.two_experiments import different_params, side_by_side
 from pages.components.charts import figures
 from pages.components.kit import cache, prepare, state
+from pages.components.kit.plain import plain
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def choose(view: View) -> View:
     name = state.choose("other_experiment", others, (ready or others)[0])
     labels = cache.experiment_labels()
     st.selectbox(
-        f"{view.experiment.title} against",
+        f"{plain(view.experiment.title)} against",
         others,
         key="other_experiment",
         format_func=lambda n: labels[n] + ("" if n in ready else " (not prepared)"),
@@ -76,10 +77,10 @@ def draw(view: View, other: View) -> None:
             _histogram(one, scores, tag, hues)
     _table(side_by_side(list(a.values()), list(b.values())))
     st.caption(
-        f"A: {view.experiment.name}, B: {other.experiment.name}. Percent, penultimate layer; "
-        "whether the 95 % intervals of AUROC lie apart. FPR95 with ID positive. OOD sets are "
-        "matched by name; their images may differ. Scores of different networks have different "
-        "scales, so compare shapes and figures, not positions." + _different(a, b)
+        f"A: {plain(view.experiment.name)}, B: {plain(other.experiment.name)}. Percent, "
+        "penultimate layer; whether the 95 % intervals of AUROC lie apart. FPR95 with ID positive. "
+        "OOD sets are matched by name; their images may differ. Scores of different networks have "
+        "different scales, so compare shapes and figures, not positions." + _different(a, b)
     )
 
 

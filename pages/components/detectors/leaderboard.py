@@ -16,6 +16,7 @@ from ood_core.scoring.leaderboard import METRICS, leaderboard, of_metric, ties
 from pages.components.charts import figures
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
+from pages.components.kit.plain import plain
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _left_out(reasons: dict[str, str]) -> None:
     with st.expander(f"{len(reasons) + len(broken)} detectors cannot run here"):
         titles = cache.detector_titles()
         for name, reason in {**reasons, **broken}.items():
-            st.markdown(f":gray[**{titles.get(name, name)}**: {reason}]")
+            st.markdown(f":gray[**{titles.get(name, name)}**: {plain(reason)}]")
 
 
 def _published(view: View) -> None:

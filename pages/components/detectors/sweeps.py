@@ -12,6 +12,7 @@ from ood_core.scoring import sweeps
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs, state
 from pages.components.kit.messages import told
+from pages.components.kit.plain import plain
 from pages.components.kit.view import Params, View, adopt
 
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ def _numbers(values: Params) -> Params:
 def _errors(table: pd.DataFrame, names: list[str]) -> None:
     failed = table[table["error"] != ""]
     for reason in failed["error"].unique():
-        st.caption(f":material/block: {reason}")
+        st.caption(f":material/block: {plain(reason)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from ood_core.export.report import report as write
 from ood_core.scoring import tables
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs
+from pages.components.kit.plain import without_directives
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def report(
     st.caption("What was chosen, on which images, and what it did on others. Markdown.")
     with st.container(border=True, height=320):
         smaller = text.replace("\n## ", "\n##### ").replace("# ", "#### ", 1)
-        st.markdown(smaller.replace("~", "\\~"))
+        st.markdown(without_directives(re.sub(r"(?<!\\)~", r"\\~", smaller)))
     with st.container(horizontal=True):
         st.download_button(
             "Download report", text, f"{view.experiment.name}-{view.detector}.md",

@@ -13,6 +13,7 @@ from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import OODLensError
 from ood_core.plots.theme import ood_colour
 from pages.components.kit import cache, nav, prepare, state, words
+from pages.components.kit.plain import plain
 from pages.components.kit.view import View, detector_params
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
     state.notes()
     if problem:
         state.publish()
-        st.error(problem, icon=":material/error:")
+        st.error(plain(problem, keep="\n"), icon=":material/error:")
         st.stop()
     if acts is None and prepared:
         state.publish()
@@ -114,8 +115,8 @@ def _choices(experiment: Experiment, acts: ActivationSet | None) -> View:
 def _left_out(names: set[str]) -> None:
     if names:
         st.caption(
-            f"Not on this machine, so left out: {', '.join(sorted(names))}. The overview says how "
-            "to get them."
+            f"Not on this machine, so left out: {plain(', '.join(sorted(names)))}. The overview "
+            "says how to get them."
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import streamlit as st
 
 from ood_core.runtime.jobs import Job, Lane
+from pages.components.kit.plain import plain
 from pages.components.kit.prepare import progress_text
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def result(
         LANE.forget(job)
         st.info("Stopped.", icon=":material/stop_circle:")
     elif job.unforeseen:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain(job.error), icon=":material/error:")
     elif job.error:
-        st.info(job.error, icon=":material/info:")
+        st.info(plain(job.error), icon=":material/info:")
     return cast("T | None", job.result)
 
 

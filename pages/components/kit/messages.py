@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from ood_core.errors import OODLensError
+from pages.components.kit.plain import plain
 
 __all__ = ["told"]
 
@@ -22,4 +23,4 @@ def told() -> Iterator[None]:
     try:
         yield
     except OODLensError as error:
-        st.error(str(error), icon=":material/block:")
+        st.error(plain(error, keep="\n"), icon=":material/block:")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ood_core import wizard
 from pages.components.kit import cache
+from pages.components.kit.plain import plain
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -21,7 +22,7 @@ def panel(experiment: Experiment) -> bool:
     if not lacking:
         return False
     with st.container(border=True, key="missing"):
-        st.markdown(f"**{experiment.title}** needs files that are not on this machine.")
+        st.markdown(f"**{plain(experiment.title)}** needs files that are not on this machine.")
         st.caption("Nothing is downloaded unasked.")
         for number, item in enumerate(lacking):
             _item(experiment, item, number)
@@ -34,8 +35,8 @@ def _item(experiment: Experiment, item: wizard.Missing, number: int) -> None:
     fetch = wizard.find_fetch(experiment, item.name)
     text, action = st.columns([5, 3], vertical_alignment="center")
     with text:
-        st.markdown(f"**{item.title}**")
-        st.caption(item.message)
+        st.markdown(f"**{plain(item.title)}**")
+        st.caption(plain(item.message))
     if not item.download:
         action.caption("By hand")
         return
@@ -44,7 +45,7 @@ def _item(experiment: Experiment, item: wizard.Missing, number: int) -> None:
             _watch(experiment, item.name, number)
         return
     if fetch is not None and fetch.error:
-        text.error(fetch.error, icon=":material/error:")
+        text.error(plain(fetch.error), icon=":material/error:")
     elif fetch is not None and fetch.state == "stopped":
         text.info("Stopped. What arrived is kept; downloading goes on from there.")
     size = f" ({item.megabytes:,} MB)" if item.megabytes else ""

@@ -9,6 +9,7 @@ import streamlit as st
 from ood_core.activations import preparation
 from ood_core.errors import OODLensError
 from pages.components.kit import cache, missing
+from pages.components.kit.plain import plain
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -44,11 +45,11 @@ def panel(experiment: Experiment) -> None:
 
 def _offer(experiment: Experiment, job: Job | None) -> None:
     if job is not None and job.error:
-        st.error(str(job.error), icon=":material/error:")
+        st.error(plain(job.error), icon=":material/error:")
     elif job is not None and job.state == "stopped":
         st.info("Stopped. What was finished is kept; preparing goes on from there.")
     with st.container(border=True):
-        st.markdown(f"**{experiment.title}** is not prepared yet.")
+        st.markdown(f"**{plain(experiment.title)}** is not prepared yet.")
         st.write(
             "Preparing runs each image through the classifier once and keeps what the scores "
             "need. After that every detector, layer and threshold answers at once. You can leave "
@@ -56,7 +57,7 @@ def _offer(experiment: Experiment, job: Job | None) -> None:
         )
         st.caption(
             f"Fit set, ID test set and {len(experiment.ood_sets)} OOD sets: "
-            f"{', '.join(experiment.ood_sets)}."
+            f"{plain(', '.join(experiment.ood_sets))}."
         )
         st.button(
             "Prepare" if job is None else "Prepare again",
@@ -72,7 +73,7 @@ def _start(experiment: Experiment) -> Job | None:
     try:
         return preparation.prepare(experiment)
     except OODLensError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error, keep="\n"), icon=":material/error:")
         return None
 
 
@@ -87,7 +88,7 @@ def _watch(experiment: Experiment) -> None:
         cache.refresh()
         st.rerun()
     with st.container(border=True):
-        st.markdown(f"**Preparing {experiment.title}**")
+        st.markdown(f"**Preparing {plain(experiment.title)}**")
         progress = job.progress
         st.progress(progress.fraction if progress else 0.0, text=progress_text(progress, job.state))
         st.caption(

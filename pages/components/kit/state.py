@@ -30,6 +30,7 @@ import streamlit as st
 from pages.components.kit import address
 from pages.components.kit.address import Address, Texts, Value
 from pages.components.kit.choices import Choices
+from pages.components.kit.plain import plain
 
 __all__ = [
     "adopted",
@@ -221,7 +222,7 @@ def notes() -> None:
     """
     mine = _mine()
     for message in mine.notes:
-        st.warning(message, icon=":material/link_off:")
+        st.warning(plain(message), icon=":material/link_off:")
     mine.notes = []
 
 

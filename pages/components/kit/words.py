@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from ood_core.detectors import all_detectors
+from pages.components.kit.plain import plain
 
 __all__ = ["METRICS", "metric", "score", "warnings", "words"]
 
@@ -46,11 +47,11 @@ def metric(*names: str) -> None:
 def warnings(sentences: Sequence[str]) -> None:
     """What a detector or a metric warns of: a line for one, a list to unfold for more."""
     if len(sentences) == 1:
-        st.caption(f":material/warning: {sentences[0]}")
+        st.caption(f":material/warning: {plain(sentences[0])}")
     elif sentences:
         title = f"{len(sentences)} warnings about these scores"
         with st.expander(title, icon=":material/warning:"):
-            st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+            st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
 
 
 def words(text: str, *, equation: str | None = None) -> None:

@@ -17,6 +17,7 @@ import streamlit as st
 from ood_core.data import Upload, folder_identity, read_folder, read_uploads
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
+from pages.components.kit.plain import plain
 from pages.components.kit.view import View
 
 __all__ = ["collect"]
@@ -181,7 +182,7 @@ def _below(folder: str | None) -> tuple[list[Upload], str]:
         identity = folder_identity(folder)
         return _decoded(("folder", identity), lambda: read_folder(folder)), identity
     except OODLensError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        st.error(plain(error, keep="\n"), icon=":material/folder_off:")
         return [], ""
 
 

@@ -19,6 +19,7 @@ from ood_core.neurons import image_receipt
 from ood_core.views import receipts
 from pages.components.charts import figures, gallery
 from pages.components.kit import cache
+from pages.components.kit.plain import plain
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def draw(
         left, middle, right = st.columns([2, 3, 3], gap="medium")
     with left:
         _pictures(view, image, name)
-        st.caption(receipts.agreement(verdicts, name))
+        st.caption(plain(receipts.agreement(verdicts, name)))
     with middle:
         _neurons(view, acts, place)
     with right:
@@ -121,17 +122,17 @@ def draw(
 
 def _pictures(view: View, image: Image.Image, name: str) -> None:
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
-    st.image(_png(image), caption=name, width=200)
+    st.image(_png(image), caption=plain(name), width=200)
     if not spatial:
         return
     layer = view.layer if view.layer in spatial else spatial[-1]
     try:
         maps = activation_map(view.experiment, image, layer)
     except OODLensError as error:
-        st.caption(str(error))
+        st.caption(plain(error))
         return
     st.image(receipts.overlay(image, receipts.heat(maps), 200), width=200)
-    st.caption(f"Where {layer} is active: mean over channels, orange where strongest.")
+    st.caption(f"Where {plain(layer)} is active: mean over channels, orange where strongest.")
 
 
 def _neurons(view: View, acts: Activations, place: int) -> None:
@@ -151,7 +152,7 @@ def _neurons(view: View, acts: Activations, place: int) -> None:
     clipped = int((found.neurons["kept"] & found.neurons["clipped"]).sum())
     st.caption(
         f"LINe masks {len(found.neurons) - kept} of {len(found.neurons)} neurons for class "
-        f"{view.class_names[found.routed]} and clips {clipped} of the other {kept}. "
+        f"{plain(view.class_names[found.routed])} and clips {clipped} of the other {kept}. "
         f"Energy {found.energy:.4g}, LINe {found.line:.4g}."
     )
 

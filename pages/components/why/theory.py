@@ -13,6 +13,7 @@ from ood_core.theory.claims.of_network import claims_of_hidden, claims_of_nan_he
 from ood_core.theory.lab.vectors import OOD_SETS
 from pages.components.charts import figures
 from pages.components.kit import cache, state
+from pages.components.kit.plain import plain
 from pages.components.kit.prepare import progress_text
 from pages.components.kit.view import View
 from pages.components.why import lab_figures
@@ -94,7 +95,7 @@ def lab_panel() -> LabResults | None:
         _watch("lab_sections_job", background.find_lab, "Training the lab's networks")
         return None
     if job is not None and job.error:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain(job.error), icon=":material/error:")
     label = "Train the networks" if not there else f"Go on ({there} of {planned} are trained)"
     st.button(label, key="theory_run_lab", type="primary", icon=":material/play_arrow:",
               on_click=_train)  # fmt: skip
@@ -193,9 +194,9 @@ def _measure_panel(view: View) -> None:
                f"Measuring {view.layer}")  # fmt: skip
         return
     if job is not None and job.error:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain(job.error), icon=":material/error:")
     with st.container(border=True):
-        st.markdown(f"The hidden classifier of **{view.layer}** is not measured yet.")
+        st.markdown(f"The hidden classifier of **{plain(view.layer)}** is not measured yet.")
         st.write(
             f"It takes a forward pass and one backward pass per class for {PER_SET} images of each "
             "set, once. The penultimate layer needs none: choose it in the sidebar to see the "

@@ -14,6 +14,7 @@ from ood_core.errors import OODLensError
 from ood_core.experiments import Experiment
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, jobs, prepare
+from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
 __all__ = ["draw"]
@@ -67,7 +68,7 @@ def _show(lines: Sequence[wizard.Check], draft: wizard.Draft) -> None:
     for number, line in enumerate(lines):
         st.html(lines_html([line]))
         for place, fix in enumerate(line.fixes):
-            st.button(fix.label, key=f"new_fix_{number}_{place}", icon=":material/build:",
+            st.button(plain(fix.label), key=f"new_fix_{number}_{place}", icon=":material/build:",
                       on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def _gates() -> None:
         exp = wizard.new_experiment(draft)
         part = cache.once(("sample", repr(exp)), lambda: wizard.sample(exp))
     except OODLensError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error, keep="\n"), icon=":material/error:")
         return
     st.html("<h2 class='section'>Sanity gates</h2>")
     job = preparation.find(part)
@@ -91,7 +92,7 @@ def _gates() -> None:
         st.html(lines_html(cache.once(key, lambda: wizard.gate_checks(acts))))
         return
     if job is not None and job.error:
-        st.error(job.error, icon=":material/error:")
+        st.error(plain(job.error), icon=":material/error:")
     st.button(
         "Run the gates", key="new_gates", icon=":material/fact_check:", on_click=_run,
         args=(part,),

@@ -12,6 +12,7 @@ from ood_core.errors import OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.parsing import LARGEST_SIDE, parse_preprocessing
 from pages.components.kit import cache, jobs
+from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _checkpoint() -> None:
                 try:
                     value = str(wizard.keep_upload(given.name, given))
                 except OODLensError as error:
-                    st.error(str(error))
+                    st.error(plain(error, keep="\n"))
     if value != draft.checkpoint:
         drafting.change(checkpoint=value, architecture="", num_classes=None, preprocessing=None)
         st.rerun()
@@ -100,7 +101,7 @@ def _architecture(source: str) -> None:
             with st.spinner("Looking up architectures …", show_time=False):
                 names = cache.once(("architectures", family), lambda: _names(family))
         except OODLensError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(error, keep="\n"), icon=":material/error:")
             return
         value = draft.architecture if draft.architecture in names else None
         st.selectbox(
@@ -109,7 +110,7 @@ def _architecture(source: str) -> None:
             format_func=lambda name: name.rpartition(":")[2],
         )  # fmt: skip
     if draft.architecture and value is None:
-        st.caption(f"Until another is chosen here: {draft.architecture}.")
+        st.caption(f"Until another is chosen here: {plain(draft.architecture)}.")
     chosen = st.session_state["new_architecture"] or ""
     if chosen and chosen != draft.architecture:
         weights = {"weights": ""} if source == "published" else {}
@@ -128,7 +129,7 @@ def _weights() -> None:
         key = ("weight names", draft.architecture)
         names = cache.once(key, lambda: wizard.weight_names(draft.architecture))
     except OODLensError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error, keep="\n"), icon=":material/error:")
         return
     value = draft.weights or (names[-1] if names else None)
     st.selectbox("Published weights", names, key=drafting.seed("new_weights", value))
@@ -212,13 +213,13 @@ def _values(p: Preprocessing) -> None:
             values[field] = [float(part) for part in (typed or "").split(",")]
         except ValueError:
             drafting.hold(*_VALUES)
-            st.error(f"{field} must be numbers with commas between them, got {typed!r}.")
+            st.error(plain(f"{field} must be numbers with commas between them, got {typed!r}."))
             return
     try:
         chosen = parse_preprocessing({k: v for k, v in values.items() if v is not None}, "Values")
     except OODLensError as error:
         drafting.hold(*_VALUES)
-        st.error(f"{error} The last usable values are kept.", icon=":material/error:")
+        st.error(f"{plain(error)} The last usable values are kept.", icon=":material/error:")
         return
     if chosen != p:
         drafting.change(preprocessing=chosen)
@@ -234,8 +235,8 @@ def _side(column: DeltaGenerator, label: str, key: str, value: int | None) -> in
 
 
 def _measure(draft: wizard.Draft) -> None:
-    plain = dataclasses.replace(draft, preprocessing=None)
-    key = ("measure", repr(plain))
+    bare = dataclasses.replace(draft, preprocessing=None)
+    key = ("measure", repr(bare))
     asked = st.session_state.get("_new_measured")
     if asked != key:
         st.button(
@@ -245,11 +246,11 @@ def _measure(draft: wizard.Draft) -> None:
             "costs points.",
         )  # fmt: skip
         return
-    ranked = jobs.result(key, lambda *_: wizard.measure(plain), "Measuring on ID test images …")
+    ranked = jobs.result(key, lambda *_: wizard.measure(bare), "Measuring on ID test images …")
     for place, m in enumerate(ranked or ()):
         with st.container(horizontal=True, vertical_alignment="center"):
             share = f"**{100 * m.accuracy:.0f} %**" if place == 0 else f"{100 * m.accuracy:.0f} %"
-            st.markdown(f"{share} of {m.images} right with {m.proposal.label}")
+            st.markdown(f"{share} of {m.images} right with {plain(m.proposal.label)}")
             if place == 0 and m.proposal.preprocessing != draft.preprocessing:
                 st.button("Use it", key="new_measured_use", on_click=drafting.change,
                           kwargs={"preprocessing": m.proposal.preprocessing})  # fmt: skip

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ood_core.wizard import Draft, Survey
 from pages.components.kit import state
+from pages.components.kit.plain import plain
 
 __all__ = [
     "adopt",
@@ -80,7 +81,7 @@ def flash(stay: bool) -> None:
     told = st.session_state[_TOLD] = new or old
     for kind, text in told:
         if kind == "error":
-            st.error(text, icon=":material/error:")
+            st.error(plain(text), icon=":material/error:")
         else:
             st.success(text, icon=":material/check_circle:")
 

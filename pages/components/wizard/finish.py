@@ -9,6 +9,7 @@ from ood_core.errors import OODLensError
 from ood_core.experiments import Experiment, save_experiment, to_toml
 from ood_core.runtime.paths import experiments_dir
 from pages.components.kit import cache, state
+from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
 __all__ = ["draw"]
@@ -43,7 +44,10 @@ def draw(lines: tuple[wizard.Check, ...]) -> None:
     elif bad:
         st.caption("It can be saved once every check holds.")
     elif exists and not replace:
-        st.caption(f"There is one called {draft.name!r}: choose another name, or tick {label!r}.")
+        st.caption(
+            f"There is one called {plain(repr(draft.name))}: choose another name, or tick "
+            f"{label!r}."
+        )
     if exp is not None:
         with st.expander("The experiment file"):
             st.code(to_toml(exp), language="toml")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
+from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
 __all__ = ["draw"]
@@ -106,7 +107,7 @@ def _upload() -> None:
         try:
             source = str(wizard.keep_upload(given.name, given))
         except OODLensError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(error, keep="\n"), icon=":material/error:")
             return
         if role == "ood":
             added = wizard.SetDraft(source, wizard.set_name(source))
