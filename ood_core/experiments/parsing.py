@@ -89,13 +89,19 @@ def _name(top: Table, default: str | None) -> str:
 
 def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
     keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("num_classes", "class_names", "expected_accuracy", "obtain")
+    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain")
     table = top.table("classifier", (*keys, *more))
     given = [key for key in keys[1:] if key in table]
     if len(given) != 1:
         raise ConfigError(
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
             f"random_weights (a seed); got {' and '.join(given) or 'none'}."
+        )
+    part = table.text("part")
+    if part is not None and "checkpoint" not in table:
+        raise ConfigError(
+            f"{table.where}: part = {part!r} names weights in a checkpoint, but there is "
+            f"{given[0]} = … in its place: leave part out."
         )
     num_classes = table.whole("num_classes", 2)
     names = table.texts("class_names")
@@ -106,6 +112,7 @@ def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec
     return ClassifierSpec(
         architecture=table.required_text("architecture"),
         checkpoint=_checkpoint(table, beside, strict),
+        part=part,
         weights=table.text("weights"),
         random_weights=table.whole("random_weights", 0),
         num_classes=num_classes or (len(names) if names else None),

@@ -67,6 +67,8 @@ def report(
 def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> list[str]:
     source = experiment.classifier
     weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
+    if source.part is not None:
+        weights = f"{weights}, part {source.part}"
     return [
         f"- Classifier: {source.architecture}, weights {weights}, {acts.head.n_classes} classes",
         f"- Parameters: {params_text(scores.params) or 'none'}; layer {scores.layer}",

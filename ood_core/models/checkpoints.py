@@ -7,28 +7,20 @@ import logging
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 
 from ood_core.errors import ModelError
-
-if TYPE_CHECKING:
-    import torch
+from ood_core.models.parts import Candidate, parts
 
 __all__ = ["Candidate", "candidates", "read_checkpoint"]
 
 logger = logging.getLogger("ood_core.models")
-
-Candidate = dict[str, "torch.Tensor"]
-"""A state dict that may be the network's: parameter name -> tensor."""
-
-# Averaged weights come first: where a file has them, they are what its accuracy was measured with.
-_WRAPPERS = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model", "net")
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -92,44 +84,5 @@ def _not_a_checkpoint(path: Path) -> str:
 
 
 def candidates(content: Any) -> Iterator[tuple[str, Candidate]]:
-    """State dicts inside a checkpoint, the likeliest first, with where each was found.
-
-    Looks through wrappers ("state_dict", "model", "net", averaged weights, nested ones) and
-    offers each with its common prefixes ("module.", "model.", "encoder.", …) taken off.
-    """
-    for place, state in _state_dicts(content, "", depth=3):
-        for prefix in _prefixes(state):
-            inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            yield f"{place}:{prefix}" if prefix else place, inner
-
-
-def _state_dicts(content: Any, place: str, depth: int) -> Iterator[tuple[str, Candidate]]:
-    import torch
-
-    if not isinstance(content, Mapping) or depth < 0:
-        return
-    if {"state", "param_groups"} <= content.keys():
-        return  # an optimizer's state: tensors of the network's shapes that are not its weights
-    inner = sorted(
-        ((str(k), v) for k, v in content.items() if isinstance(v, Mapping)),
-        key=lambda item: _WRAPPERS.index(item[0]) if item[0] in _WRAPPERS else len(_WRAPPERS),
-    )
-    for name, value in inner:
-        yield from _state_dicts(value, f"{place}.{name}" if place else name, depth - 1)
-    tensors = {str(k): v for k, v in content.items() if torch.is_tensor(v)}
-    tensors.pop("n_averaged", None)
-    if any(v.ndim > 1 for v in tensors.values()):
-        yield place or "the file", tensors
-
-
-def _prefixes(state: Candidate) -> list[str]:
-    """Prefixes worth taking off: none, and up to three leading parts of the names."""
-    found = {"": 0}
-    for key in state:
-        parts = key.split(".")
-        for depth in range(1, min(4, len(parts) - 1)):
-            prefix = ".".join(parts[:depth]) + "."
-            found[prefix] = found.get(prefix, 0) + 1
-    # A wrapper's prefix covers most of the file; a block's does not.
-    wide = [p for p, count in found.items() if p and count >= 0.3 * len(state)]
-    return ["", *sorted(wide, key=lambda p: (-found[p], len(p)))]
+    """State dicts inside a checkpoint, the likeliest first, with where each was found."""
+    return ((part.place, part.state) for part in parts(content))

@@ -32,7 +32,9 @@ def model_fingerprint(exp: Experiment) -> str:
         path = weights_file(exp)
         status = path.stat()
         weights = _file_hash(path, status.st_size, status.st_mtime_ns)
-    parts = (spec.architecture, _code(spec.architecture), str(spec.num_classes), weights)
+    parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
+    if spec.part is not None:
+        parts.append(f"part:{spec.part}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

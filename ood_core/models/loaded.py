@@ -15,6 +15,7 @@ from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.head import ClassifierHead
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.layer_search import find_layers
+from ood_core.models.loaded_weights import LoadedWeights
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.models.tracing import find_head, trace
@@ -42,6 +43,7 @@ class LoadedModel:
     input_shape : (channels, height, width) of one image.
     class_names : names of the classes, or None.
     fingerprint : identity of weights and architecture, see `model_fingerprint`.
+    weights : what was read from which file and what was not; None for random weights.
     """
 
     module: nn.Module
@@ -52,6 +54,7 @@ class LoadedModel:
     input_shape: tuple[int, int, int]
     class_names: tuple[str, ...] | None
     fingerprint: str
+    weights: LoadedWeights | None = None
 
     @property
     def head_module(self) -> nn.Module:
@@ -84,7 +87,8 @@ def load_model(
         ensure_trained(exp, progress, should_stop)
     fingerprint = model_fingerprint(exp)
     preprocessing = resolve_preprocessing(exp)
-    module = _network(exp).eval().requires_grad_(False)
+    network, weights = _network(exp)
+    module = network.eval().requires_grad_(False)
     shape = input_shape(preprocessing)
     head_name, head, layers = inspect_module(module, shape)
     _check_classes(exp, head)
@@ -98,6 +102,7 @@ def load_model(
         input_shape=shape,
         class_names=names,
         fingerprint=fingerprint,
+        weights=weights,
     )
 
 
@@ -146,14 +151,15 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     return tuple(names) if names and len(names) == n_classes else None
 
 
-def _network(exp: Experiment) -> nn.Module:
+def _network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
     spec = exp.classifier
     if spec.random_weights is not None:
-        return randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
+        made = randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
+        return made, None
     named = spec.weights if ":" in spec.architecture else None
     network = randomise(lambda: build(spec.architecture, spec.num_classes, named), seed=0)
-    load_weights(network, weights_file(exp), spec.architecture, adapter(spec.architecture))
-    return network
+    file, adapt = weights_file(exp), adapter(spec.architecture)
+    return network, load_weights(network, file, spec.architecture, adapt, spec.part)
 
 
 def _check_classes(exp: Experiment, head: ClassifierHead) -> None:

@@ -35,6 +35,14 @@ def test_changes_with_the_bytes_the_architecture_and_the_class_count(checkpoint,
     assert first != model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
 
 
+def test_another_part_of_a_file_is_another_classifier(checkpoint, experiment):
+    prints = [
+        model_fingerprint(experiment("digits_cnn", checkpoint=checkpoint, part=part))
+        for part in (None, "model", "ema")
+    ]
+    assert len(set(prints)) == 3
+
+
 def test_does_not_depend_on_where_the_file_is_or_when_it_was_written(checkpoint, experiment):
     first = model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
     moved = checkpoint.rename(checkpoint.with_name("other.pth"))

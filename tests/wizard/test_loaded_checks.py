@@ -1,0 +1,99 @@
+"""The checks say what was loaded of a checkpoint and what was not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from ood_core import wizard
+from ood_core.commands import _main as cli
+from ood_core.experiments import load_experiment, save_experiment
+from ood_core.models.architectures import build
+from ood_core.models.fitting import randomise
+from ood_core.wizard import Check, Draft, SetDraft
+
+
+def weights(seed: int, prefix: str = "") -> dict[str, torch.Tensor]:
+    state = randomise(lambda: build("resnet20", 3), seed).state_dict()
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.fixture
+def drafted(folders: Path, tmp_path: Path):
+    def make(content: object, name: str = "net.pth") -> Draft:
+        torch.save(content, tmp_path / name)
+        return wizard.complete(
+            Draft(
+                name="mine",
+                checkpoint=str(tmp_path / name),
+                fit=SetDraft(str(folders / "photos/train"), "fit"),
+                test=SetDraft(str(folders / "photos/test"), "test"),
+            )
+        )
+
+    return make
+
+
+def line(draft: Draft, name: str) -> Check:
+    (found,) = [check for check in wizard.check_draft(draft) if check.name == name]
+    return found
+
+
+def test_the_part_that_was_loaded_is_named_and_the_other_is_one_click_away(drafted):
+    draft = drafted(weights(1, "model.") | weights(2, "ema_model."))
+    assert draft.architecture == "resnet20"
+    said = line(draft, "What was loaded")
+    assert said.ok
+    assert "'ema_model' of net.pth, because averaged weights win" in said.text
+    assert "Not loaded: 'model' (differs)" in said.text
+    (fix,) = said.fixes
+    assert fix.draft == dataclasses.replace(draft, part="model")
+    other = line(fix.draft, "What was loaded")
+    assert "'model' of net.pth, because part = 'model' asks for it" in other.text
+    assert [f.draft.part for f in other.fixes] == ["ema_model"]
+
+
+def test_the_part_is_kept_in_the_file(drafted, own_home):
+    draft = dataclasses.replace(drafted({"model": weights(1), "ema": weights(2)}), part="model")
+    path = save_experiment(wizard.new_experiment(draft))
+    assert 'part = "model"' in path.read_text()
+    assert wizard.draft_of(load_experiment(path)).part == "model"
+
+
+def test_a_choice_that_the_rule_cannot_make_is_offered(drafted):
+    draft = drafted({"best": weights(1), "last": weights(2)})
+    refused = line(draft, "The classifier loads")
+    assert refused.ok is False
+    assert "'best', 'last'" in refused.text
+    assert [fix.draft.part for fix in refused.fixes] == ["best", "last"]
+    for fix in refused.fixes:
+        assert line(fix.draft, "The classifier loads").ok
+
+
+def test_a_part_that_is_not_there_can_be_taken_back(drafted):
+    draft = dataclasses.replace(drafted({"state_dict": weights(1)}), part="state")
+    refused = line(draft, "The classifier loads")
+    assert refused.ok is False
+    assert "no part 'state'" in refused.text
+    assert refused.fixes[0].draft.part == ""
+
+
+def new(draft: Draft, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    argv = ["new", draft.name, "--checkpoint", draft.checkpoint, "--fit", draft.fit.source]
+    status = cli.main([*argv, "--test", draft.test.source, "--check=0", "--quiet", *more])
+    return status, capsys.readouterr().out
+
+
+def test_new_names_the_parts_and_the_option(drafted, capsys):
+    draft = drafted({"best": weights(1), "last": weights(2)})
+    status, out = new(draft, capsys)
+    assert status == 1
+    assert "Use last: --part last" in out
+    status, out = new(draft, capsys, "--part", "last")
+    assert status == 0
+    assert f"ok      What was loaded: {len(weights(1))} tensors in 'last' of net.pth" in out
+    assert "Use best: --part best" in out
+    assert load_experiment("mine").classifier.part == "last"
