@@ -131,8 +131,20 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
     """The options that make of the draft the one with the fix."""
     if fixed.part != draft.part:
         return f"--part {shlex.quote(fixed.part)}"
+    p = fixed.preprocessing
+    if p is not None and p != draft.preprocessing and fixed.architecture == draft.architecture:
+        return _preprocessing_options(p)
     classes = f" --num-classes {fixed.num_classes}" if fixed.num_classes else ""
     return f"--architecture {fixed.architecture}{classes}"
+
+
+def _preprocessing_options(p: Preprocessing) -> str:
+    sides = (("--resize", p.resize), ("--center-crop", p.center_crop))
+    given = [f"{option} {side}" for option, side in sides if side is not None]
+    given += [f"--mean {','.join(map(repr, p.mean))} --std {','.join(map(repr, p.std))}"]
+    if p.interpolation != "bilinear":
+        given.append(f"--interpolation {p.interpolation}")
+    return " ".join([*given, f"--mode {p.mode}"] if p.mode != "RGB" else given)
 
 
 def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:

@@ -12,6 +12,7 @@ from ood_core.models.checkpoints import logger, read_checkpoint
 from ood_core.models.loaded_weights import AmbiguousPartsError, LoadedWeights
 from ood_core.models.mismatch import Mismatch, Shapes, compare, head_renamed, shapes_of
 from ood_core.models.nearest import nearest_to
+from ood_core.models.normalisation import stored_normalisations, without_constants
 from ood_core.models.parts import Candidate, Part, named, parts, same_values, tensor_paths
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def _tried(
     wanted: Shapes,
     adapt: Callable[[Candidate], Candidate] | None,
 ) -> _Tried:
-    state = head_renamed(adapt(part.state) if adapt else part.state, wanted)
+    adapted = adapt(part.state) if adapt else part.state
+    state = head_renamed(without_constants(adapted, wanted), wanted)
     mismatch = compare(shapes_of(state), wanted)
     return _Tried(part, state, mismatch, _head_without_bias(network, mismatch))
 
@@ -143,7 +145,10 @@ def _report(
             continue
         others.append((one.part.name, _relation(one, taken)))
         used |= own
-    rest = tensor_paths(content).items()
+    constants = stored_normalisations(content, used)
+    rest = tensor_paths(content)
+    for name in (name for pair in constants for name in pair.names):
+        rest.pop(name, None)
     reason = f"part = {asked!r} asks for it" if asked is not None else ""
     if asked is None and taken.part.averaged and others:
         reason = "averaged weights win"
@@ -153,7 +158,8 @@ def _report(
         tensors=len(taken.state),
         reason=reason,
         others=tuple(others),
-        left_out=tuple(name for name, tensor in rest if id(tensor) not in used),
+        left_out=tuple(name for name, tensor in rest.items() if id(tensor) not in used),
+        normalisations=constants,
     )
 
 

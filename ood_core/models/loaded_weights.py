@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ood_core.errors import ModelError
+from ood_core.models.normalisation import StoredNormalisation
 
 __all__ = ["AmbiguousPartsError", "LoadedWeights"]
 
@@ -35,6 +36,7 @@ class LoadedWeights:
     reason : why this part, where there was a choice; else "".
     others : further sets of weights in the file: name, and what they are beside this one.
     left_out : names in the file that are in none of them and were not used.
+    normalisations : means and stds of images in the file, which the network does not apply.
     """
 
     file: str
@@ -43,6 +45,7 @@ class LoadedWeights:
     reason: str = ""
     others: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
+    normalisations: tuple[StoredNormalisation, ...] = ()
 
     @property
     def text(self) -> str:
@@ -60,4 +63,7 @@ class LoadedWeights:
             names = f"{count} name{'s' if count > 1 else ''} of the file"
             shown = ", ".join(self.left_out[:4]) + (", …" if count > 4 else "")
             said += f" {names} {'were' if count > 1 else 'was'} left out ({shown})."
+        for pair in self.normalisations:
+            mean, std = pair.names
+            said += f" {mean} and {std} normalise images: they belong in the preprocessing."
         return said

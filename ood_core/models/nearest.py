@@ -9,6 +9,7 @@ from pathlib import Path
 from ood_core.models.architectures import adapter, architectures, build, collection
 from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
 from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
+from ood_core.models.normalisation import without_constants
 from ood_core.models.parts import named, parts
 
 __all__ = ["checkpoint_classes", "nearest_architectures", "nearest_to"]
@@ -81,7 +82,9 @@ def _share(architecture: str, found: Shapes) -> float:
 def _adapted(architecture: str, state: Candidate) -> Shapes:
     """Shapes in a state dict under the names that the network has for them."""
     adapt = adapter(architecture)
-    return shapes_of(head_renamed(adapt(state) if adapt else state, _known_shapes(architecture, 2)))
+    known = _known_shapes(architecture, 2)
+    plain = without_constants(adapt(state) if adapt else state, known)
+    return shapes_of(head_renamed(plain, known))
 
 
 def _classes_of(architecture: str, found: Shapes) -> int | None:

@@ -17,7 +17,7 @@ from ood_core.models import WeightsMissingError
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.draft import Draft
-from ood_core.wizard.loaded_checks import choices, weights_checks
+from ood_core.wizard.loaded_checks import choices, normalisation_checks, weights_checks
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 from ood_core.wizard.requirements import missing_weights
@@ -63,8 +63,9 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
         f"{len(model.layers)} layers{bias}.",
     )  # fmt: skip
-    yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
     yield from weights_checks(draft, model)
+    yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
+    yield from normalisation_checks(draft, model)
 
 
 def _unknown(draft: Draft) -> Check:

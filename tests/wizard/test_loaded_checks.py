@@ -97,3 +97,40 @@ def test_new_names_the_parts_and_the_option(drafted, capsys):
     assert f"ok      What was loaded: {len(weights(1))} tensors in 'last' of net.pth" in out
     assert "Use best: --part best" in out
     assert load_experiment("mine").classifier.part == "last"
+
+
+STORED = "Mean and std are those in the file"
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_constants_in_the_file_are_offered(drafted, scale, capsys):
+    mu, sigma = torch.full((1, 3, 1, 1), 0.5 * scale), torch.full((1, 3, 1, 1), 0.25 * scale)
+    draft = drafted({"mu": mu, "sigma": sigma, **weights(1, "model.")})
+    assert draft.architecture == "resnet20"
+    said = line(draft, STORED)
+    assert said.ok is None
+    assert "stores mean 0.5, 0.5, 0.5 and std 0.25, 0.25, 0.25 (mu and sigma" in said.text
+    assert ("0 to 255" in said.text) == (scale == 255)
+    (fix,) = said.fixes
+    assert fix.draft.preprocessing == dataclasses.replace(
+        draft.preprocessing, mean=(0.5,) * 3, std=(0.25,) * 3
+    )
+    assert line(fix.draft, STORED).ok
+    status, out = new(draft, capsys)
+    assert status == 0
+    options = "--resize 32 --center-crop 32 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25"
+    assert f"unknown {STORED}: " in out
+    assert options in out
+    status, out = new(draft, capsys, "--force", *options.split())
+    assert f"ok      {STORED}: As mu and sigma in the file." in out
+
+
+def test_a_file_without_constants_has_no_line_of_them(drafted):
+    assert STORED not in [check.name for check in wizard.check_draft(drafted(weights(1)))]
+
+
+def test_constants_of_another_number_or_order_of_channels_are_named_not_offered(drafted):
+    caffe = {"mean": [103.53, 116.28, 123.675], "std": [1.0] * 3}
+    said = line(drafted({"state_dict": weights(1), **caffe}), STORED)
+    assert "blue, green, red" in said.text
+    assert said.fixes == ()
