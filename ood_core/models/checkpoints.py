@@ -63,7 +63,7 @@ def _read_torch(path: Path) -> Any:
     harmless += [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
     try:
         with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            warnings.simplefilter("ignore")  # on pickle protocols and on sparse tensors
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(

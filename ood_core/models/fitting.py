@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ood_core.models.mismatch import Mismatch, Shapes, compare, head_renamed, sh
 from ood_core.models.nearest import nearest_to
 from ood_core.models.normalisation import stored_normalisations, without_constants
 from ood_core.models.parts import Candidate, Part, named, parts, same_values, tensor_paths
+from ood_core.models.tensor_values import hints, readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +73,8 @@ def load_weights(
     ------
     ModelError
         With the missing and unexpected names, conflicting shapes, and the architecture that fits
-        better where there is one; with the parts there are, where the named one is not there.
+        better where there is one; with the name of a tensor that holds no weights; with
+        the parts there are, where the named one is not there.
     AmbiguousPartsError
         When several parts fit, differ, and are not told apart by one of them being averaged.
     """
@@ -85,10 +87,11 @@ def load_weights(
     if not fitting:
         raise ModelError(_refusal(path, architecture, asked))
     taken = _chosen(fitting, path, architecture, part)
+    state, notes = _read(taken, network, path, fitting)
     if taken.bare is not None:
         taken.bare.register_parameter("bias", None)
-    network.load_state_dict(taken.state, strict=False)
-    report = _report(path, content, taken, tried, part)
+    network.load_state_dict(state, strict=False)
+    report = replace(_report(path, content, taken, tried, part), notes=tuple(notes))
     logger.info("loaded %s: %s", architecture, report.text)
     return report
 
@@ -132,6 +135,19 @@ def _chosen(fitting: list[_Tried], path: Path, architecture: str, part: str | No
         if len(narrowed) == 1:
             return narrowed[0]
     raise AmbiguousPartsError(path.name, architecture, [one.part.name for one in distinct])
+
+
+def _read(
+    taken: _Tried, network: nn.Module, path: Path, fitting: list[_Tried]
+) -> tuple[Candidate, list[str]]:
+    """The taken weights as the network can copy them; an error names what else would fit."""
+    try:
+        return readable(taken.state, network.state_dict())
+    except ModelError as error:
+        where = "" if taken.part.name == "." else f" of part {taken.part.name!r}"
+        rest = ", ".join(repr(t.part.name) for t in fitting if t is not taken)
+        also = f" Also in the file: {rest}; part names it." if rest else ""
+        raise ModelError(f"{path.name}: {error} Nothing was loaded{where}.{also}") from error
 
 
 def _report(
@@ -179,7 +195,8 @@ def _refusal(path: Path, architecture: str, tried: list[_Tried]) -> str:
         return f"{path.name} holds no network weights: it has no named tensors."
     best = max(reversed(tried), key=lambda t: (t.mismatch.share, len(t.state)))
     said = _explained(best.mismatch, architecture, [t.state for t in tried])
-    return f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}"
+    kind = hints(best.state)
+    return f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}{kind}"
 
 
 def _head_without_bias(network: nn.Module, mismatch: Mismatch) -> nn.Linear | None:
@@ -198,7 +215,8 @@ def _head_without_bias(network: nn.Module, mismatch: Mismatch) -> nn.Linear | No
 
 def _explained(mismatch: Mismatch, architecture: str, states: list[Candidate]) -> str:
     said = "; ".join(mismatch.lines()) + "."
-    heads = {a[0] for a, b in mismatch.shapes.values() if a[0] != b[0] and a[1:] == b[1:]}
+    sizes = [(a, b) for a, b in mismatch.shapes.values() if a and b and a[0]]
+    heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
     if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
         return f"{said} The checkpoint has {heads.pop()} classes: set num_classes to that."
     name, share = nearest_to(states)[0]

@@ -37,6 +37,7 @@ class LoadedWeights:
     others : further sets of weights in the file: name, and what they are beside this one.
     left_out : names in the file that are in none of them and were not used.
     normalisations : means and stds of images in the file, which the network does not apply.
+    notes : how tensors were read that are no plain floats.
     """
 
     file: str
@@ -46,6 +47,7 @@ class LoadedWeights:
     others: tuple[tuple[str, str], ...] = ()
     left_out: tuple[str, ...] = ()
     normalisations: tuple[StoredNormalisation, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -56,6 +58,8 @@ class LoadedWeights:
             where = "the top level" if self.part == "." else f"{self.part!r}"
             said = f"{self.tensors} tensors in {where} of {self.file}"
         said += f", because {self.reason}." if self.reason else "."
+        if self.notes:
+            said += f" Of these {', '.join(self.notes)}."
         if self.others:
             said += f" Not loaded: {'; '.join(f'{n!r} ({how})' for n, how in self.others)}."
         if self.left_out:

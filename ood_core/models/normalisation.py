@@ -146,7 +146,9 @@ def _numbers(value: Any) -> tuple[float, ...]:
     import torch
 
     if torch.is_tensor(value):
-        dense = value.layout == torch.strided and not (value.is_quantized or value.is_meta)
+        dense = value.layout == torch.strided and not (
+            value.is_quantized or value.is_meta or value.is_nested
+        )
         if not dense or value.is_complex() or value.numel() not in _CHANNELS:
             return ()
         return tuple(value.double().flatten().tolist())
