@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ood_core.errors import ConfigError
+from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.experiments.listing import class_folders
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
@@ -134,7 +135,7 @@ def _checkpoint(table: Table, beside: Path | None, strict: bool) -> Path | None:
         )
     if found is not None and found.is_dir():
         raise ConfigError(
-            f"{table.where}: checkpoint = {given!r} is a folder; name the file in it."
+            f"{table.where}: checkpoint = {given!r} is a folder; {what_to_name(found)}"
         )
     return found or Path(given)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
 from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
+from ood_core.models.checkpoint_shards import checkpoint_files
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -24,14 +25,13 @@ def model_fingerprint(exp: Experiment) -> str:
     Raises
     ------
     WeightsMissingError
-        When the weights are not there: not trained yet, not downloaded, or no such file.
+        When the weights are not there: not trained yet, not downloaded, no such file or shard.
     """
     spec = exp.classifier
     weights = f"random:{spec.random_weights}"
     if spec.random_weights is None:
-        path = weights_file(exp)
-        status = path.stat()
-        weights = _file_hash(path, status.st_size, status.st_mtime_ns)
+        files = [(file, file.stat()) for file in checkpoint_files(weights_file(exp))]
+        weights = "+".join(_file_hash(f, s.st_size, s.st_mtime_ns) for f, s in files)
     parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
     if spec.part is not None:
         parts.append(f"part:{spec.part}")

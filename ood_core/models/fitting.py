@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -196,6 +197,8 @@ def _refusal(path: Path, architecture: str, tried: list[_Tried]) -> str:
     best = max(reversed(tried), key=lambda t: (t.mismatch.share, len(t.state)))
     said = _explained(best.mismatch, architecture, [t.state for t in tried])
     kind = hints(best.state)
+    if re.search(r"-\d+-of-\d+\.", path.name):
+        kind += " The file is one of several shards: name their index, a file *.index.json."
     return f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}{kind}"
 
 

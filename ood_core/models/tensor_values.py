@@ -62,6 +62,8 @@ def _dense(name: str, given: torch.Tensor, done: Counter[str]) -> torch.Tensor:
     """The tensor as dense numbers that torch can compute with."""
     import torch
 
+    if type(given) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):
+        raise _error(name, f"is a {type(given).__name__}, no plain tensor. Save a full state dict")
     if given.is_meta:
         raise _error(name, "has a shape but no values (a meta tensor). Save the trained weights")
     if given.is_quantized:
