@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 
 from ood_core.errors import ModelError
 from ood_core.models.checkpoint_formats import Format, checkpoint_format, cut_off
-from ood_core.models.parts import Candidate, parts
 from ood_core.models.checkpoint_shards import checkpoint_files, is_index, weight_map
+from ood_core.models.parts import Candidate, parts
 
 if TYPE_CHECKING:
     import torch

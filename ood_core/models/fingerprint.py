@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
 from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
-from ood_core.models.checkpoint_shards import checkpoint_files
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
