@@ -9,6 +9,7 @@ from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.models.architectures import adapter, build
+from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
@@ -89,6 +90,7 @@ def load_model(
     preprocessing = resolve_preprocessing(exp)
     network, weights = _network(exp)
     module = network.eval().requires_grad_(False)
+    _warn(exp, weights, preprocessing)
     shape = input_shape(preprocessing)
     head_name, head, layers = inspect_module(module, shape)
     _check_classes(exp, head)
@@ -160,6 +162,21 @@ def _network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
     network = randomise(lambda: build(spec.architecture, spec.num_classes, named), seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
     return network, load_weights(network, file, spec.architecture, adapt, spec.part)
+
+
+def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:
+    """Say what a user of a checkpoint should know, and what would be lost in a long run."""
+    if weights is None or exp.classifier.checkpoint is None:
+        return
+    if weights.reason and exp.classifier.part is None:
+        logger.warning("%s: %s part in [classifier] chooses another.", exp.name, weights.text)
+    stored = weights.normalisations
+    if stored and not any(one.agrees(used.mean, used.std) for one in stored):
+        logger.warning(
+            "%s: %s stores mean = %s and std = %s, which the network does not apply and the "
+            "preprocessing does not have.",
+            exp.name, weights.file, list(stored[0].mean), list(stored[0].std),
+        )  # fmt: skip
 
 
 def _check_classes(exp: Experiment, head: ClassifierHead) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,14 @@ class StoredNormalisation:
         if len(self.mean) not in (1, channels):
             return None
         return self.mean * (channels // len(self.mean)), self.std * (channels // len(self.std))
+
+    def agrees(self, mean: Sequence[float], std: Sequence[float]) -> bool:
+        """Whether a preprocessing has these values, up to the four digits that papers print."""
+        pair = self.per_channel(len(mean))
+        if pair is None:
+            return False
+        close = zip((*pair[0], *pair[1]), (*mean, *std), strict=True)
+        return all(abs(a - b) <= 5e-4 for a, b in close)
 
 
 def stored_normalisations(

@@ -12,7 +12,16 @@ from ood_core.errors import ModelError, did_you_mean
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["COUNTERS", "Candidate", "Part", "named", "parts", "same_values", "tensor_paths"]
+__all__ = [
+    "COUNTERS",
+    "Candidate",
+    "Part",
+    "named",
+    "parts",
+    "same_values",
+    "says_averaged",
+    "tensor_paths",
+]
 
 Candidate = dict[str, "torch.Tensor"]
 """A state dict that may be the network's: parameter name -> tensor."""
@@ -109,6 +118,12 @@ def same_values(one: Candidate, two: Candidate) -> bool:
         return False
 
 
+def says_averaged(name: str) -> bool:
+    """Whether a name in a file says that weights are averaged: `model_ema`, `swa`, `netEMA`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
+    return _AVERAGED.search(words) is not None
+
+
 def tensor_paths(content: Any, inside: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
     """Tensors of a checkpoint by their path in the file; an optimizer's and counters aside."""
     import torch
@@ -165,12 +180,7 @@ def _averages(content: Any) -> set[str]:
     if {"current_model_state", "averaging_state"} <= entries.keys():
         return {"state_dict"}  # Lightning's WeightAveraging
     dino = {"teacher"} if {"teacher", "dino_loss"} <= entries.keys() else set()
-    return dino | {name for name in entries if _says_averaged(name)}
-
-
-def _says_averaged(name: str) -> bool:
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
-    return _AVERAGED.search(words) is not None
+    return dino | {name for name in entries if says_averaged(name)}
 
 
 def _unprefixed(inside: tuple[str, ...], state: Candidate, averaged: bool) -> Iterator[Part]:
@@ -183,7 +193,7 @@ def _unprefixed(inside: tuple[str, ...], state: Candidate, averaged: bool) -> It
         inner.pop("n_averaged", None)
         updated = bool(counts and max(counts))
         never = bool(counts) and not updated
-        mean = (averaged or updated or _says_averaged(prefix)) and not never
+        mean = (averaged or updated or says_averaged(prefix)) and not never
         yield Part(inside, prefix, inner, mean, never)
 
 

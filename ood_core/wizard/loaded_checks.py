@@ -12,7 +12,6 @@ from ood_core.wizard.draft import Draft
 
 if TYPE_CHECKING:
     from ood_core.errors import OODLensError
-    from ood_core.experiments import Preprocessing
     from ood_core.models import LoadedModel
     from ood_core.models.normalisation import StoredNormalisation
 
@@ -39,7 +38,7 @@ def normalisation_checks(draft: Draft, model: LoadedModel) -> Iterator[Check]:
     name, used = "Mean and std are those in the file", model.preprocessing
     channels = len(used.mean)
     pairs = [(one, one.per_channel(channels)) for one in stored]
-    same = [one for one, pair in pairs if pair is not None and _equal(pair, used)]
+    same = [one for one in stored if one.agrees(used.mean, used.std)]
     if same:
         yield Check("preprocessing", name, True, f"As {' and '.join(same[0].names)} in the file.")
         return
@@ -72,12 +71,6 @@ def _stored(one: StoredNormalisation, channels: int) -> str:
     if one.bgr:
         said += " Their order is blue, green, red: such a network needs images in that order."
     return said
-
-
-def _equal(pair: tuple[tuple[float, ...], tuple[float, ...]], used: Preprocessing) -> bool:
-    """Up to the four digits that papers print."""
-    close = zip((*pair[0], *pair[1]), (*used.mean, *used.std), strict=True)
-    return all(abs(a - b) <= 5e-4 for a, b in close)
 
 
 def _shown(values: tuple[float, ...]) -> str:

@@ -134,3 +134,20 @@ def test_constants_of_another_number_or_order_of_channels_are_named_not_offered(
     said = line(drafted({"state_dict": weights(1), **caffe}), STORED)
     assert "blue, green, red" in said.text
     assert said.fixes == ()
+
+
+def test_a_run_says_which_weights_it_takes_and_what_it_leaves(drafted, capsys, caplog):
+    stored = {"mu": torch.full((3,), 0.5), "sigma": torch.full((3,), 0.25)}
+    two = weights(1, "net.") | weights(2, "net_ema.")
+    assert new(drafted(stored | two), capsys)[0] == 0
+    caplog.clear()
+    assert cli.main(["extract", "mine", "--sets", "test", "--quiet"]) == 0
+    assert "'net_ema' of net.pth, because averaged weights win" in caplog.text
+    assert "stores mean = [0.5, 0.5, 0.5] and std = [0.25, 0.25, 0.25]" in caplog.text
+
+
+def test_a_run_on_a_plain_checkpoint_says_nothing(drafted, capsys, caplog):
+    assert new(drafted({"state_dict": weights(1)}), capsys)[0] == 0
+    caplog.clear()
+    assert cli.main(["extract", "mine", "--sets", "test", "--quiet"]) == 0
+    assert "ood_core.models" not in caplog.text
