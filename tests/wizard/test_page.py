@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_saved_experiment(page: AppTest, full: Path) -> None:
     page.text_input(key="new_folder").set_value(str(full))
     page.button(key="new_look").click().run()
     shown = wait(page, "The classifier loads")
-    assert shown.count("<li class='good'>") == 5
+    assert shown.count("<li class='good'>") == 6
     assert "resnet20: 3 classes, 64 penultimate features" in shown
     assert "What the network sees" in shown
     assert "data:image/png;base64" in shown
