@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,8 @@ def prepared_set(
     from ood_core.activations import extract
     from ood_core.scoring.params import given_params
 
+    # A long run says first which of several weights it takes, and what it leaves in the file.
+    logging.getLogger("ood_core.models").setLevel(logging.WARNING)
     exp = load_experiment(args.experiment)
     given_params(exp)  # complains before the work, not after it
     if ood_sets is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_classifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", default="", help="built in, torchvision:… or timm:…")
     parser.add_argument("--checkpoint", help="file with the weights")
+    parser.add_argument("--part", default="", help="weights in a checkpoint that holds several")
     parser.add_argument("--weights", default="", help="name of published weights")
     parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
     parser.add_argument("--num-classes", type=int, help="default: from the weights")
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     if args.measure:
         draft = _measured(draft, terminal)
     lines = wizard.check_draft(draft)
-    _report(lines, args, terminal)
+    _report(lines, args, terminal, draft)
     if any(line.ok is False for line in lines):
         return False
     exp = wizard.new_experiment(draft, Path.cwd())
@@ -94,7 +96,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
         return True
     count = wizard.QUICK if args.check is None else args.check
     if count:
-        _report(wizard.gate_checks(_passed(exp, count, args, terminal)), args, terminal)
+        gates = wizard.gate_checks(_passed(exp, count, args, terminal))
+        _report(gates, args, terminal, draft)
     terminal.note(f"next: python -m ood_core benchmark {args.out or exp.name}")
     return True
 
@@ -109,7 +112,9 @@ def _passed(exp: Experiment, count: int, args: argparse.Namespace, terminal: Ter
     )
 
 
-def _report(lines: tuple[Check, ...], args: argparse.Namespace, terminal: Terminal) -> None:
+def _report(
+    lines: tuple[Check, ...], args: argparse.Namespace, terminal: Terminal, draft: Draft
+) -> None:
     for line in lines:
         if args.json:
             shown = {"part": line.part, "check": line.name, "ok": line.ok, "text": line.text}
@@ -119,15 +124,30 @@ def _report(lines: tuple[Check, ...], args: argparse.Namespace, terminal: Termin
         terminal.out(f"{word}{line.name}: {line.text}".rstrip())
         for more in (
             line.remedy,
-            *(f"{fix.label}: {_as_options(fix.draft)}" for fix in line.fixes),
+            *(f"{fix.label}: {_as_options(fix.draft, draft)}" for fix in line.fixes),
         ):
             if more:
                 terminal.out(f"        {more}")
 
 
-def _as_options(draft: Draft) -> str:
-    classes = f" --num-classes {draft.num_classes}" if draft.num_classes else ""
-    return f"--architecture {draft.architecture}{classes}"
+def _as_options(fixed: Draft, draft: Draft) -> str:
+    """The options that make of the draft the one with the fix."""
+    if fixed.part != draft.part:
+        return f"--part {shlex.quote(fixed.part)}"
+    p = fixed.preprocessing
+    if p is not None and p != draft.preprocessing and fixed.architecture == draft.architecture:
+        return _preprocessing_options(p)
+    classes = f" --num-classes {fixed.num_classes}" if fixed.num_classes else ""
+    return f"--architecture {fixed.architecture}{classes}"
+
+
+def _preprocessing_options(p: Preprocessing) -> str:
+    sides = (("--resize", p.resize), ("--center-crop", p.center_crop))
+    given = [f"{option} {side}" for option, side in sides if side is not None]
+    given += [f"--mean {','.join(map(repr, p.mean))} --std {','.join(map(repr, p.std))}"]
+    if p.interpolation != "bilinear":
+        given.append(f"--interpolation {p.interpolation}")
+    return " ".join([*given, f"--mode {p.mode}"] if p.mode != "RGB" else given)
 
 
 def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
@@ -138,6 +158,7 @@ def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
         title=args.name,
         architecture=args.architecture,
         checkpoint=_here(args.checkpoint),
+        part=args.part,
         weights=args.weights,
         random_weights=args.random_weights,
         num_classes=args.num_classes,

@@ -16,13 +16,15 @@ class ClassifierSpec:
 
     `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME". Exactly one of
     `checkpoint` (a file), `weights` (a name the architecture knows) or `random_weights` (a seed)
-    is set. Two names of weights are for `digits_cnn` alone: "shipped" are those that come with
-    OOD Lens, "trained-here" are trained on the fit set at first use. `obtain` says where a
-    checkpoint that is not on disk is to be had.
+    is set. `part` says which set of weights of a checkpoint that holds several. Two names of
+    weights are for `digits_cnn` alone: "shipped" are those that come with OOD Lens,
+    "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
+    is not on disk is to be had.
     """
 
     architecture: str
     checkpoint: Path | None = None
+    part: str | None = None
     weights: str | None = None
     random_weights: int | None = None
     num_classes: int | None = None

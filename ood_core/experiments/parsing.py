@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ood_core.errors import ConfigError
+from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
@@ -87,13 +88,19 @@ def _name(top: Table, default: str | None) -> str:
 
 def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
     keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("num_classes", "class_names", "expected_accuracy", "obtain")
+    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain")
     table = top.table("classifier", (*keys, *more))
     given = [key for key in keys[1:] if key in table]
     if len(given) != 1:
         raise ConfigError(
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
             f"random_weights (a seed); got {' and '.join(given) or 'none'}."
+        )
+    part = table.text("part")
+    if part is not None and "checkpoint" not in table:
+        raise ConfigError(
+            f"{table.where}: part = {part!r} names weights in a checkpoint, but there is "
+            f"{given[0]} = … in its place: leave part out."
         )
     num_classes = table.whole("num_classes", 2)
     names = table.texts("class_names")
@@ -104,6 +111,7 @@ def _classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec
     return ClassifierSpec(
         architecture=table.required_text("architecture"),
         checkpoint=_checkpoint(table, beside, strict),
+        part=part,
         weights=table.text("weights"),
         random_weights=table.whole("random_weights", 0),
         num_classes=num_classes or (len(names) if names else None),
@@ -125,7 +133,7 @@ def _checkpoint(table: Table, beside: Path | None, strict: bool) -> Path | None:
         )
     if found is not None and found.is_dir():
         raise ConfigError(
-            f"{table.where}: checkpoint = {given!r} is a folder; name the file in it."
+            f"{table.where}: checkpoint = {given!r} is a folder; {what_to_name(found)}"
         )
     return found or Path(given)
 

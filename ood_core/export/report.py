@@ -68,6 +68,8 @@ def report(
 def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> list[str]:
     source = experiment.classifier
     weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
+    if source.part is not None:
+        weights = f"{weights}, part {source.part}"
     fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
     return [
         f"- Classifier: {in_markdown(source.architecture)}, weights "

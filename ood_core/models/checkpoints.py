@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import pickle
+import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 
 from ood_core.errors import ModelError
+from ood_core.models.checkpoint_formats import Format, checkpoint_format, cut_off
+from ood_core.models.checkpoint_shards import checkpoint_files, is_index, weight_map
+from ood_core.models.parts import Candidate, parts
 
 if TYPE_CHECKING:
     import torch
@@ -24,33 +29,53 @@ __all__ = ["Candidate", "candidates", "read_checkpoint"]
 
 logger = logging.getLogger("ood_core.models")
 
-Candidate = dict[str, "torch.Tensor"]
-"""A state dict that may be the network's: parameter name -> tensor."""
-
-# Averaged weights come first: where a file has them, they are what its accuracy was measured with.
-_WRAPPERS = ("ema", "model_ema", "state_dict_ema", "ema_state_dict", "state_dict", "model", "net")
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+) was not an allowed")
 
 
 def read_checkpoint(path: Path) -> Any:
     """Content of a checkpoint file, on the CPU. Nothing in the file is ever executed.
+
+    The format is told by the content: what `torch.save` writes, safetensors, `.npz`, and an index
+    of shards, which are read with it. Tensors are mapped from the file where the format allows.
 
     Raises
     ------
     ModelError
         When the file cannot be read, is not a checkpoint, or holds more than tensors.
     """
-    try:
-        with open(path, "rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        raise ModelError(f"cannot read checkpoint {path}: {error.strerror}.") from error
-    if start.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{path.name} is a Git LFS pointer, not a checkpoint: run `git lfs pull`.")
-    if path.suffix == ".safetensors":
+    found = checkpoint_format(path)
+    if found == "index":
+        return _read_shards(path)
+    if found == "safetensors":
         return _read_safetensors(path)
-    if not start.startswith((b"PK\x03\x04", b"\x80")):  # zip archive, pickle
-        raise ModelError(_not_a_checkpoint(path))
-    return _read_torch(path)
+    if found == "npz":
+        return _read_npz(path)
+    return _read_torch(path, mmap=_can_map(path, found))
+
+
+def _can_map(path: Path, found: Format) -> bool:
+    """torch takes every file of this name for safetensors, unless it is given the open file."""
+    return found == "torch zip" and path.suffix != ".safetensors"
+
+
+def _read_shards(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of all shards under one roof; of each name that the index has."""
+    named = weight_map(path)
+    tensors: dict[str, torch.Tensor] = {}
+    for file in checkpoint_files(path)[1:]:
+        if is_index(file):
+            raise ModelError(f"{path.name} names {file.name}, which is an index itself.")
+        shard = read_checkpoint(file)
+        own = [name for name, where in named.items() if where == file.name]
+        lacking = [name for name in own if not isinstance(shard, Mapping) or name not in shard]
+        if lacking:
+            raise ModelError(
+                f"{file.name} lacks {len(lacking)} of the tensors that {path.name} says are in it "
+                f"({', '.join(lacking[:3])}{', …' if len(lacking) > 3 else ''}): the files belong "
+                "to different checkpoints. Copy or download all of them again."
+            )
+        tensors |= {name: shard[name] for name in own}
+    return tensors
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -59,10 +84,29 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise ModelError(f"{path.name} is not a complete safetensors file: {error}.") from error
+        if re.search("incomplete|invalid|too large", str(error), re.I):
+            raise cut_off(path, "safetensors file") from error
+        raise ModelError(f"{path.name} cannot be read as safetensors: {error}.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"{path.name} holds tensors of a kind that this PyTorch does not know ({error}). "
+            "Save it with float32 weights."
+        ) from error
 
 
-def _read_torch(path: Path) -> Any:
+def _read_npz(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ModelError(
+            f"{path.name} holds arrays that are no plain numbers, or are damaged: {error}."
+        ) from error
+
+
+def _read_torch(path: Path, mmap: bool) -> Any:
     import torch
 
     # Plain values that training scripts store beside the weights; none of them runs code.
@@ -71,65 +115,35 @@ def _read_torch(path: Path) -> Any:
     harmless += [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
     try:
         with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore")  # on pickle protocols and on sparse tensors
+            if mmap:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            with open(path, "rb") as file:
+                return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} holds pickled Python objects, which can run code when loaded, so it was "
-            "not loaded. Save the weights alone: torch.save(model.state_dict(), path), or "
-            "safetensors.torch.save_file(model.state_dict(), path)."
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(_not_a_checkpoint(path)) from error
+        raise ModelError(f"{path.name} {_unpicklable(str(error))}") from error
+    except Exception as error:  # a damaged pickle can fail anywhere
+        if mmap and isinstance(error, RuntimeError):
+            return _read_torch(path, mmap=False)  # archives packed anew cannot be mapped
+        raise cut_off(path) from error
 
 
-def _not_a_checkpoint(path: Path) -> str:
+def _unpicklable(error: str) -> str:
+    """Why the restricted unpickler refused a file, and what to do."""
+    if "torch.distributed" in error:
+        return (
+            "holds tensors that are spread over several processes (DTensor). Save a full state "
+            "dict: get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))."
+        )
+    kind = _GLOBAL.search(error)
+    named = f" ({kind[1]})" if kind else ""
     return (
-        f"{path.name} is not a complete PyTorch checkpoint or safetensors file "
-        f"({path.stat().st_size:,} bytes). Copy or download it again; TorchScript archives are "
-        "not accepted, save their state_dict instead."
+        f"holds pickled Python objects{named}, which can run code when loaded, so it was not "
+        "loaded. Save the weights alone: torch.save(model.state_dict(), path), or "
+        "safetensors.torch.save_file(model.state_dict(), path)."
     )
 
 
 def candidates(content: Any) -> Iterator[tuple[str, Candidate]]:
-    """State dicts inside a checkpoint, the likeliest first, with where each was found.
-
-    Looks through wrappers ("state_dict", "model", "net", averaged weights, nested ones) and
-    offers each with its common prefixes ("module.", "model.", "encoder.", …) taken off.
-    """
-    for place, state in _state_dicts(content, "", depth=3):
-        for prefix in _prefixes(state):
-            inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            yield f"{place}:{prefix}" if prefix else place, inner
-
-
-def _state_dicts(content: Any, place: str, depth: int) -> Iterator[tuple[str, Candidate]]:
-    import torch
-
-    if not isinstance(content, Mapping) or depth < 0:
-        return
-    if {"state", "param_groups"} <= content.keys():
-        return  # an optimizer's state: tensors of the network's shapes that are not its weights
-    inner = sorted(
-        ((str(k), v) for k, v in content.items() if isinstance(v, Mapping)),
-        key=lambda item: _WRAPPERS.index(item[0]) if item[0] in _WRAPPERS else len(_WRAPPERS),
-    )
-    for name, value in inner:
-        yield from _state_dicts(value, f"{place}.{name}" if place else name, depth - 1)
-    tensors = {str(k): v for k, v in content.items() if torch.is_tensor(v)}
-    tensors.pop("n_averaged", None)
-    if any(v.ndim > 1 for v in tensors.values()):
-        yield place or "the file", tensors
-
-
-def _prefixes(state: Candidate) -> list[str]:
-    """Prefixes worth taking off: none, and up to three leading parts of the names."""
-    found = {"": 0}
-    for key in state:
-        parts = key.split(".")
-        for depth in range(1, min(4, len(parts) - 1)):
-            prefix = ".".join(parts[:depth]) + "."
-            found[prefix] = found.get(prefix, 0) + 1
-    # A wrapper's prefix covers most of the file; a block's does not.
-    wide = [p for p, count in found.items() if p and count >= 0.3 * len(state)]
-    return ["", *sorted(wide, key=lambda p: (-found[p], len(p)))]
+    """State dicts inside a checkpoint, the likeliest first, with where each was found."""
+    return ((part.place, part.state) for part in parts(content))

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import zipfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
+from ood_core.models.parts import says_averaged
 from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
 
 __all__ = ["model_fingerprint", "weights_file"]
+
+_NAMES = 2**20
+"""Bytes at a file's beginning that hold its names, where it is no zip archive."""
+_TEXT = re.compile(rb"X(.{2}\x00\x00)", re.DOTALL)
+_ALWAYS_FIRST = {"ema", "model_ema", "state_dict_ema", "ema_state_dict"}
+"""Averages that have been loaded before the others from the first version on."""
 
 
 def model_fingerprint(exp: Experiment) -> str:
@@ -24,15 +35,18 @@ def model_fingerprint(exp: Experiment) -> str:
     Raises
     ------
     WeightsMissingError
-        When the weights are not there: not trained yet, not downloaded, or no such file.
+        When the weights are not there: not trained yet, not downloaded, no such file or shard.
     """
     spec = exp.classifier
     weights = f"random:{spec.random_weights}"
     if spec.random_weights is None:
-        path = weights_file(exp)
-        status = path.stat()
-        weights = _file_hash(path, status.st_size, status.st_mtime_ns)
-    parts = (spec.architecture, _code(spec.architecture), str(spec.num_classes), weights)
+        files = checkpoint_files(weights_file(exp))
+        weights = "+".join(_file_hash(*_identity(file)) for file in files)
+    parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
+    if spec.part is not None:
+        parts.append(f"part:{spec.part}")
+    elif spec.checkpoint is not None and _takes_average(*_identity(spec.checkpoint)):
+        parts.append("averaged weights win")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -57,6 +71,39 @@ def weights_file(exp: Experiment) -> Path:
             )
         return path
     return published_file(spec.architecture, spec.weights)
+
+
+def _identity(path: Path) -> tuple[Path, int, int]:
+    status = path.stat()
+    return path, status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _takes_average(path: Path, size: int, mtime_ns: int) -> bool:
+    """Whether a file may hold averages that were not always the ones loaded.
+
+    Activations of such a file were stored for other weights of it once: they have another key.
+    Told from the names in it alone, without reading a tensor.
+    """
+    with open(path, "rb") as file:
+        names = file.read(_NAMES)
+    if zipfile.is_zipfile(path):
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            table = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+            names = b"".join(archive.read(name) for name in table)
+    words = {word.decode() for word in _texts(names)}
+    if {"current_model_state", "dino_loss"} & words or {"ema_state_dict", "steps"} <= words:
+        return True
+    return any(says_averaged(step) for word in words - _ALWAYS_FIRST for step in word.split("."))
+
+
+def _texts(names: bytes) -> set[bytes]:
+    """Names in a JSON header or in a pickle, where each stands behind X and its length."""
+    if not names.startswith(b"\x80") or names[8:9] == b"{":
+        return set(re.findall(rb"[A-Za-z_][A-Za-z0-9_.]*", names))
+    found = ((m.end(), int.from_bytes(m[1], "little")) for m in _TEXT.finditer(names))
+    texts = {names[start : start + length] for start, length in found}
+    return {text for text in texts if text.isascii()}
 
 
 @lru_cache(maxsize=64)

@@ -9,12 +9,14 @@ from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.models.architectures import adapter, build
+from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.head import ClassifierHead
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.layer_search import find_layers
+from ood_core.models.loaded_weights import LoadedWeights
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.models.tracing import find_head, trace
@@ -42,6 +44,7 @@ class LoadedModel:
     input_shape : (channels, height, width) of one image.
     class_names : names of the classes, or None.
     fingerprint : identity of weights and architecture, see `model_fingerprint`.
+    weights : what was read from which file and what was not; None for random weights.
     """
 
     module: nn.Module
@@ -52,6 +55,7 @@ class LoadedModel:
     input_shape: tuple[int, int, int]
     class_names: tuple[str, ...] | None
     fingerprint: str
+    weights: LoadedWeights | None = None
 
     @property
     def head_module(self) -> nn.Module:
@@ -84,7 +88,9 @@ def load_model(
         ensure_trained(exp, progress, should_stop)
     fingerprint = model_fingerprint(exp)
     preprocessing = resolve_preprocessing(exp)
-    module = _network(exp).eval().requires_grad_(False)
+    network, weights = _network(exp)
+    module = network.eval().requires_grad_(False)
+    _warn(exp, weights, preprocessing)
     shape = input_shape(preprocessing)
     head_name, head, layers = inspect_module(module, shape)
     _check_classes(exp, head)
@@ -98,6 +104,7 @@ def load_model(
         input_shape=shape,
         class_names=names,
         fingerprint=fingerprint,
+        weights=weights,
     )
 
 
@@ -146,14 +153,30 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     return tuple(names) if names and len(names) == n_classes else None
 
 
-def _network(exp: Experiment) -> nn.Module:
+def _network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
     spec = exp.classifier
     if spec.random_weights is not None:
-        return randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
+        made = randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
+        return made, None
     named = spec.weights if ":" in spec.architecture else None
     network = randomise(lambda: build(spec.architecture, spec.num_classes, named), seed=0)
-    load_weights(network, weights_file(exp), spec.architecture, adapter(spec.architecture))
-    return network
+    file, adapt = weights_file(exp), adapter(spec.architecture)
+    return network, load_weights(network, file, spec.architecture, adapt, spec.part)
+
+
+def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:
+    """Say what a user of a checkpoint should know, and what would be lost in a long run."""
+    if weights is None or exp.classifier.checkpoint is None:
+        return
+    if weights.reason and exp.classifier.part is None:
+        logger.warning("%s: %s part in [classifier] chooses another.", exp.name, weights.text)
+    stored = weights.normalisations
+    if stored and not any(one.agrees(used.mean, used.std) for one in stored):
+        logger.warning(
+            "%s: %s stores mean = %s and std = %s, which the network does not apply and the "
+            "preprocessing does not have.",
+            exp.name, weights.file, list(stored[0].mean), list(stored[0].std),
+        )  # fmt: skip
 
 
 def _check_classes(exp: Experiment, head: ClassifierHead) -> None:

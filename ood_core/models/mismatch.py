@@ -85,8 +85,8 @@ def head_renamed(state: Candidate, wanted: Shapes) -> Candidate:
 
 
 def shapes_of(state: Mapping[str, Any]) -> Shapes:
-    """Shapes of the tensors of a state dict."""
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    """Shapes of the tensors of a state dict; () for a nested tensor, which has none."""
+    return {name: () if t.is_nested else tuple(t.shape) for name, t in state.items()}
 
 
 def _first(items: Iterable[str], limit: int = 4) -> str:

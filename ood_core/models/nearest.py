@@ -9,6 +9,8 @@ from pathlib import Path
 from ood_core.models.architectures import adapter, architectures, build, collection
 from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
 from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
+from ood_core.models.normalisation import without_constants
+from ood_core.models.parts import named, parts
 
 __all__ = ["checkpoint_classes", "nearest_architectures", "nearest_to"]
 
@@ -27,19 +29,28 @@ def nearest_architectures(path: Path, limit: int = 3) -> list[tuple[str, float]]
     return nearest_to([state for _, state in candidates(read_checkpoint(path))])[:limit]
 
 
-def checkpoint_classes(path: Path, architecture: str) -> int | None:
+def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -> int | None:
     """Number of classes in a checkpoint file of a network; None where it cannot be told.
+
+    It is that of the weights that would be loaded: those named by `part`, else averaged ones.
 
     Raises
     ------
     ModelError
-        When the file cannot be read, or there is no such architecture.
+        When the file cannot be read, or there is no such architecture or part.
     """
-    for _, state in candidates(read_checkpoint(path)):
-        classes = _classes_of(architecture, _adapted(architecture, state))
+    found = parts(read_checkpoint(path))
+    told = []
+    for one in found if part is None else named(found, part):
+        shapes = _adapted(architecture, one.state)
+        classes = _classes_of(architecture, shapes)
         if classes is not None:
-            return classes
-    return None
+            told.append((_share(architecture, shapes) == 1, one.averaged, classes))
+    if not any(fits for fits, _, _ in told):
+        return told[0][2] if told else None
+    best = max(t[:2] for t in told)
+    counts = {classes for *kind, classes in told if tuple(kind) == best}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def nearest_to(states: list[Candidate]) -> list[tuple[str, float]]:
@@ -71,7 +82,9 @@ def _share(architecture: str, found: Shapes) -> float:
 def _adapted(architecture: str, state: Candidate) -> Shapes:
     """Shapes in a state dict under the names that the network has for them."""
     adapt = adapter(architecture)
-    return shapes_of(head_renamed(adapt(state) if adapt else state, _known_shapes(architecture, 2)))
+    known = _known_shapes(architecture, 2)
+    plain = without_constants(adapt(state) if adapt else state, known)
+    return shapes_of(head_renamed(plain, known))
 
 
 def _classes_of(architecture: str, found: Shapes) -> int | None:

@@ -1,6 +1,7 @@
 """Bringing one's own network and images: proposals, checks, samples, the finished experiment."""
 
-from ood_core.wizard.checking import QUICK, Check, Fix, check_draft, gate_checks, sample
+from ood_core.wizard.check import Check, Fix
+from ood_core.wizard.checking import QUICK, check_draft, gate_checks, sample
 from ood_core.wizard.draft import (
     Draft,
     SetDraft,

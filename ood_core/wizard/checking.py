@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ood_core.activations import notes_text
 from ood_core.data import dataset_status, open_dataset
@@ -16,7 +15,9 @@ from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import left_out_text
 from ood_core.models import WeightsMissingError
 from ood_core.scoring.gates import run_gates
+from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.draft import Draft
+from ood_core.wizard.loaded_checks import choices, normalisation_checks, weights_checks
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.proposals import checkpoint_facts
 from ood_core.wizard.requirements import missing_weights
@@ -26,42 +27,10 @@ if TYPE_CHECKING:
     from ood_core.data import DataStatus, ImageSet
     from ood_core.experiments import Experiment
 
-__all__ = ["QUICK", "Check", "Fix", "check_draft", "gate_checks", "sample"]
+__all__ = ["QUICK", "check_draft", "gate_checks", "sample"]
 
 QUICK = 100
 """Images of each set that the quick check runs through the network."""
-
-
-@dataclass(frozen=True)
-class Fix:
-    """One change that would help, offered as one click."""
-
-    label: str
-    draft: Draft
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the checks.
-
-    Parameters
-    ----------
-    part : what it belongs to: "classifier", "preprocessing", the name of a set, or "gate".
-    name : what is checked.
-    ok : True, False, or None where it cannot be checked, or not before a download.
-    text : what was found.
-    remedy : what to do when it is not ok; "" where `text` says it.
-    fixes : changes to the draft that would help.
-    fetch : "weights" or "data" when a download would help.
-    """
-
-    part: str
-    name: str
-    ok: bool | None
-    text: str
-    remedy: str = ""
-    fixes: tuple[Fix, ...] = ()
-    fetch: Literal["", "weights", "data"] = ""
 
 
 def check_draft(draft: Draft) -> tuple[Check, ...]:
@@ -94,14 +63,16 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
         f"{len(model.layers)} layers{bias}.",
     )  # fmt: skip
+    yield from weights_checks(draft, model)
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
+    yield from normalisation_checks(draft, model)
 
 
 def _unknown(draft: Draft) -> Check:
     """A checkpoint without an architecture: what it cannot be read as, or is nearest to."""
     name = "The classifier loads"
     try:
-        facts = checkpoint_facts(draft.checkpoint)
+        facts = checkpoint_facts(draft.checkpoint, part=draft.part)
     except OODLensError as error:
         return Check("classifier", name, False, str(error))
     near = ", ".join(f"{n} ({share:.0%} of its names fit)" for n, share in facts.architectures)
@@ -121,7 +92,8 @@ def _refused(draft: Draft, error: OODLensError) -> Check:
         found = missing_weights(only_classifier(draft))
         if found is not None and found.download:
             return Check(part, name, None, found.message, _later(found.megabytes), fetch="weights")
-    return Check(part, name, False, str(error), fixes=tuple(_fixes(draft)))
+    fixes = choices(draft, error) or tuple(_fixes(draft))
+    return Check(part, name, False, str(error), fixes=fixes)
 
 
 def _later(megabytes: int) -> str:
@@ -134,8 +106,10 @@ def _fixes(draft: Draft) -> Iterator[Fix]:
     """What the checkpoint itself says it is, where the draft says something else."""
     if not draft.checkpoint:
         return
+    if draft.part:
+        yield Fix(f"Do not ask for the part {draft.part}", dataclasses.replace(draft, part=""))
     try:
-        facts = checkpoint_facts(draft.checkpoint)
+        facts = checkpoint_facts(draft.checkpoint, part=draft.part)
     except ModelError:
         return
     name, share = facts.architectures[0] if facts.architectures else ("", 0.0)

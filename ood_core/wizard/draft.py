@@ -59,6 +59,7 @@ class Draft:
     title: str = ""
     architecture: str = ""
     checkpoint: str = ""
+    part: str = ""
     weights: str = ""
     random_weights: int | None = None
     num_classes: int | None = None
@@ -119,8 +120,8 @@ def tables(draft: Draft) -> dict[str, Any]:
 def classifier_table(draft: Draft) -> dict[str, Any]:
     """The [classifier] table."""
     keys = (
-        "architecture", "checkpoint", "weights", "random_weights", "num_classes", "class_names",
-        "expected_accuracy",
+        "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
+        "class_names", "expected_accuracy",
     )  # fmt: skip
     values = {key: getattr(draft, key) for key in keys}
     return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
@@ -191,6 +192,7 @@ def draft_of(experiment: Experiment) -> Draft:
         title=experiment.title,
         architecture=spec.architecture,
         checkpoint=str(spec.checkpoint or ""),
+        part=spec.part or "",
         weights=spec.weights or "",
         random_weights=spec.random_weights,
         num_classes=spec.num_classes,

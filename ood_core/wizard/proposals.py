@@ -123,24 +123,25 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
 
 
-def checkpoint_facts(path: str | Path, architecture: str = "") -> CheckpointFacts:
+def checkpoint_facts(path: str | Path, architecture: str = "", part: str = "") -> CheckpointFacts:
     """Architectures that a checkpoint fits, and its number of classes.
 
     Parameters
     ----------
     architecture : taken as given; for "" the known ones are compared.
+    part : which set of weights in the file; "" for the one that is loaded by itself.
 
     Raises
     ------
     ModelError
-        When the file cannot be read or is no checkpoint, or there is no such architecture.
+        When the file cannot be read or is no checkpoint, or there is no such architecture or part.
     """
     found = resolve(str(path), Path.cwd())[0] or Path(path)
     nearest = ((architecture, 1.0),) if architecture else tuple(nearest_architectures(found))
     facts = CheckpointFacts(nearest, None)
     if not facts.architecture:
         return facts
-    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture))
+    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture, part or None))
 
 
 def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
@@ -189,7 +190,7 @@ def complete(draft: Draft) -> Draft:
         When the checkpoint cannot be read.
     """
     if draft.checkpoint and not (draft.architecture and draft.num_classes):
-        facts = checkpoint_facts(draft.checkpoint, draft.architecture)
+        facts = checkpoint_facts(draft.checkpoint, draft.architecture, draft.part)
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,

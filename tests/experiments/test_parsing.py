@@ -232,6 +232,11 @@ MISTAKES = {
         'num_classes = 2\nclass_names = ["a"]',
         r"class_names has 1 names but num_classes = 2",
     ),
+    "part-without-checkpoint": (
+        'checkpoint = "net.pt"',
+        'random_weights = 0\npart = "model"',
+        r"part = 'model' names weights in a checkpoint, but there is random_weights = ",
+    ),
     "names-twice": (
         "num_classes = 2",
         'class_names = ["a", "b", "a"]',

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ood_core.errors import ModelError
 from ood_core.models import WeightsMissingError, model_fingerprint
@@ -33,6 +35,52 @@ def test_changes_with_the_bytes_the_architecture_and_the_class_count(checkpoint,
     content[-1] ^= 1
     checkpoint.write_bytes(content)
     assert first != model_fingerprint(experiment("resnet20", checkpoint=checkpoint))
+
+
+def test_another_part_of_a_file_is_another_classifier(checkpoint, experiment):
+    prints = [
+        model_fingerprint(experiment("digits_cnn", checkpoint=checkpoint, part=part))
+        for part in (None, "model", "ema")
+    ]
+    assert len(set(prints)) == 3
+
+
+def as_before(checkpoint, architecture="digits_cnn"):
+    """The key before averaged weights won wherever they lie: stored activations hang on it."""
+    from ood_core.models import fingerprint
+
+    weights = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    parts = (architecture, fingerprint._code(architecture), "None", weights)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("suffix", ["pth", "old", "safetensors"])
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (("layer1.avg_pool.x", "fc.weight"), False),
+        (("layer1.avgpool.x", "fc.weight"), True),
+        (("model.fc.weight", "ema_model.fc.weight"), False),
+        (("backbone.fc.weight", "net_ema.fc.weight"), False),
+        (("swa", "net"), False),
+        (("netEMA", "net"), False),
+        (("current_model_state", "state_dict"), False),
+        (("ema_state_dict", "state_dict", "steps"), False),
+        (("model_ema", "model"), True),
+        (("ema", "model"), True),
+        (("schema.weight", "semantic.weight", "swat.x"), True),
+    ],
+)
+def test_only_files_with_averages_among_others_get_another_key(
+    names, kept, suffix, tmp_path, experiment
+):
+    path, state = tmp_path / f"net.{suffix}", {name: torch.ones(2, 2) for name in names}
+    if suffix == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=suffix == "pth")
+    found = model_fingerprint(experiment("digits_cnn", checkpoint=path))
+    assert (found == as_before(path)) is kept
 
 
 def test_does_not_depend_on_where_the_file_is_or_when_it_was_written(checkpoint, experiment):

@@ -93,7 +93,7 @@ CASES = {
     ),
     wrong_class_count: ("classifier", "The checkpoint has 7 classes: set num_classes to that"),
     no_checkpoint_file: ("classifier", "checkpoint = '.*none.pth' does not exist"),
-    not_a_checkpoint: ("classifier", "note.pth is not a complete PyTorch checkpoint"),
+    not_a_checkpoint: ("classifier", "note.pth is a text file that begins with 'no weights here'"),
     unknown_architecture: (
         "classifier",
         "unknown architecture 'resnet21'. Did you mean 'resnet",

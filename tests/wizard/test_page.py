@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_saved_experiment(page: AppTest, full: Path) -> None:
     page.text_input(key="new_folder").set_value(str(full))
     page.button(key="new_look").click().run()
     shown = wait(page, "The classifier loads")
-    assert shown.count("<li class='good'>") == 5
+    assert shown.count("<li class='good'>") == 6
     assert "resnet20: 3 classes, 64 penultimate features" in shown
     assert "What the network sees" in shown
     assert "data:image/png;base64" in shown
@@ -122,6 +122,36 @@ def test_a_wrong_checkpoint_is_one_click_away_from_the_right_architecture(
     (fix,) = [b for b in page.button if b.label == "Use resnet32, which fits completely"]
     fix.click().run()
     assert "resnet32: 3 classes" in wait(page, "resnet32: 3 classes")
+
+
+def test_what_a_checkpoint_holds_beside_its_weights_is_one_click_away(
+    page: AppTest, full: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    from ood_core.models.architectures import build
+
+    last, averaged = (build("resnet20", 3).state_dict() for _ in range(2))
+    stored = {"mu": torch.full((3, 1, 1), 127.5), "sigma": torch.full((3, 1, 1), 51.0)}
+    named = {f"{p}.{k}": v for p, s in (("net", last), ("net_ema", averaged)) for k, v in s.items()}
+    torch.save({**stored, **named}, tmp_path / "both.pth")
+    page.session_state["_draft"] = Draft(
+        checkpoint=str(tmp_path / "both.pth"),
+        fit=SetDraft(str(full / "photos/train"), "fit"),
+        test=SetDraft(str(full / "photos/test"), "test"),
+    )
+    shown = wait(page, "What was loaded")
+    assert "averaged weights win" in shown
+    assert "stores mean 0.5, 0.5, 0.5 and std 0.2, 0.2, 0.2" in shown
+    page.button(key="new_gates")  # a preprocessing that may be wrong does not stop the gates
+    (use,) = [b for b in page.button if b.label.startswith("Use mean 0.5, 0.5, 0.5")]
+    use.click().run()
+    assert "As mu and sigma in the file." in wait(page, "As mu and sigma")
+    (other,) = [b for b in page.button if b.label == "Use net"]
+    other.click().run()
+    wait(page, "asks for it")
+    draft = page.session_state["_draft"]
+    assert (draft.part, draft.preprocessing.mean) == ("net", (0.5,) * 3)
 
 
 def test_a_file_of_someone_else_opens_with_what_is_missing(page: AppTest, full: Path) -> None:

@@ -48,7 +48,7 @@ def draw() -> tuple[wizard.Check, ...]:
             drafting.adopt(draft, completed)
             st.rerun()
     _show(lines, draft)
-    if all(line.ok or (line.fetch and line.part not in _NEEDED) for line in lines):
+    if not any(line.ok is False or (line.fetch and line.part in _NEEDED) for line in lines):
         _gates()
     return lines
 

@@ -51,7 +51,7 @@ def _source() -> str:
     chosen = chosen or shown
     if chosen != shown:
         drafting.change(
-            checkpoint="", weights="", random_weights=0 if chosen == "random" else None,
+            checkpoint="", part="", weights="", random_weights=0 if chosen == "random" else None,
             architecture="", num_classes=None, preprocessing=None,
         )  # fmt: skip
     st.session_state["_new_source"] = chosen
@@ -76,7 +76,9 @@ def _checkpoint() -> None:
                 except OODLensError as error:
                     st.error(plain(error, keep="\n"))
     if value != draft.checkpoint:
-        drafting.change(checkpoint=value, architecture="", num_classes=None, preprocessing=None)
+        drafting.change(
+            checkpoint=value, part="", architecture="", num_classes=None, preprocessing=None
+        )
         st.rerun()
 
 
