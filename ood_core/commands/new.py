@@ -19,7 +19,7 @@ from ood_core.experiments import Preprocessing, save_experiment
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
-    from ood_core.wizard import Check, Draft, SetDraft
+    from ood_core.wizard import Check, Draft, SetDraft, Survey
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,23 +149,37 @@ def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
 
 
 def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:
-    """The draft with what lies in the folder, where nothing was given."""
+    """The draft with what lies in the folder, where nothing was given, and why it was taken."""
     from ood_core.wizard import survey
 
-    found = survey(folder)
+    found = survey(folder, draft.fit)
     chosen: dict[str, Any] = {}
     if not (draft.checkpoint or draft.weights or draft.random_weights is not None):
         chosen["checkpoint"] = _only([str(p) for p in found.checkpoints], "checkpoint", folder)
     if not (draft.fit.source or draft.test.source):
         pairs = [f"{fit.source} and {test.source}" for fit, test in found.pairs]
-        _only(pairs, "pair of fit and test images", folder)
+        if not (pairs and found.certain):
+            _only(pairs, "pair of fit and test images", folder)
         chosen["fit"], chosen["test"] = found.pairs[0]
+    elif not draft.test.source and found.pairs and not found.pairs[0][0].source:
+        chosen["test"] = found.pairs[0][1]
     if not draft.ood:
         chosen["ood"] = found.others
     for name, value in chosen.items():
-        shown = [s.source for s in value] if name == "ood" else [getattr(value, "source", value)]
-        terminal.note(f"{name}: {', '.join(shown)}")
+        for source in [s.source for s in value] if name == "ood" else [_source(value)]:
+            terminal.note(f"{name}: {source or 'none'}{_because(found, source)}")
+    for one in found.unused:
+        terminal.note(f"not used: {one.source}{_because(found, one.source)}")
     return dataclasses.replace(draft, **chosen)
+
+
+def _source(value: SetDraft | str) -> str:
+    return value if isinstance(value, str) else value.source
+
+
+def _because(found: Survey, source: str) -> str:
+    why = found.why.get(source, "")
+    return f" ({why})" if why else ""
 
 
 def _only(found: list[str], what: str, folder: Path) -> str:
@@ -218,18 +232,20 @@ def _preprocessing(args: argparse.Namespace) -> Preprocessing | None:
 
 
 def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
-    from ood_core.wizard import SetDraft
+    from ood_core.wizard import set_from
 
-    return SetDraft(_here(path), role, options={"root": _here(str(root))} if root else {})
+    found = set_from(_here(path), role)
+    given = {"root": _here(str(root))} if root else {}
+    return dataclasses.replace(found, options={**found.options, **given})
 
 
 def _ood(text: str, near: list[str]) -> SetDraft:
-    from ood_core.wizard import SetDraft, set_name
+    from ood_core.wizard import set_from, set_name
 
     name, equals, source = text.partition("=")
     if not equals:
         source, name = text, set_name(text)
-    return SetDraft(_here(source), name, name in near)
+    return dataclasses.replace(set_from(_here(source), name), near=name in near)
 
 
 def _here(path: str | None) -> str:

@@ -11,6 +11,7 @@ from ood_core.wizard.draft import (
     set_name,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
+from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -60,6 +61,7 @@ __all__ = [
     "parse_draft",
     "preprocessings",
     "sample",
+    "set_from",
     "set_kind",
     "set_name",
     "survey",

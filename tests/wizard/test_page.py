@@ -336,3 +336,37 @@ def test_a_taken_name_is_replaced_only_when_that_is_ticked(own: AppTest, full: P
     own.checkbox(key="new_replace").check().run()
     own.button(key="new_save").click().run()
     assert load_experiment("mine").title == "Again"
+
+
+def test_what_was_found_can_be_used_as_something_else(page: AppTest, full: Path) -> None:
+    (full / "labels.csv").write_text("file,class\nphotos/train/cat/00.png,cat\n")
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "Fit images can be used")
+    uses = {s.label: s for s in page.selectbox if (s.key or "").startswith("new_use_")}
+    shown = {label: s.value for label, s in uses.items()}
+    assert shown == {
+        "Use …/photos/train as": "fit", "Use …/photos/test as": "test",
+        "Use …/mine/drawings as": "ood", "Use …/mine/labels.csv as": "",
+    }  # fmt: skip
+    assert "Lists the images of train." in [c.value for c in page.caption]
+    uses["Use …/mine/labels.csv as"].set_value("fit").run()
+    found = draft(page).fit
+    assert (found.source, found.name) == (str(full / "labels.csv"), "fit")
+    assert found.options == {"path_column": "file", "label_column": "class"}
+    assert page.text_input(key="new_fit").value == found.source
+    page.selectbox(key=f"new_use_{full / 'photos/train'}").set_value("ood").run()
+    assert [s.name for s in draft(page).ood] == ["drawings", "train"]
+    page.selectbox(key=f"new_use_{full / 'drawings'}").set_value("").run()
+    assert [s.name for s in draft(page).ood] == ["train"]
+
+
+def test_a_typed_table_brings_its_columns_and_its_root(page: AppTest, full: Path) -> None:
+    table = full.parent / "fit.csv"
+    table.write_text("file,class\ncat/00.png,cat\n")
+    (full / "photos" / "train").rename(full.parent / "pictures")
+    page.text_input(key="new_fit").set_value(str(table)).run()
+    assert draft(page).fit.options == {
+        "path_column": "file", "label_column": "class", "root": str(full.parent / "pictures"),
+    }  # fmt: skip
+    assert page.text_input(key="new_fit_root").value == str(full.parent / "pictures")
