@@ -72,7 +72,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Check, write, check on images; False when something cannot be used, and nothing written."""
     from ood_core import wizard
 
-    draft = wizard.complete(_draft(args, terminal))
+    draft = _draft(args, terminal)
+    draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
     if args.measure:
         draft = _measured(draft, terminal)
     lines = wizard.check_draft(draft)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ood_core.data import ImageSet
     from ood_core.experiments import Experiment
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = [
     "CheckpointFacts",
@@ -90,9 +91,13 @@ class CheckpointFacts:
 
     @property
     def architecture(self) -> str:
-        """The one that fits completely, or ""."""
-        name, share = self.architectures[0] if self.architectures else ("", 0.0)
-        return name if share == 1 else ""
+        """The likeliest one that fits completely, or ""."""
+        return next(iter(self.fitting), "")
+
+    @property
+    def fitting(self) -> tuple[str, ...]:
+        """Those that fit completely: more than one where shapes cannot tell them apart."""
+        return tuple(name for name, share in self.architectures if share == 1)
 
 
 def architecture_names(family: str) -> tuple[str, ...]:
@@ -123,12 +128,18 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
 
 
-def checkpoint_facts(path: str | Path, architecture: str = "") -> CheckpointFacts:
+def checkpoint_facts(
+    path: str | Path,
+    architecture: str = "",
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> CheckpointFacts:
     """Architectures that a checkpoint fits, and its number of classes.
 
     Parameters
     ----------
     architecture : taken as given; for "" the known ones are compared.
+    progress, should_stop : of that comparison, which takes seconds the first time.
 
     Raises
     ------
@@ -136,7 +147,10 @@ def checkpoint_facts(path: str | Path, architecture: str = "") -> CheckpointFact
         When the file cannot be read or is no checkpoint, or there is no such architecture.
     """
     found = resolve(str(path), Path.cwd())[0] or Path(path)
-    nearest = ((architecture, 1.0),) if architecture else tuple(nearest_architectures(found))
+    nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
+    if not architecture:
+        near = nearest_architectures(found, progress=progress, should_stop=should_stop)
+        nearest = tuple(near)
     facts = CheckpointFacts(nearest, None)
     if not facts.architecture:
         return facts
@@ -176,7 +190,11 @@ def _published(draft: Draft) -> Preprocessing | None:
     return found.preprocessing if found is not None else None
 
 
-def complete(draft: Draft) -> Draft:
+def complete(
+    draft: Draft,
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> Draft:
     """The draft with what can be found out filled in: nothing that was chosen is changed.
 
     The architecture is filled in where the checkpoint fits one completely, the number of classes
@@ -189,7 +207,7 @@ def complete(draft: Draft) -> Draft:
         When the checkpoint cannot be read.
     """
     if draft.checkpoint and not (draft.architecture and draft.num_classes):
-        facts = checkpoint_facts(draft.checkpoint, draft.architecture)
+        facts = checkpoint_facts(draft.checkpoint, draft.architecture, progress, should_stop)
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,

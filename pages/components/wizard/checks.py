@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.activations import preparation
-from ood_core.errors import OODLensError
+from ood_core.errors import OODLensError, StoppedError
 from ood_core.experiments import Experiment
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, jobs, prepare
 from pages.components.wizard import drafting
+
+if TYPE_CHECKING:
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["draw"]
 
@@ -36,7 +39,7 @@ def draw() -> tuple[wizard.Check, ...]:
     if known != (draft, again):
         result = jobs.result(
             ("wizard", repr(draft), again),
-            lambda *_: _checked(draft),
+            lambda progress, should_stop: _checked(draft, progress, should_stop),
             "Reading weights and folders …",
         )
         if result is None:
@@ -52,10 +55,16 @@ def draw() -> tuple[wizard.Check, ...]:
     return lines
 
 
-def _checked(draft: wizard.Draft) -> tuple[wizard.Draft, tuple[wizard.Check, ...]]:
+def _checked(
+    draft: wizard.Draft, progress: ProgressCallback, should_stop: StopCheck
+) -> tuple[wizard.Draft, tuple[wizard.Check, ...]]:
     """The draft with what can be found out, and its checks."""
-    with contextlib.suppress(OODLensError):  # the classifier's line says it
-        draft = wizard.complete(draft)
+    try:
+        draft = wizard.complete(draft, progress, should_stop)
+    except StoppedError:
+        raise
+    except OODLensError:
+        pass  # the classifier's line says it
     return draft, wizard.check_draft(draft)
 
 
