@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.commands._arguments import add_json, add_pass, names
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
-from ood_core.experiments import Preprocessing, save_experiment
+from ood_core.experiments import save_experiment
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
@@ -56,12 +56,13 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--resize", type=int, help="shorter side (default: see preprocessing)")
-    parser.add_argument("--center-crop", type=int, help="side of the square (default: --resize)")
-    parser.add_argument("--mean", type=_numbers, help="r,g,b (default: zeros)")
-    parser.add_argument("--std", type=_numbers, help="r,g,b (default: ones)")
-    parser.add_argument("--interpolation", default="bilinear", help="default: bilinear")
-    parser.add_argument("--mode", default="RGB", choices=("RGB", "L"), help="L: one channel")
+    # Without a default here: what is not given stays as the weights or the likeliest guess have it.
+    parser.add_argument("--resize", type=int, help="shorter side, pixels; no crop is larger")
+    parser.add_argument("--center-crop", type=int, help="side of the square, pixels")
+    parser.add_argument("--mean", type=_numbers, help="r,g,b")
+    parser.add_argument("--std", type=_numbers, help="r,g,b")
+    parser.add_argument("--interpolation", help="nearest, bilinear, bicubic, box or lanczos")
+    parser.add_argument("--mode", choices=("RGB", "L"), help="L: one channel")
     parser.add_argument(
         "--measure", action="store_true",
         help="try each likely preprocessing on ID test images and take the best",
@@ -74,8 +75,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
 
     draft = _draft(args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
+    given = _given(args)
+    draft = wizard.with_values(draft, given)
     if args.measure:
-        draft = _measured(draft, terminal)
+        draft = _measured(draft, given, terminal)
     lines = wizard.check_draft(draft)
     _report(lines, args, terminal)
     if any(line.ok is False for line in lines):
@@ -141,7 +144,6 @@ def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
         num_classes=args.num_classes,
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
-        preprocessing=_preprocessing(args),
         fit=_listed(args.fit, "fit", args.fit_root),
         test=_listed(args.test, "test", args.test_root),
         ood=tuple(_ood(text, args.near) for text in args.ood),
@@ -193,10 +195,10 @@ def _only(found: list[str], what: str, folder: Path) -> str:
     )
 
 
-def _measured(draft: Draft, terminal: Terminal) -> Draft:
-    from ood_core.wizard import measure
+def _measured(draft: Draft, given: dict[str, Any], terminal: Terminal) -> Draft:
+    from ood_core.wizard import measure, overridden_proposals
 
-    ranked = measure(draft)
+    ranked = measure(draft, overridden_proposals(draft, given))
     for m in ranked:
         terminal.note(f"{100 * m.accuracy:5.1f} % of {m.images} right: {m.proposal.label}")
     return dataclasses.replace(draft, preprocessing=ranked[0].proposal.preprocessing)
@@ -216,20 +218,10 @@ def _samples(exp: Experiment, args: argparse.Namespace, terminal: Terminal) -> N
     )
 
 
-def _preprocessing(args: argparse.Namespace) -> Preprocessing | None:
-    if args.resize is None and args.center_crop is None:
-        if args.mean or args.std:
-            raise ConfigError("--mean and --std need --resize or --center-crop beside them.")
-        return None
-    channels = 1 if args.mode == "L" else 3
-    return Preprocessing(
-        resize=args.resize,
-        center_crop=args.center_crop or args.resize,
-        mean=args.mean or (0.0,) * channels,
-        std=args.std or (1.0,) * channels,
-        interpolation=args.interpolation,
-        mode=args.mode,
-    )
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The preprocessing's values that were given; the others stay as they would be without."""
+    keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
+    return {key: value for key in keys if (value := getattr(args, key)) is not None}
 
 
 def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:

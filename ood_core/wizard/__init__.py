@@ -12,6 +12,7 @@ from ood_core.wizard.draft import (
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.found_lists import set_from
+from ood_core.wizard.overrides import overridden_proposals, with_values
 from ood_core.wizard.proposals import (
     CheckpointFacts,
     Measured,
@@ -58,6 +59,7 @@ __all__ = [
     "measure",
     "missing",
     "new_experiment",
+    "overridden_proposals",
     "parse_draft",
     "preprocessings",
     "sample",
@@ -66,4 +68,5 @@ __all__ = [
     "set_name",
     "survey",
     "weight_names",
+    "with_values",
 ]
