@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from ood_core.experiments import save_experiment
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
     from ood_core.wizard import Check, Draft, SetDraft, Survey
+
+_SHOWN = 5
+"""Checkpoints that are listed beside the one that is taken."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_classifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", default="", help="built in, torchvision:… or timm:…")
-    parser.add_argument("--checkpoint", help="file with the weights")
+    parser.add_argument(
+        "--checkpoint", help="file with the weights, or a folder or pattern with several"
+    )
     parser.add_argument("--weights", default="", help="name of published weights")
     parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
     parser.add_argument("--num-classes", type=int, help="default: from the weights")
@@ -138,7 +144,7 @@ def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
         name=args.name,
         title=args.name,
         architecture=args.architecture,
-        checkpoint=_here(args.checkpoint),
+        checkpoint=_checkpoint(args.checkpoint, terminal),
         weights=args.weights,
         random_weights=args.random_weights,
         num_classes=args.num_classes,
@@ -158,7 +164,7 @@ def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:
     found = survey(folder, draft.fit)
     chosen: dict[str, Any] = {}
     if not (draft.checkpoint or draft.weights or draft.random_weights is not None):
-        chosen["checkpoint"] = _only([str(p) for p in found.checkpoints], "checkpoint", folder)
+        chosen["checkpoint"] = _first_of(found, folder, terminal)
     if not (draft.fit.source or draft.test.source):
         pairs = [f"{fit.source} and {test.source}" for fit, test in found.pairs]
         if not (pairs and found.certain):
@@ -174,6 +180,38 @@ def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:
     for one in found.unused:
         terminal.note(f"not used: {one.source}{_because(found, one.source)}")
     return dataclasses.replace(draft, **chosen)
+
+
+def _first_of(found: Survey, folder: Path, terminal: Terminal) -> str:
+    """The likeliest checkpoint of a folder."""
+    if not found.checkpoints:
+        raise ConfigError(
+            f"--from {folder} holds no checkpoint. Name it with --checkpoint, or give --weights or "
+            "--random-weights with an --architecture."
+        )
+    first, *others = map(str, found.checkpoints)
+    _note_others([(source, found.why.get(source, "")) for source in others], terminal)
+    return first
+
+
+def _checkpoint(given: str | None, terminal: Terminal) -> str:
+    """The file, or the likeliest one of a folder or a pattern."""
+    from ood_core.wizard import checkpoints_at
+
+    ranked = checkpoints_at(given or "")
+    if not ranked:
+        return _here(given)
+    (first, why), *others = ranked
+    terminal.note(f"checkpoint: {first} ({why})")
+    _note_others([(str(path), reason) for path, reason in others], terminal)
+    return str(first)
+
+
+def _note_others(others: Sequence[tuple[str, str]], terminal: Terminal) -> None:
+    for source, why in others[:_SHOWN]:
+        terminal.note(f"not this checkpoint: {source} ({why}); --checkpoint names another")
+    if len(others) > _SHOWN:
+        terminal.note(f"and {len(others) - _SHOWN:,} more checkpoints")
 
 
 def _source(value: SetDraft | str) -> str:

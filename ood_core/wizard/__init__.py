@@ -1,6 +1,7 @@
 """Bringing one's own network and images: proposals, checks, samples, the finished experiment."""
 
 from ood_core.wizard.checking import QUICK, Check, Fix, check_draft, gate_checks, sample
+from ood_core.wizard.checkpoint_files import checkpoints_at
 from ood_core.wizard.draft import (
     Draft,
     SetDraft,
@@ -11,14 +12,13 @@ from ood_core.wizard.draft import (
     set_name,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
+from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts
 from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.overrides import overridden_proposals, with_values
 from ood_core.wizard.proposals import (
-    CheckpointFacts,
     Measured,
     Proposal,
     architecture_names,
-    checkpoint_facts,
     complete,
     measure,
     preprocessings,
@@ -45,6 +45,7 @@ __all__ = [
     "architecture_names",
     "check_draft",
     "checkpoint_facts",
+    "checkpoints_at",
     "complete",
     "contact_sheet",
     "distinct_names",

@@ -18,8 +18,8 @@ from ood_core.models import WeightsMissingError
 from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.draft import Draft
+from ood_core.wizard.facts import checkpoint_facts
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
-from ood_core.wizard.proposals import checkpoint_facts
 from ood_core.wizard.requirements import missing_weights
 
 if TYPE_CHECKING:

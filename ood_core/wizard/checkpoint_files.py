@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-__all__ = ["CHECKPOINT_SUFFIXES", "is_checkpoint", "rank_checkpoints"]
+from ood_core.errors import ModelError
+
+__all__ = ["CHECKPOINT_SUFFIXES", "checkpoints_at", "is_checkpoint", "rank_checkpoints"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin")
 """File names that count as checkpoints."""
 
+_DEPTH, _MOST = 4, 100_000
+"""Levels below a folder, and files, that are looked through for checkpoints."""
 _BESIDE = re.compile(r"(optimizer|optim|scheduler|scaler|rng_state|training_args)\b", re.IGNORECASE)
 """What training scripts save beside a network's weights."""
 _NAMES = (
@@ -39,6 +45,40 @@ def is_checkpoint(path: Path) -> bool:
     except OSError:
         return False
     return start.startswith((b"PK\x03\x04", b"\x80"))
+
+
+def checkpoints_at(source: str) -> tuple[tuple[Path, str], ...]:
+    """Checkpoints that a folder or a pattern such as `runs/*.pt` stands for, as ranked; none
+    where the source is a file or not there.
+
+    Raises
+    ------
+    ModelError
+        When it is a folder, or a pattern, without checkpoints.
+    """
+    path = Path(source).expanduser()
+    if not source or path.is_file():
+        return ()
+    pattern = glob.has_magic(source)
+    if not (pattern or path.is_dir()):
+        return ()
+    names = glob.iglob(str(path), recursive=True) if pattern else _below(path)
+    found = [p for p in map(Path, islice(names, _MOST)) if p.is_file() and is_checkpoint(p)]
+    if not found:
+        what = "no file matches" if pattern else "the folder holds none"
+        raise ModelError(
+            f"checkpoint = {source!r}: {what}. Checkpoints end in {', '.join(CHECKPOINT_SUFFIXES)}."
+        )
+    return rank_checkpoints(p.absolute() for p in found)
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """Files in a folder, and up to four levels below it."""
+    top = len(folder.parts)
+    for here, folders, files in os.walk(folder):
+        deep = len(Path(here).parts) - top >= _DEPTH
+        folders[:] = [] if deep else sorted(f for f in folders if not f.startswith("."))
+        yield from (os.path.join(here, name) for name in sorted(files))
 
 
 def rank_checkpoints(paths: Iterable[str | os.PathLike[str]]) -> tuple[tuple[Path, str], ...]:

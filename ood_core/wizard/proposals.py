@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from ood_core.data import BrokenImageError, Transform, open_dataset
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import class_folders
-from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
-from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.models.published_weights import published_weights
 from ood_core.runtime.paths import find_data
+from ood_core.wizard.checkpoint_files import checkpoints_at
 from ood_core.wizard.draft import Draft, new_experiment
+from ood_core.wizard.facts import checkpoint_facts, one_checkpoint
 from ood_core.wizard.partial_drafts import load_classifier
 
 if TYPE_CHECKING:
@@ -30,11 +29,9 @@ if TYPE_CHECKING:
     from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = [
-    "CheckpointFacts",
     "Measured",
     "Proposal",
     "architecture_names",
-    "checkpoint_facts",
     "complete",
     "measure",
     "preprocessings",
@@ -76,30 +73,6 @@ class Measured:
         return self.right / self.images
 
 
-@dataclass(frozen=True)
-class CheckpointFacts:
-    """What a checkpoint file says of its network.
-
-    Parameters
-    ----------
-    architectures : known architectures, likeliest first, with the share of names that agree.
-    classes : number of classes, where the architecture is known; else None.
-    """
-
-    architectures: tuple[tuple[str, float], ...]
-    classes: int | None
-
-    @property
-    def architecture(self) -> str:
-        """The likeliest one that fits completely, or ""."""
-        return next(iter(self.fitting), "")
-
-    @property
-    def fitting(self) -> tuple[str, ...]:
-        """Those that fit completely: more than one where shapes cannot tell them apart."""
-        return tuple(name for name, share in self.architectures if share == 1)
-
-
 def architecture_names(family: str) -> tuple[str, ...]:
     """Names of a family, "built in", "torchvision" or "timm", as experiment files spell them.
 
@@ -126,35 +99,6 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     if module is None:
         return ()
     return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
-
-
-def checkpoint_facts(
-    path: str | Path,
-    architecture: str = "",
-    progress: ProgressCallback | None = None,
-    should_stop: StopCheck | None = None,
-) -> CheckpointFacts:
-    """Architectures that a checkpoint fits, and its number of classes.
-
-    Parameters
-    ----------
-    architecture : taken as given; for "" the known ones are compared.
-    progress, should_stop : of that comparison, which takes seconds the first time.
-
-    Raises
-    ------
-    ModelError
-        When the file cannot be read or is no checkpoint, or there is no such architecture.
-    """
-    found = resolve(str(path), Path.cwd())[0] or Path(path)
-    nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
-    if not architecture:
-        near = nearest_architectures(found, progress=progress, should_stop=should_stop)
-        nearest = tuple(near)
-    facts = CheckpointFacts(nearest, None)
-    if not facts.architecture:
-        return facts
-    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture))
 
 
 def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
@@ -206,6 +150,8 @@ def complete(
     ModelError
         When the checkpoint cannot be read.
     """
+    if checkpoints_at(draft.checkpoint):
+        draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
     if draft.checkpoint and not (draft.architecture and draft.num_classes):
         facts = checkpoint_facts(draft.checkpoint, draft.architecture, progress, should_stop)
         draft = dataclasses.replace(

@@ -370,3 +370,17 @@ def test_a_typed_table_brings_its_columns_and_its_root(page: AppTest, full: Path
         "path_column": "file", "label_column": "class", "root": str(full.parent / "pictures"),
     }  # fmt: skip
     assert page.text_input(key="new_fit_root").value == str(full.parent / "pictures")
+
+
+def test_several_checkpoints_are_ranked_and_another_can_be_chosen(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    last = checkpoint("resnet32", name="mine/last.pth")
+    page.text_input(key="new_checkpoint").set_value(str(full / "*.pth")).run()
+    wait(page, "resnet20: 3 classes")
+    page.run()
+    assert page.text_input(key="new_checkpoint").value == str(full / "best.pth")
+    assert [c.value for c in page.caption if c.value.startswith("Taken of 2: named best.")]
+    page.selectbox(key="new_checkpoint_found").set_value(str(last)).run()
+    wait(page, "resnet32: 3 classes")
+    assert draft(page).checkpoint == str(last)

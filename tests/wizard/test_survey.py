@@ -235,3 +235,41 @@ def test_what_lies_beside_weights_is_no_checkpoint(tmp_path: Path) -> None:
         "pytorch_model.bin", "data.tar=not a checkpoint",
     )  # fmt: skip
     assert [p.name for p in survey(root).checkpoints] == ["pytorch_model.bin"]
+
+
+def test_a_folder_or_pattern_stands_for_its_likeliest_checkpoint(folders, checkpoint) -> None:
+    from ood_core.errors import ModelError
+    from ood_core.wizard import checkpoints_at, complete
+
+    for name in ("last", "best", "epoch_3"):
+        path = checkpoint(name=f"{name}.pth")
+    folder = path.parent
+    for source in (str(folder), str(folder / "*.pth"), str(folder / "**" / "*.pth")):
+        assert [p.stem for p, _ in checkpoints_at(source)] == ["best", "last", "epoch_3"]
+        done = complete(Draft(checkpoint=source))
+        assert (Path(done.checkpoint).name, done.architecture) == ("best.pth", "resnet20")
+    assert [p.stem for p, _ in checkpoints_at(str(folder / "[le]*.pth"))] == ["last", "epoch_3"]
+    assert checkpoints_at(str(path)) == checkpoints_at(str(folder / "gone.pth")) == ()
+    with pytest.raises(ModelError, match="no file matches"):
+        checkpoints_at(str(folder / "*.gone"))
+    with pytest.raises(ModelError, match="the folder holds none"):
+        checkpoints_at(str(folders / "drawings"))
+
+
+def test_new_takes_the_likeliest_checkpoint_and_says_why(folders, checkpoint, capsys) -> None:
+    from ood_core.commands._main import main
+    from ood_core.experiments import load_experiment
+
+    for name in ("last", "best"):
+        checkpoint(name=f"mine/{name}.pth")
+    line = ["new", "mine", "--from", str(folders), "--check", "0"]
+    assert main(line) == 0
+    said = capsys.readouterr().err
+    assert "best.pth (named best)" in said
+    assert "not this checkpoint: " in said
+    assert "last.pth (the last one of its training)" in said
+    assert load_experiment("mine").classifier.checkpoint.name == "best.pth"
+    assert main([*line, "--force", "--checkpoint", str(folders / "l*.pth")]) == 0
+    assert load_experiment("mine").classifier.checkpoint.name == "last.pth"
+    assert main([*line, "--checkpoint", str(folders / "x*.pth")]) != 0
+    assert "no file matches" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -59,13 +60,17 @@ def _source() -> str:
 
 def _checkpoint() -> None:
     draft = drafting.current()
-    known = [str(p) for p in drafting.found().checkpoints]
+    survey = drafting.found()
+    ranked = st.session_state.get("_new_ranked", {})  # of a folder or pattern that was typed
+    why = {**survey.why, **ranked}
+    known = list(dict.fromkeys([*ranked, *map(str, survey.checkpoints)]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = drafting.path(
             "Checkpoint", "new_checkpoint", draft.checkpoint, known,
             placeholder="A path such as /data/mine/best.pth",
             help="A .safetensors file, or what torch.save(model.state_dict()) wrote, in whatever "
-            "wrapper. Nothing in it is executed.",
+            "wrapper; or a folder or a pattern such as runs/*.pt, of which the likeliest is "
+            "taken. Nothing in it is executed.",
         )  # fmt: skip
         with st.popover("Upload", icon=":material/upload:"):
             given = st.file_uploader("Checkpoint", key="new_checkpoint_file")
@@ -74,7 +79,14 @@ def _checkpoint() -> None:
                     value = str(wizard.keep_upload(given.name, given))
                 except OODLensError as error:
                     st.error(str(error))
+    if len(known) > 1 and (reason := why.get(draft.checkpoint)):
+        st.caption(f"Taken of {len(known)}: {reason}. The list beside it has the others.")
     if value != draft.checkpoint:
+        with contextlib.suppress(OODLensError):  # the checks say it
+            # What a folder or pattern stands for; completing the draft takes the first.
+            several = wizard.checkpoints_at(value)
+            if several:
+                st.session_state["_new_ranked"] = {str(path): reason for path, reason in several}
         drafting.change(checkpoint=value, architecture="", num_classes=None, preprocessing=None)
         st.rerun()
 
