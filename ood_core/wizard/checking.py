@@ -54,6 +54,7 @@ class Check:
     remedy : what to do when it is not ok; "" where `text` says it.
     fixes : changes to the draft that would help.
     fetch : "weights" or "data" when a download would help.
+    given : whether something was chosen that could be right or wrong.
     """
 
     part: str
@@ -63,6 +64,7 @@ class Check:
     remedy: str = ""
     fixes: tuple[Fix, ...] = ()
     fetch: Literal["", "weights", "data"] = ""
+    given: bool = True
 
 
 def check_draft(draft: Draft) -> tuple[Check, ...]:
@@ -78,7 +80,8 @@ def check_draft(draft: Draft) -> tuple[Check, ...]:
 
 def _classifier(draft: Draft) -> Iterator[Check]:
     if not draft.architecture and not draft.checkpoint:
-        yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
+        yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.",
+                    given=False)  # fmt: skip
         return
     if not draft.architecture:
         yield _unknown(draft)
@@ -183,7 +186,7 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     if name in ("fit", "test"):
         what = f"{name.capitalize()} images can be used"
     if not chosen.source:
-        yield Check(name, what, False, f"No {name} images are chosen yet.")
+        yield Check(name, what, False, f"No {name} images are chosen yet.", given=False)
         return
     try:
         images = _opened(draft, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -384,3 +386,52 @@ def test_several_checkpoints_are_ranked_and_another_can_be_chosen(
     page.selectbox(key="new_checkpoint_found").set_value(str(last)).run()
     wait(page, "resnet32: 3 classes")
     assert draft(page).checkpoint == str(last)
+
+
+def test_nothing_is_red_before_something_was_entered(page: AppTest, full: Path) -> None:
+    shown = wait(page, "No classifier is chosen yet.")
+    assert "<li class='bad'>" not in shown
+    assert shown.count("<li class='open'>") == 3
+    assert not page.error
+    assert page.button(key="new_save").disabled
+    page.text_input(key="new_fit").set_value(str(full / "gone")).run()
+    shown = wait(page, "gone' does not exist")
+    assert shown.count("<li class='bad'>") == 1, "what was entered, and that alone"
+
+
+def test_steps_are_numbered_in_their_order(page: AppTest, own: AppTest) -> None:
+    steps = re.findall(r"<h2 class='section'>(\d) · (\w+)</h2>", texts(own))
+    assert sorted(steps) == [
+        ("1", "Classifier"), ("2", "Images"), ("3", "Preprocessing"), ("4", "Checks"),
+        ("5", "Save"),
+    ]  # fmt: skip
+
+
+def test_every_widget_has_a_name_of_its_own(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    checkpoint("resnet32", name="mine/last.pth")
+    for other in ("a/x/train", "a/x/test", "b/x/train", "b/x/test"):
+        (full / other).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(full / "photos/train", full / other)
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "The classifier loads")
+    page.run()
+    kinds = (
+        "text_input", "selectbox", "multiselect", "number_input", "checkbox", "file_uploader",
+        "button_group", "button", "download_button",
+    )  # fmt: skip
+    labels = [e.proto.label for kind in kinds for e in page.get(kind)]
+    assert len(labels) > 30
+    assert all(labels)
+    assert sorted(labels) == sorted(set(labels))
+
+
+def test_no_images_are_shown_of_a_set_that_was_not_chosen(page: AppTest, full: Path) -> None:
+    page.session_state["_draft"] = Draft(
+        architecture="resnet20", checkpoint=str(full / "best.pth"),
+        ood=(SetDraft(str(full / "drawings"), "drawings"),),
+    )  # fmt: skip
+    shown = wait(page, "<h3>drawings</h3>")
+    assert "<h3>fit</h3>" not in shown

@@ -29,7 +29,7 @@ _AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 def draw() -> tuple[wizard.Check, ...]:
     """Check the draft and say how it stands; returns the lines, none while it is checked."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html("<h2 class='section'>Checks</h2>")
+        drafting.heading("Checks")
         st.space("stretch")
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
@@ -74,7 +74,8 @@ def _again() -> None:
 
 def _show(lines: Sequence[wizard.Check], draft: wizard.Draft) -> None:
     for number, line in enumerate(lines):
-        st.html(lines_html([line]))
+        # Nothing is wrong before something was entered: what lacks is grey until then.
+        st.html(lines_html([line if line.given else dataclasses.replace(line, ok=None)]))
         for place, fix in enumerate(line.fixes):
             st.button(fix.label, key=f"new_fix_{number}_{place}", icon=":material/build:",
                       on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
@@ -89,7 +90,7 @@ def _gates() -> None:
     except OODLensError as error:
         st.error(str(error), icon=":material/error:")
         return
-    st.html("<h2 class='section'>Sanity gates</h2>")
+    st.html("<h3 class='section'>Sanity gates</h3>")
     job = preparation.find(part)
     if job is not None and job.active:
         _watch(part)

@@ -28,7 +28,7 @@ _METHODS = ("nearest", "bilinear", "bicubic", "box", "lanczos")
 
 def draw() -> None:
     """Weights, architecture, classes."""
-    st.html("<h2 class='section'>1 · Classifier</h2>")
+    drafting.heading("Classifier")
     source = _source()
     if source == "file":
         _checkpoint()
@@ -73,8 +73,8 @@ def _checkpoint() -> None:
             "taken. Nothing in it is executed.",
         )  # fmt: skip
         with st.popover("Upload", icon=":material/upload:"):
-            given = st.file_uploader("Checkpoint", key="new_checkpoint_file")
-            if given is not None and st.button("Use this file", key="new_checkpoint_use"):
+            given = st.file_uploader("Checkpoint to upload", key="new_checkpoint_file")
+            if given is not None and st.button("Use this checkpoint", key="new_checkpoint_use"):
                 try:
                     value = str(wizard.keep_upload(given.name, given))
                 except OODLensError as error:
@@ -116,8 +116,8 @@ def _architecture(source: str) -> None:
             return
         value = draft.architecture if draft.architecture in names else None
         st.selectbox(
-            "Name", names, key=drafting.seed("new_architecture", value), index=None,
-            placeholder="Choose", label_visibility="collapsed",
+            "Name of the architecture", names, key=drafting.seed("new_architecture", value),
+            index=None, placeholder="Choose", label_visibility="collapsed",
             format_func=lambda name: name.rpartition(":")[2],
         )  # fmt: skip
     if draft.architecture and value is None:
@@ -177,7 +177,7 @@ def _percent(share: float | None) -> float | None:
 def preprocessing() -> None:
     """How images become the network's input: proposals, own values, a measurement."""
     draft = drafting.current()
-    st.html("<h2 class='section'>3 · Preprocessing</h2>")
+    drafting.heading("Preprocessing")
     if not draft.architecture:
         st.caption("Known once the architecture is.")
         return

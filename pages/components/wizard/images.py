@@ -20,7 +20,7 @@ _WHAT = "a folder, an image list (.txt), a table (.csv, .tsv, .parquet) or a zip
 
 def draw() -> None:
     """The three kinds of images."""
-    st.html("<h2 class='section'>2 · Images</h2>")
+    drafting.heading("Images")
     found = drafting.found()
     if found.sets():
         _found(found)
@@ -38,8 +38,10 @@ def _found(found: wizard.Survey) -> None:
     """Every set of the folder, what it is used as and why; each can be used as something else."""
     undecided = not found.certain or not drafting.current().fit.source
     with st.expander("What was found, and what it is used as", expanded=undecided):
+        short = [drafting.short(s.source) for s in found.sets()]
         for chosen in found.sets():
             shown, name = _use_of(chosen.source), drafting.short(chosen.source)
+            name = name if short.count(name) == 1 else chosen.source
             use = st.selectbox(
                 f"Use {name} as", _USES, key=drafting.seed(f"new_use_{chosen.source}", shown),
                 format_func=lambda u: _USES[u],
@@ -139,7 +141,8 @@ def _near(draft: wizard.Draft) -> None:
 
 def _upload() -> None:
     given = st.file_uploader(
-        "File", type=["zip", "txt", "csv", "tsv", "parquet"], key="new_upload",
+        "Zip, list or table to upload", type=["zip", "txt", "csv", "tsv", "parquet"],
+        key="new_upload",
         help="A zip of images, in class folders where classes matter. It is kept in "
         "OOD_LENS_HOME on this machine and read without unpacking.",
     )  # fmt: skip

@@ -61,7 +61,11 @@ def _begin() -> None:
 
 def _load() -> None:
     uploaded = st.file_uploader("Experiment file", type="toml", key="load_file")
-    path = st.text_input("or its path on this machine", key="load_path", placeholder="mine.toml")
+    path = st.text_input(
+        "or the path of an experiment file on this machine",
+        key="load_path",
+        placeholder="mine.toml",
+    )
     st.button(
         "Open in the wizard", key="load_open", disabled=not (uploaded or path), on_click=_open,
         args=(uploaded, path),
