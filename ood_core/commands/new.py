@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_core.commands._arguments import add_json, add_pass, names
+from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
-from ood_core.errors import ConfigError
 from ood_core.experiments import Preprocessing, save_experiment
 from ood_core.runtime.toml_text import toml_text
 
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
-    from ood_core.wizard import Check, Draft, SetDraft
+    from ood_core.wizard import Check, Draft
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_classifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", default="", help="built in, torchvision:… or timm:…")
-    parser.add_argument("--checkpoint", help="file with the weights")
+    parser.add_argument(
+        "--checkpoint", help="file with the weights, or a folder or pattern with several"
+    )
     parser.add_argument("--part", default="", help="weights in a checkpoint that holds several")
     parser.add_argument("--weights", default="", help="name of published weights")
     parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
@@ -59,12 +61,13 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--resize", type=int, help="shorter side (default: see preprocessing)")
-    parser.add_argument("--center-crop", type=int, help="side of the square (default: --resize)")
-    parser.add_argument("--mean", type=_numbers, help="r,g,b (default: zeros)")
-    parser.add_argument("--std", type=_numbers, help="r,g,b (default: ones)")
-    parser.add_argument("--interpolation", default="bilinear", help="default: bilinear")
-    parser.add_argument("--mode", default="RGB", choices=("RGB", "L"), help="L: one channel")
+    # Without a default here: what is not given stays as the weights or the likeliest guess have it.
+    parser.add_argument("--resize", type=int, help="shorter side, pixels; no crop is larger")
+    parser.add_argument("--center-crop", type=int, help="side of the square, pixels")
+    parser.add_argument("--mean", type=_numbers, help="r,g,b")
+    parser.add_argument("--std", type=_numbers, help="r,g,b")
+    parser.add_argument("--interpolation", help="nearest, bilinear, bicubic, box or lanczos")
+    parser.add_argument("--mode", choices=("RGB", "L"), help="L: one channel")
     parser.add_argument(
         "--measure", action="store_true",
         help="try each likely preprocessing on ID test images and take the best",
@@ -75,11 +78,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Check, write, check on images; False when something cannot be used, and nothing written."""
     from ood_core import wizard
 
-    draft = wizard.complete(_draft(args, terminal))
+    draft = draft_of(args, terminal)
+    draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
     paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it
+    given = _given(args)
+    draft = wizard.with_values(draft, given)
     if args.measure:
-        draft = _measured(draft, terminal)
+        draft = _measured(draft, given, terminal)
     lines = wizard.check_draft(draft)
     _report(lines, args, terminal, draft)
     if any(line.ok is False for line in lines):
@@ -150,62 +156,10 @@ def _preprocessing_options(p: Preprocessing) -> str:
     return " ".join([*given, f"--mode {p.mode}"] if p.mode != "RGB" else given)
 
 
-def _draft(args: argparse.Namespace, terminal: Terminal) -> Draft:
-    from ood_core.wizard import Draft
+def _measured(draft: Draft, given: dict[str, Any], terminal: Terminal) -> Draft:
+    from ood_core.wizard import measure, overridden_proposals
 
-    draft = Draft(
-        name=args.name,
-        title=args.name,
-        architecture=args.architecture,
-        checkpoint=_here(args.checkpoint),
-        part=args.part,
-        weights=args.weights,
-        random_weights=args.random_weights,
-        num_classes=args.num_classes,
-        class_names=tuple(args.class_names),
-        expected_accuracy=args.expected_accuracy,
-        preprocessing=_preprocessing(args),
-        fit=_listed(args.fit, "fit", args.fit_root),
-        test=_listed(args.test, "test", args.test_root),
-        ood=tuple(_ood(text, args.near) for text in args.ood),
-    )
-    return _surveyed(draft, args.folder, terminal) if args.folder else draft
-
-
-def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:
-    """The draft with what lies in the folder, where nothing was given."""
-    from ood_core.wizard import survey
-
-    found = survey(folder)
-    chosen: dict[str, Any] = {}
-    if not (draft.checkpoint or draft.weights or draft.random_weights is not None):
-        chosen["checkpoint"] = _only([str(p) for p in found.checkpoints], "checkpoint", folder)
-    if not (draft.fit.source or draft.test.source):
-        pairs = [f"{fit.source} and {test.source}" for fit, test in found.pairs]
-        _only(pairs, "pair of fit and test images", folder)
-        chosen["fit"], chosen["test"] = found.pairs[0]
-    if not draft.ood:
-        chosen["ood"] = found.others
-    for name, value in chosen.items():
-        shown = [s.source for s in value] if name == "ood" else [getattr(value, "source", value)]
-        terminal.note(f"{name}: {', '.join(shown)}")
-    return dataclasses.replace(draft, **chosen)
-
-
-def _only(found: list[str], what: str, folder: Path) -> str:
-    if len(found) == 1:
-        return found[0]
-    listed = f"{len(found)}: {'; '.join(found[:5])}" if found else "none"
-    raise ConfigError(
-        f"--from {folder} must hold one {what}, found {listed}. Name the right one, or a folder "
-        "that holds one only."
-    )
-
-
-def _measured(draft: Draft, terminal: Terminal) -> Draft:
-    from ood_core.wizard import measure
-
-    ranked = measure(draft)
+    ranked = measure(draft, overridden_proposals(draft, given))
     for m in ranked:
         terminal.note(f"{100 * m.accuracy:5.1f} % of {m.images} right: {m.proposal.label}")
     return dataclasses.replace(draft, preprocessing=ranked[0].proposal.preprocessing)
@@ -225,40 +179,10 @@ def _samples(exp: Experiment, args: argparse.Namespace, terminal: Terminal) -> N
     )
 
 
-def _preprocessing(args: argparse.Namespace) -> Preprocessing | None:
-    if args.resize is None and args.center_crop is None:
-        if args.mean or args.std:
-            raise ConfigError("--mean and --std need --resize or --center-crop beside them.")
-        return None
-    channels = 1 if args.mode == "L" else 3
-    return Preprocessing(
-        resize=args.resize,
-        center_crop=args.center_crop or args.resize,
-        mean=args.mean or (0.0,) * channels,
-        std=args.std or (1.0,) * channels,
-        interpolation=args.interpolation,
-        mode=args.mode,
-    )
-
-
-def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
-    from ood_core.wizard import SetDraft
-
-    return SetDraft(_here(path), role, options={"root": _here(str(root))} if root else {})
-
-
-def _ood(text: str, near: list[str]) -> SetDraft:
-    from ood_core.wizard import SetDraft, set_name
-
-    name, equals, source = text.partition("=")
-    if not equals:
-        source, name = text, set_name(text)
-    return SetDraft(_here(source), name, name in near)
-
-
-def _here(path: str | None) -> str:
-    """Paths as the shell means them: relative to the working folder, where that exists."""
-    return str(Path(path).expanduser().absolute()) if path and Path(path).exists() else path or ""
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The preprocessing's values that were given; the others stay as they would be without."""
+    keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
+    return {key: value for key in keys if (value := getattr(args, key)) is not None}
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -222,7 +222,7 @@ def _explained(mismatch: Mismatch, architecture: str, states: list[Candidate]) -
     heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
     if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
         return f"{said} The checkpoint has {heads.pop()} classes: set num_classes to that."
-    name, share = nearest_to(states)[0]
+    name, share = next(iter(nearest_to(states)), (architecture, 0.0))
     if name == architecture or share <= max(mismatch.share, 0.5):
         return f"{said} No other known architecture fits better."
     degree = "fits completely" if share == 1 else f"is nearest, {share:.0%} of its names fit"

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ood_core.errors import ModelError, StoppedError
 from ood_core.models.architectures import adapter, architectures, build, collection
 from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
+from ood_core.models.known_matches import keep_match, kept_match
 from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
+from ood_core.models.named_architectures import named_in_path, names_written
+from ood_core.models.network_shapes import shapes_built_by
 from ood_core.models.normalisation import without_constants
 from ood_core.models.parts import named, parts
+from ood_core.models.published_weights import package_version
+from ood_core.models.search_order import likely_names, words_of
+from ood_core.runtime.progress import Progress
 
-__all__ = ["checkpoint_classes", "nearest_architectures", "nearest_to"]
+if TYPE_CHECKING:
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
+
+__all__ = ["SECONDS", "checkpoint_classes", "nearest_architectures", "nearest_to", "timm_installed"]
+
+SECONDS = 30.0
+"""Time after which no further architecture is compared."""
+
+LEAST = 0.1
+"""Share of names that agree, below which an architecture is not near at all."""
+
+_CLASSES = 1237
+"""A number of classes that is no width of any layer, so that it shows which layers follow it."""
 
 
-def nearest_architectures(path: Path, limit: int = 3) -> list[tuple[str, float]]:
+def nearest_architectures(
+    path: Path,
+    limit: int = 3,
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> list[tuple[str, float]]:
     """Architectures that a checkpoint file agrees with best, and the share of names that agree.
 
-    Built-in ones, then torchvision's. The number of classes is taken from the file, so a network
-    of another class count still counts as fitting.
+    Those that the file names, built-in ones, torchvision's and timm's. The number of classes is
+    taken from the file, so a network of another class count still counts as fitting. None whose
+    share is below `LEAST`. What was found is kept for the next time.
 
     Raises
     ------
     ModelError
         When the file cannot be read.
+    StoppedError
+        When `should_stop` says so.
     """
-    return nearest_to([state for _, state in candidates(read_checkpoint(path))])[:limit]
+    content = read_checkpoint(path)
+    states = [state for _, state in candidates(content)]
+    named = names_written(path, content)
+    return nearest_to(states, path, named, progress, should_stop)[:limit]
+
+
+def timm_installed() -> bool:
+    """Whether timm's architectures can be compared."""
+    return package_version("timm") != "none"
 
 
 def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -> int | None:
@@ -53,24 +90,113 @@ def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -
     return counts.pop() if len(counts) == 1 else None
 
 
-def nearest_to(states: list[Candidate]) -> list[tuple[str, float]]:
+def nearest_to(
+    states: Sequence[Candidate],
+    path: Path | None = None,
+    named: Sequence[str] = (),
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> list[tuple[str, float]]:
     """Architectures by the share of names that agree with any of the state dicts, best first.
 
-    Stops at the first that fits completely.
+    Stops at the first that fits completely, and at `SECONDS`. A network that timm has in two
+    forms of the same shapes is there in both.
+
+    Parameters
+    ----------
+    states : what the file holds, read in several ways.
+    path : of the file, whose name may be that of a network.
+    named : names of networks that the file states.
     """
+    shapes = [shapes_of(state) for state in states]
+    kept = kept_match(shapes, path, named)
+    if kept is not None and all(_still(name, share, states) for name, share in kept):
+        return kept
     scored: dict[str, float] = {}
-    for name in _names():
-        for state in states:
-            share = _share(name, _adapted(name, state))
-            if share == 1:
-                return [(name, share)]
-            scored[name] = max(share, scored.get(name, 0.0))
-    return sorted(scored.items(), key=lambda pair: -pair[1])
+    began = time.monotonic()
+    for name in _in_order(shapes, path, named):
+        spent = time.monotonic() - began
+        if spent > SECONDS:
+            return _ranked(scored)
+        _report(name, spent, progress, should_stop)
+        scored[name] = _best_share(name, states)
+        if scored[name] == 1:
+            found = [(n, 1.0) for n in _forms(name, states, shapes)]
+            keep_match(shapes, path, named, found)
+            return found
+    found = _ranked(scored)
+    keep_match(shapes, path, named, found)
+    return found
+
+
+def _still(name: str, share: float, states: Sequence[Candidate]) -> bool:
+    """Whether what was kept holds: the file of a built-in architecture may have changed."""
+    return ":" in name or _best_share(name, states) == share
+
+
+def _ranked(scored: dict[str, float]) -> list[tuple[str, float]]:
+    near = [(name, share) for name, share in scored.items() if share >= LEAST]
+    return sorted(near, key=lambda pair: -pair[1])
+
+
+def _report(
+    name: str, spent: float, progress: ProgressCallback | None, should_stop: StopCheck | None
+) -> None:
+    if should_stop is not None and should_stop():
+        raise StoppedError(f"stopped before {name} was compared.")
+    if progress is not None:
+        progress(Progress(f"Comparing with {name}; seconds", int(spent), int(SECONDS)))
+
+
+def _in_order(shapes: Sequence[Shapes], path: Path | None, named: Sequence[str]) -> Iterator[str]:
+    """Architectures to compare with: what the file says with its collection, then the likely."""
+    whole = [name for name in named if ":" in name and _exists(name)]
+    yield from whole
+
+    def says(names: Sequence[str]) -> list[str]:
+        short = {name.rpartition(":")[2]: name for name in names}
+        said = [name for name in named if name in short]
+        said += named_in_path(path, list(short)) if path is not None else []
+        return [short[name] for name in dict.fromkeys(said)]
+
+    words = words_of(name for state in shapes for name in state)
+    yield from (n for n in likely_names(_names(), words, says) if n not in whole)
+
+
+def _exists(name: str) -> bool:
+    zoo = collection(name)
+    try:
+        return zoo is not None and name.removeprefix(zoo.PREFIX) in zoo.names()
+    except ModelError:
+        return False
+
+
+def _forms(name: str, states: Sequence[Candidate], shapes: Sequence[Shapes]) -> list[str]:
+    """An architecture that fits, and its other form where timm has two of the same shapes.
+
+    `tf_…` pads as TensorFlow does, for weights that were published for it; its twin does not.
+    Shapes cannot tell them apart. With ImageNet's classes it is probably a published one.
+    """
+    prefix, _, short = name.rpartition(":")
+    other = f"timm:{short.removeprefix('tf_') if short.startswith('tf_') else f'tf_{short}'}"
+    if prefix != "timm" or not _exists(other) or _best_share(other, states) < 1:
+        return [name]
+    classes = {_classes_of(name, state) for state in shapes}
+    first, second = sorted((name, other), key=lambda n: "timm:tf_" not in n)
+    return [first, second] if classes & {1000, 1001, 21841, 21843} else [second, first]
+
+
+def _best_share(name: str, states: Sequence[Candidate]) -> float:
+    """The share with the state dict that agrees best; 0 for a network that cannot be built so."""
+    try:
+        return max((_share(name, _adapted(name, state)) for state in states), default=0.0)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
+        return 0.0
 
 
 def _share(architecture: str, found: Shapes) -> float:
     """Names that agree, the network having as many classes as the file."""
-    shapes = _known_shapes(architecture, 2)
+    shapes = _known_shapes(architecture)
     share = compare(found, shapes).share
     if share < 0.5:
         return share
@@ -82,7 +208,7 @@ def _share(architecture: str, found: Shapes) -> float:
 def _adapted(architecture: str, state: Candidate) -> Shapes:
     """Shapes in a state dict under the names that the network has for them."""
     adapt = adapter(architecture)
-    known = _known_shapes(architecture, 2)
+    known = _known_shapes(architecture)
     plain = without_constants(adapt(state) if adapt else state, known)
     return shapes_of(head_renamed(plain, known))
 
@@ -95,25 +221,28 @@ def _classes_of(architecture: str, found: Shapes) -> int | None:
 @cache
 def _head_names(architecture: str) -> frozenset[str]:
     """Parameters whose shape follows the number of classes: a file's order tells nothing."""
-    two, three = _known_shapes(architecture, 2), _known_shapes(architecture, 3)
-    return frozenset(name for name in two if two[name] != three[name])
+    shapes = _known_shapes(architecture)
+    return frozenset(name for name, shape in shapes.items() if shape[:1] == (_CLASSES,))
 
 
 def _names() -> Iterator[str]:
-    """Architectures to compare with, built-in ones first: torchvision is slow to import.
+    """Architectures to compare with, built-in ones first: the others are slow to import.
 
-    RegNets compute their widths with tensors, so they cannot be built without memory, and are
-    left out.
+    torchvision's RegNets compute their widths with tensors, so they cannot be built without
+    memory, and are left out.
     """
     yield from architectures()
-    zoo = collection("torchvision:")
-    names = zoo.names() if zoo else ()
-    yield from (f"torchvision:{n}" for n in names if not n.startswith("regnet"))
+    for prefix in ("torchvision:", "timm:"):
+        zoo = collection(prefix)
+        try:
+            names = zoo.names() if zoo is not None else ()
+        except ModelError:
+            continue  # it is not installed
+        left_out = "regnet" if prefix == "torchvision:" else "\0"
+        yield from (f"{prefix}{n}" for n in names if not n.startswith(left_out))
 
 
 @cache
-def _known_shapes(architecture: str, num_classes: int | None) -> Shapes:
-    import torch
-
-    with torch.device("meta"):
-        return shapes_of(build(architecture, num_classes).state_dict())
+def _known_shapes(architecture: str) -> Shapes:
+    """Names and shapes of an architecture with `_CLASSES` classes."""
+    return shapes_built_by(lambda: build(architecture, _CLASSES))

@@ -2,6 +2,7 @@
 
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.checking import QUICK, check_draft, gate_checks, sample
+from ood_core.wizard.checkpoint_files import checkpoints_at
 from ood_core.wizard.draft import (
     Draft,
     SetDraft,
@@ -12,12 +13,13 @@ from ood_core.wizard.draft import (
     set_name,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
+from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts
+from ood_core.wizard.found_lists import set_from
+from ood_core.wizard.overrides import overridden_proposals, with_values
 from ood_core.wizard.proposals import (
-    CheckpointFacts,
     Measured,
     Proposal,
     architecture_names,
-    checkpoint_facts,
     complete,
     measure,
     preprocessings,
@@ -44,6 +46,7 @@ __all__ = [
     "architecture_names",
     "check_draft",
     "checkpoint_facts",
+    "checkpoints_at",
     "complete",
     "contact_sheet",
     "distinct_names",
@@ -58,11 +61,14 @@ __all__ = [
     "measure",
     "missing",
     "new_experiment",
+    "overridden_proposals",
     "parse_draft",
     "preprocessings",
     "sample",
+    "set_from",
     "set_kind",
     "set_name",
     "survey",
     "weight_names",
+    "with_values",
 ]

@@ -31,6 +31,7 @@ class Check:
     remedy : what to do when it is not ok; "" where `text` says it.
     fixes : changes to the draft that would help.
     fetch : "weights" or "data" when a download would help.
+    given : whether something was chosen that could be right or wrong.
     """
 
     part: str
@@ -40,3 +41,4 @@ class Check:
     remedy: str = ""
     fixes: tuple[Fix, ...] = ()
     fetch: Literal["", "weights", "data"] = ""
+    given: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,13 @@ from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import left_out_text
 from ood_core.models import WeightsMissingError
+from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.draft import Draft
+from ood_core.wizard.facts import checkpoint_facts
 from ood_core.wizard.loaded_checks import choices, normalisation_checks, weights_checks
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
-from ood_core.wizard.proposals import checkpoint_facts
 from ood_core.wizard.requirements import missing_weights
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ def check_draft(draft: Draft) -> tuple[Check, ...]:
 
 def _classifier(draft: Draft) -> Iterator[Check]:
     if not draft.architecture and not draft.checkpoint:
-        yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.")
+        yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.",
+                    given=False)  # fmt: skip
         return
     if not draft.architecture:
         yield _unknown(draft)
@@ -56,16 +59,37 @@ def _classifier(draft: Draft) -> Iterator[Check]:
     except OODLensError as error:
         yield _refused(draft, error)
         return
-    head = model.head
+    head, forms = model.head, _other_forms(draft)
     bias = "" if head.bias is not None and head.bias.any() else ", no bias in the head"
     yield Check(
         "classifier", "The classifier loads", True,
         f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
         f"{len(model.layers)} layers{bias}.",
+        "".join(
+            f"{fix.draft.architecture} has the same shapes and computes something else: the right "
+            "one classifies more of the test images right."
+            for fix in forms
+        ),
+        forms,
     )  # fmt: skip
     yield from weights_checks(draft, model)
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
     yield from normalisation_checks(draft, model)
+
+
+def _other_forms(draft: Draft) -> tuple[Fix, ...]:
+    """The form of the network that the same weights fit too, where there are two."""
+    if not (draft.checkpoint and draft.architecture.startswith("timm:")):
+        return ()
+    try:
+        fitting = checkpoint_facts(draft.checkpoint).fitting
+    except OODLensError:
+        return ()
+    return tuple(
+        Fix(f"Use {name} instead", replace(draft, architecture=name, preprocessing=None))
+        for name in fitting
+        if draft.architecture in fitting and name != draft.architecture
+    )
 
 
 def _unknown(draft: Draft) -> Check:
@@ -75,11 +99,16 @@ def _unknown(draft: Draft) -> Check:
         facts = checkpoint_facts(draft.checkpoint, part=draft.part)
     except OODLensError as error:
         return Check("classifier", name, False, str(error))
-    near = ", ".join(f"{n} ({share:.0%} of its names fit)" for n, share in facts.architectures)
+    shown = [f"{name} ({share:.0%} of its names fit)" for name, share in facts.architectures]
+    near = f"nearest: {', '.join(shown)}." if shown else "none comes near."
+    more = "" if timm_installed() else (
+        " timm is not installed: with it, over a thousand more are compared (pip install timm)."
+    )  # fmt: skip
     return Check(
         "classifier", name, False,
-        f"{Path(draft.checkpoint).name} fits no known architecture completely; nearest: {near}.",
-        "Choose its architecture; a network of your own needs one file, see docs/extending.md.",
+        f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}",
+        "Choose its architecture; a network of your own needs one file, see docs/extending.md."
+        f"{more}",
         tuple(_fixes(draft)),
     )  # fmt: skip
 
@@ -130,7 +159,7 @@ def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     if name in ("fit", "test"):
         what = f"{name.capitalize()} images can be used"
     if not chosen.source:
-        yield Check(name, what, False, f"No {name} images are chosen yet.")
+        yield Check(name, what, False, f"No {name} images are chosen yet.", given=False)
         return
     try:
         images = _opened(draft, name)

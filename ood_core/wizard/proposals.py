@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from ood_core.data import BrokenImageError, Transform, open_dataset
 from ood_core.errors import DataError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import class_folders
-from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
-from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.models.published_weights import published_weights
 from ood_core.runtime.paths import find_data
+from ood_core.wizard.checkpoint_files import checkpoints_at
 from ood_core.wizard.draft import Draft, new_experiment
+from ood_core.wizard.facts import checkpoint_facts, one_checkpoint
 from ood_core.wizard.partial_drafts import load_classifier
 
 if TYPE_CHECKING:
@@ -27,13 +26,12 @@ if TYPE_CHECKING:
 
     from ood_core.data import ImageSet
     from ood_core.experiments import Experiment
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = [
-    "CheckpointFacts",
     "Measured",
     "Proposal",
     "architecture_names",
-    "checkpoint_facts",
     "complete",
     "measure",
     "preprocessings",
@@ -75,26 +73,6 @@ class Measured:
         return self.right / self.images
 
 
-@dataclass(frozen=True)
-class CheckpointFacts:
-    """What a checkpoint file says of its network.
-
-    Parameters
-    ----------
-    architectures : known architectures, likeliest first, with the share of names that agree.
-    classes : number of classes, where the architecture is known; else None.
-    """
-
-    architectures: tuple[tuple[str, float], ...]
-    classes: int | None
-
-    @property
-    def architecture(self) -> str:
-        """The one that fits completely, or ""."""
-        name, share = self.architectures[0] if self.architectures else ("", 0.0)
-        return name if share == 1 else ""
-
-
 def architecture_names(family: str) -> tuple[str, ...]:
     """Names of a family, "built in", "torchvision" or "timm", as experiment files spell them.
 
@@ -121,27 +99,6 @@ def weight_names(architecture: str) -> tuple[str, ...]:
     if module is None:
         return ()
     return tuple(module.weight_names(architecture.removeprefix(module.PREFIX)))
-
-
-def checkpoint_facts(path: str | Path, architecture: str = "", part: str = "") -> CheckpointFacts:
-    """Architectures that a checkpoint fits, and its number of classes.
-
-    Parameters
-    ----------
-    architecture : taken as given; for "" the known ones are compared.
-    part : which set of weights in the file; "" for the one that is loaded by itself.
-
-    Raises
-    ------
-    ModelError
-        When the file cannot be read or is no checkpoint, or there is no such architecture or part.
-    """
-    found = resolve(str(path), Path.cwd())[0] or Path(path)
-    nearest = ((architecture, 1.0),) if architecture else tuple(nearest_architectures(found))
-    facts = CheckpointFacts(nearest, None)
-    if not facts.architecture:
-        return facts
-    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture, part or None))
 
 
 def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
@@ -177,7 +134,11 @@ def _published(draft: Draft) -> Preprocessing | None:
     return found.preprocessing if found is not None else None
 
 
-def complete(draft: Draft) -> Draft:
+def complete(
+    draft: Draft,
+    progress: ProgressCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> Draft:
     """The draft with what can be found out filled in: nothing that was chosen is changed.
 
     The architecture is filled in where the checkpoint fits one completely, the number of classes
@@ -189,8 +150,12 @@ def complete(draft: Draft) -> Draft:
     ModelError
         When the checkpoint cannot be read.
     """
+    if checkpoints_at(draft.checkpoint):
+        draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
     if draft.checkpoint and not (draft.architecture and draft.num_classes):
-        facts = checkpoint_facts(draft.checkpoint, draft.architecture, draft.part)
+        facts = checkpoint_facts(
+            draft.checkpoint, draft.architecture, draft.part, progress, should_stop
+        )
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,

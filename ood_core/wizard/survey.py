@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ood_core.errors import DataError
-from ood_core.experiments.listing import Entries, folder_entries
-from ood_core.wizard.draft import SetDraft, distinct_names
+from ood_core.experiments.listing import class_folders
+from ood_core.wizard.checkpoint_files import rank_checkpoints
+from ood_core.wizard.draft import SetDraft, distinct_names, set_name
+from ood_core.wizard.folder_words import is_word
+from ood_core.wizard.found_pairs import Pair, find_pairs
+from ood_core.wizard.remaining_sets import Role, role_of
+from ood_core.wizard.walking import OPENOOD_LISTS, Place, walk
 
-__all__ = ["CHECKPOINT_SUFFIXES", "Survey", "survey"]
-
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin")
-"""File names that count as checkpoints."""
+__all__ = ["Survey", "survey"]
 
 OPENOOD_NEAR = ("cifar10", "cifar100", "tin", "ssb_hard", "ninco")
 """OOD sets that OpenOOD v1.5 counts as near (arXiv 2306.09301, Table 1)."""
-
-_FIT, _TEST = ("train", "fit", "training"), ("test", "testing", "val", "valid", "validation")
-_LISTS = "benchmark_imglist"
-_DEPTH = 4
-_FOLDERS = 2_000
-"""Folders looked into at most, so that a home folder is not read from end to end."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +29,38 @@ class Survey:
     Parameters
     ----------
     checkpoints : files that may hold a network's weights.
-    pairs : (fit, test) images that belong together.
+    pairs : (fit, test) images that belong together; the source of one that is missing is empty.
     others : sets that may serve as OOD.
+    unused : sets that were taken for nothing, such as more images of the fit set's classes.
+    certain : whether something tells the first pair from the others.
+    why : path of each of these -> why it was taken for what it was.
     """
 
     checkpoints: tuple[Path, ...] = ()
     pairs: tuple[tuple[SetDraft, SetDraft], ...] = ()
     others: tuple[SetDraft, ...] = ()
+    unused: tuple[SetDraft, ...] = ()
+    certain: bool = True
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    def sets(self) -> tuple[SetDraft, ...]:
+        """Every set that was found, each once."""
+        found = (*(s for pair in self.pairs for s in pair), *self.others, *self.unused)
+        return tuple({s.source: s for s in reversed(found) if s.source}.values())[::-1]
 
 
-def survey(folder: str | os.PathLike[str]) -> Survey:
-    """Look through a folder, four levels deep, without opening a file.
+def survey(folder: str | os.PathLike[str], fit: SetDraft | None = None) -> Survey:
+    """Look through a folder, four levels deep; of files, lists and tables alone are read.
 
-    A folder with `train` beside `test` or `val` gives fit and test images; other folders that
-    hold images, flat or in class folders, may be OOD sets; so may the lists below OpenOOD's
-    `benchmark_imglist`.
+    A training part beside a test or validation part (`train/`, `cifar_train/`, `fit.csv`,
+    `train_cifar10.txt`) gives fit and test images. Folders whose images a list names are not
+    taken beside it. Sets with the class names of the fit images are ID too, whatever they are
+    called; what is called `ood`, and what is left, may serve as OOD.
+
+    Parameters
+    ----------
+    folder : to look through.
+    fit : ID training images that are known already, for their class names.
 
     Raises
     ------
@@ -59,87 +71,95 @@ def survey(folder: str | os.PathLike[str]) -> Survey:
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise DataError(f"{str(root)!r} {what}.")
-    found = list(islice(_walk(root, 0), _FOLDERS))
-    checkpoints = sorted(p for kind, p in found if kind == "checkpoint")
-    pairs = [_pair(p) for kind, p in found if kind == "pair"]
-    others = [SetDraft(str(p), _name(p, root)) for kind, p in found if kind == "set"]
-    for kind, path in found:
-        if kind == "lists":
-            listed, rest = _openood(path)
-            pairs += listed
-            others += rest
-    if not (checkpoints or pairs or others):
+    paths, places = walk(root)
+    if not (paths or places):
         raise DataError(f"{str(root)!r} holds neither images nor checkpoints.")
-    return Survey(tuple(checkpoints), tuple(pairs), distinct_names(others))
-
-
-def _walk(folder: Path, depth: int) -> Iterator[tuple[str, Path]]:
-    """(kind, path) of what is below: "checkpoint", "pair", "set" or "lists"."""
-    found = _entries(folder)
-    folders, files = found.folders, found.others
-    yield from (
-        ("checkpoint", folder / name)
-        for name in files
-        if name.lower().endswith(CHECKPOINT_SUFFIXES)
+    checkpoints = rank_checkpoints(paths)
+    free, roles = _without_covered(places)
+    pairs = find_pairs(free, [path for path, _ in checkpoints])
+    chosen = pairs[0] if pairs else None
+    classes = chosen.classes if chosen is not None else _class_names(fit)
+    if chosen is not None:
+        roles |= {place: Role(part, why) for part, place, why in chosen.parts()}
+    have = {role.name for role in roles.values()} | ({"fit"} if fit and fit.source else set())
+    for place in free:
+        if place not in roles:
+            role = role_of(place, chosen, free, classes, {"fit", "test"} - have)
+            roles[place] = role
+            have.add(role.name)
+    test = next((p for p, role in roles.items() if role.name == "test"), None)
+    return Survey(
+        tuple(path for path, _ in checkpoints),
+        _drafts(pairs, test, root),
+        distinct_names(_draft(p, root) for p, r in roles.items() if r.name == "ood"),
+        tuple(_draft(p, root) for p, r in roles.items() if not r.name),
+        len(pairs) < 2 or pairs[0].rank > pairs[1].rank,
+        {str(path): why for path, why in checkpoints}
+        | {str(p.path): role.why for p, role in roles.items()},
     )
-    if _LISTS in (folder.name, folder.parent.name):
-        below = (folder,) if folder.parent.name == _LISTS else (folder / name for name in folders)
-        yield from (("lists", path) for path in below)
-        return
-    if _LISTS in folders:  # the lists name the images beside them
-        yield from _walk(folder / _LISTS, depth + 1)
-        return
-    names = {name.lower() for name in folders}
-    if names & set(_FIT) and names & set(_TEST):
-        yield "pair", folder
-        return
-    if found.images:
-        yield "set", folder
-        return
-    if depth and folders and all(_entries(folder / name).images for name in folders):
-        yield "set", folder
-        return
-    if depth < _DEPTH:
-        for name in folders:
-            yield from _walk(folder / name, depth + 1)
 
 
-def _entries(folder: Path) -> Entries:
-    """What lies in a folder, sorted, links to folders among the folders; nothing if unreadable."""
-    try:
-        found = folder_entries(folder)
-    except OSError:
-        return Entries((), (), (), (), ())
-    folders = sorted((*found.folders, *found.links))
-    images, others = sorted(found.images), sorted(found.others)
-    return Entries(tuple(images), tuple(folders), found.links, tuple(others), found.odd)
+def _without_covered(places: Sequence[Place]) -> tuple[list[Place], dict[Place, Role]]:
+    """Places but for folders whose images a list names, or lists that folders say better."""
+    roles: dict[Place, Role] = {}
+    for listed in (p for p in places if p.kind == "list"):
+        covered = [p for p in places if p.kind == "folder" and listed.covers(p)]
+        split = any(p.words.split for p in covered)
+        if covered and ((split and not listed.words.split) or not _tells_more(listed, covered)):
+            roles[listed] = Role("", f"lists the images of {_names(covered)}")
+            continue
+        for place in covered:
+            roles.setdefault(place, Role("", f"its images are those of {listed.path.name}"))
+    return [p for p in places if p not in roles], roles
 
 
-def _pair(folder: Path) -> tuple[SetDraft, SetDraft]:
-    by_name = {name.lower(): name for name in _entries(folder).folders}
-    fit = next(by_name[name] for name in _FIT if name in by_name)
-    test = next(by_name[name] for name in _TEST if name in by_name)
-    return SetDraft(str(folder / fit), "fit"), SetDraft(str(folder / test), "test")
+def _tells_more(listed: Place, covered: Sequence[Place]) -> bool:
+    return listed.labelled or not any(p.labelled for p in covered)
 
 
-def _openood(folder: Path) -> tuple[list[tuple[SetDraft, SetDraft]], list[SetDraft]]:
-    """Fit and test list of one OpenOOD benchmark, and the test lists of its OOD sets."""
-    own, files = folder.name, _entries(folder).others
-    tests = [f for f in files if f.startswith("test_") and f.endswith(".txt")]
-    pairs = []
-    if f"train_{own}.txt" in files and f"test_{own}.txt" in files:
-        fit, test = (SetDraft(str(folder / f"{s}_{own}.txt"), s) for s in ("train", "test"))
-        pairs.append((fit, test))
-    names = [f.removeprefix("test_").removesuffix(".txt") for f in tests]
-    return pairs, [
-        SetDraft(str(folder / f"test_{name}.txt"), name, near=name in OPENOOD_NEAR)
-        for name in names
-        if name != own
-    ]
+def _names(places: Sequence[Place]) -> str:
+    shown = [p.path.name for p in places[:3]]
+    return ", ".join(shown) + (", …" if len(places) > 3 else "")
 
 
-def _name(path: Path, root: Path) -> str:
-    """The folder's name; a name that says nothing gets its parent's in front."""
-    if path.name.lower() in ("images", "data", "test", "val", "train") and path.parent != root:
+def _class_names(fit: SetDraft | None) -> frozenset[str]:
+    """Class folders of fit images that were chosen before."""
+    path = Path(fit.source).expanduser() if fit and fit.source else None
+    return frozenset(class_folders(path)) if path is not None and path.is_dir() else frozenset()
+
+
+def _drafts(
+    pairs: Sequence[Pair], test: Place | None, root: Path
+) -> tuple[tuple[SetDraft, SetDraft], ...]:
+    found = []
+    for place, pair in enumerate(pairs):
+        second = pair.test if pair.test is not None or place else test
+        found.append((_part(pair.fit, "fit", root), _part(second, "test", root)))
+    if not pairs and test is not None:
+        found.append((_part(None, "fit", root), _part(test, "test", root)))
+    return tuple(found)
+
+
+def _part(place: Place | None, name: str, root: Path) -> SetDraft:
+    return SetDraft("", name) if place is None else SetDraft(
+        str(place.path), name, options=place.options
+    )  # fmt: skip
+
+
+def _draft(place: Place, root: Path) -> SetDraft:
+    """A set as an OOD set, under the name of its data set."""
+    name = _name(place, root)
+    listed = OPENOOD_LISTS in (place.path.parent.name, place.path.parent.parent.name)
+    near = place.words.near or (listed and name in OPENOOD_NEAR)
+    return SetDraft(str(place.path), name, near, place.options)
+
+
+def _name(place: Place, root: Path) -> str:
+    """The data set's name; a name that says nothing gets its parent's in front."""
+    path, key = place.path, place.words.key
+    if path.name.lower() in ("images", "data") and path.parent != root:
         return f"{path.parent.name}-{path.name}"
-    return path.name
+    if place.kind == "list":
+        return key[-1] if key else set_name(str(path))
+    above = path.parent
+    return above.name if place.words.split and is_word(path.name) and above != root else path.name

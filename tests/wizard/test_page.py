@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -366,3 +368,100 @@ def test_a_taken_name_is_replaced_only_when_that_is_ticked(own: AppTest, full: P
     own.checkbox(key="new_replace").check().run()
     own.button(key="new_save").click().run()
     assert load_experiment("mine").title == "Again"
+
+
+def test_what_was_found_can_be_used_as_something_else(page: AppTest, full: Path) -> None:
+    (full / "labels.csv").write_text("file,class\nphotos/train/cat/00.png,cat\n")
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "Fit images can be used")
+    uses = {s.label: s for s in page.selectbox if (s.key or "").startswith("new_use_")}
+    shown = {label: s.value for label, s in uses.items()}
+    assert shown == {
+        "Use …/photos/train as": "fit", "Use …/photos/test as": "test",
+        "Use …/mine/drawings as": "ood", "Use …/mine/labels.csv as": "",
+    }  # fmt: skip
+    assert "Lists the images of train." in [c.value for c in page.caption]
+    uses["Use …/mine/labels.csv as"].set_value("fit").run()
+    found = draft(page).fit
+    assert (found.source, found.name) == (str(full / "labels.csv"), "fit")
+    assert found.options == {"path_column": "file", "label_column": "class"}
+    assert page.text_input(key="new_fit").value == found.source
+    page.selectbox(key=f"new_use_{full / 'photos/train'}").set_value("ood").run()
+    assert [s.name for s in draft(page).ood] == ["drawings", "train"]
+    page.selectbox(key=f"new_use_{full / 'drawings'}").set_value("").run()
+    assert [s.name for s in draft(page).ood] == ["train"]
+
+
+def test_a_typed_table_brings_its_columns_and_its_root(page: AppTest, full: Path) -> None:
+    table = full.parent / "fit.csv"
+    table.write_text("file,class\ncat/00.png,cat\n")
+    (full / "photos" / "train").rename(full.parent / "pictures")
+    page.text_input(key="new_fit").set_value(str(table)).run()
+    assert draft(page).fit.options == {
+        "path_column": "file", "label_column": "class", "root": str(full.parent / "pictures"),
+    }  # fmt: skip
+    assert page.text_input(key="new_fit_root").value == str(full.parent / "pictures")
+
+
+def test_several_checkpoints_are_ranked_and_another_can_be_chosen(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    last = checkpoint("resnet32", name="mine/last.pth")
+    page.text_input(key="new_checkpoint").set_value(str(full / "*.pth")).run()
+    wait(page, "resnet20: 3 classes")
+    page.run()
+    assert page.text_input(key="new_checkpoint").value == str(full / "best.pth")
+    assert [c.value for c in page.caption if c.value.startswith("Taken of 2: named best.")]
+    page.selectbox(key="new_checkpoint_found").set_value(str(last)).run()
+    wait(page, "resnet32: 3 classes")
+    assert draft(page).checkpoint == str(last)
+
+
+def test_nothing_is_red_before_something_was_entered(page: AppTest, full: Path) -> None:
+    shown = wait(page, "No classifier is chosen yet.")
+    assert "<li class='bad'>" not in shown
+    assert shown.count("<li class='open'>") == 3
+    assert not page.error
+    assert page.button(key="new_save").disabled
+    page.text_input(key="new_fit").set_value(str(full / "gone")).run()
+    shown = wait(page, "gone' does not exist")
+    assert shown.count("<li class='bad'>") == 1, "what was entered, and that alone"
+
+
+def test_steps_are_numbered_in_their_order(page: AppTest, own: AppTest) -> None:
+    steps = re.findall(r"<h2 class='section'>(\d) · (\w+)</h2>", texts(own))
+    assert sorted(steps) == [
+        ("1", "Classifier"), ("2", "Images"), ("3", "Preprocessing"), ("4", "Checks"),
+        ("5", "Save"),
+    ]  # fmt: skip
+
+
+def test_every_widget_has_a_name_of_its_own(
+    page: AppTest, full: Path, checkpoint: Callable[..., Path]
+) -> None:
+    checkpoint("resnet32", name="mine/last.pth")
+    for other in ("a/x/train", "a/x/test", "b/x/train", "b/x/test"):
+        (full / other).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(full / "photos/train", full / other)
+    page.text_input(key="new_folder").set_value(str(full))
+    page.button(key="new_look").click().run()
+    wait(page, "The classifier loads")
+    page.run()
+    kinds = (
+        "text_input", "selectbox", "multiselect", "number_input", "checkbox", "file_uploader",
+        "button_group", "button", "download_button",
+    )  # fmt: skip
+    labels = [e.proto.label for kind in kinds for e in page.get(kind)]
+    assert len(labels) > 30
+    assert all(labels)
+    assert sorted(labels) == sorted(set(labels))
+
+
+def test_no_images_are_shown_of_a_set_that_was_not_chosen(page: AppTest, full: Path) -> None:
+    page.session_state["_draft"] = Draft(
+        architecture="resnet20", checkpoint=str(full / "best.pth"),
+        ood=(SetDraft(str(full / "drawings"), "drawings"),),
+    )  # fmt: skip
+    shown = wait(page, "<h3>drawings</h3>")
+    assert "<h3>fit</h3>" not in shown

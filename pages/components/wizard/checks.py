@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.activations import preparation
-from ood_core.errors import OODLensError
+from ood_core.errors import OODLensError, StoppedError
 from ood_core.experiments import Experiment
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, jobs, prepare
 from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
+
+if TYPE_CHECKING:
+    from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = ["draw"]
 
@@ -27,7 +30,7 @@ _AGAIN, _SAMPLED, _LINES = "_new_again", "_new_sampled", "_new_lines"
 def draw() -> tuple[wizard.Check, ...]:
     """Check the draft and say how it stands; returns the lines, none while it is checked."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html("<h2 class='section'>Checks</h2>")
+        drafting.heading("Checks")
         st.space("stretch")
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
@@ -37,7 +40,7 @@ def draw() -> tuple[wizard.Check, ...]:
     if known != (draft, again):
         result = jobs.result(
             ("wizard", repr(draft), again),
-            lambda *_: _checked(draft),
+            lambda progress, should_stop: _checked(draft, progress, should_stop),
             "Reading weights and folders …",
         )
         if result is None:
@@ -53,10 +56,16 @@ def draw() -> tuple[wizard.Check, ...]:
     return lines
 
 
-def _checked(draft: wizard.Draft) -> tuple[wizard.Draft, tuple[wizard.Check, ...]]:
+def _checked(
+    draft: wizard.Draft, progress: ProgressCallback, should_stop: StopCheck
+) -> tuple[wizard.Draft, tuple[wizard.Check, ...]]:
     """The draft with what can be found out, and its checks."""
-    with contextlib.suppress(OODLensError):  # the classifier's line says it
-        draft = wizard.complete(draft)
+    try:
+        draft = wizard.complete(draft, progress, should_stop)
+    except StoppedError:
+        raise
+    except OODLensError:
+        pass  # the classifier's line says it
     return draft, wizard.check_draft(draft)
 
 
@@ -66,7 +75,8 @@ def _again() -> None:
 
 def _show(lines: Sequence[wizard.Check], draft: wizard.Draft) -> None:
     for number, line in enumerate(lines):
-        st.html(lines_html([line]))
+        # Nothing is wrong before something was entered: what lacks is grey until then.
+        st.html(lines_html([line if line.given else dataclasses.replace(line, ok=None)]))
         for place, fix in enumerate(line.fixes):
             st.button(plain(fix.label), key=f"new_fix_{number}_{place}", icon=":material/build:",
                       on_click=drafting.adopt, args=(draft, fix.draft))  # fmt: skip
@@ -81,7 +91,7 @@ def _gates() -> None:
     except OODLensError as error:
         st.error(plain(error, keep="\n"), icon=":material/error:")
         return
-    st.html("<h2 class='section'>Sanity gates</h2>")
+    st.html("<h3 class='section'>Sanity gates</h3>")
     job = preparation.find(part)
     if job is not None and job.active:
         _watch(part)

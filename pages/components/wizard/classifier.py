@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ _METHODS = ("nearest", "bilinear", "bicubic", "box", "lanczos")
 
 def draw() -> None:
     """Weights, architecture, classes."""
-    st.html("<h2 class='section'>1 · Classifier</h2>")
+    drafting.heading("Classifier")
     source = _source()
     if source == "file":
         _checkpoint()
@@ -60,22 +61,33 @@ def _source() -> str:
 
 def _checkpoint() -> None:
     draft = drafting.current()
-    known = [str(p) for p in drafting.found().checkpoints]
+    survey = drafting.found()
+    ranked = st.session_state.get("_new_ranked", {})  # of a folder or pattern that was typed
+    why = {**survey.why, **ranked}
+    known = list(dict.fromkeys([*ranked, *map(str, survey.checkpoints)]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = drafting.path(
             "Checkpoint", "new_checkpoint", draft.checkpoint, known,
             placeholder="A path such as /data/mine/best.pth",
             help="A .safetensors file, or what torch.save(model.state_dict()) wrote, in whatever "
-            "wrapper. Nothing in it is executed.",
+            "wrapper; or a folder or a pattern such as runs/*.pt, of which the likeliest is "
+            "taken. Nothing in it is executed.",
         )  # fmt: skip
         with st.popover("Upload", icon=":material/upload:"):
-            given = st.file_uploader("Checkpoint", key="new_checkpoint_file")
-            if given is not None and st.button("Use this file", key="new_checkpoint_use"):
+            given = st.file_uploader("Checkpoint to upload", key="new_checkpoint_file")
+            if given is not None and st.button("Use this checkpoint", key="new_checkpoint_use"):
                 try:
                     value = str(wizard.keep_upload(given.name, given))
                 except OODLensError as error:
                     st.error(plain(error, keep="\n"))
+    if len(known) > 1 and (reason := why.get(draft.checkpoint)):
+        st.caption(f"Taken of {len(known)}: {reason}. The list beside it has the others.")
     if value != draft.checkpoint:
+        with contextlib.suppress(OODLensError):  # the checks say it
+            # What a folder or pattern stands for; completing the draft takes the first.
+            several = wizard.checkpoints_at(value)
+            if several:
+                st.session_state["_new_ranked"] = {str(path): reason for path, reason in several}
         drafting.change(
             checkpoint=value, part="", architecture="", num_classes=None, preprocessing=None
         )
@@ -107,8 +119,8 @@ def _architecture(source: str) -> None:
             return
         value = draft.architecture if draft.architecture in names else None
         st.selectbox(
-            "Name", names, key=drafting.seed("new_architecture", value), index=None,
-            placeholder="Choose", label_visibility="collapsed",
+            "Name of the architecture", names, key=drafting.seed("new_architecture", value),
+            index=None, placeholder="Choose", label_visibility="collapsed",
             format_func=lambda name: name.rpartition(":")[2],
         )  # fmt: skip
     if draft.architecture and value is None:
@@ -168,7 +180,7 @@ def _percent(share: float | None) -> float | None:
 def preprocessing() -> None:
     """How images become the network's input: proposals, own values, a measurement."""
     draft = drafting.current()
-    st.html("<h2 class='section'>3 · Preprocessing</h2>")
+    drafting.heading("Preprocessing")
     if not draft.architecture:
         st.caption("Known once the architecture is.")
         return

@@ -19,6 +19,7 @@ __all__ = [
     "current",
     "flash",
     "found",
+    "heading",
     "hold",
     "note",
     "seed",
@@ -29,6 +30,15 @@ __all__ = [
 
 _DRAFT, _FOUND, _SEEN, _HELD = "_draft", "_draft_found", "_draft_seen", "_draft_held"
 _FLASH, _TOLD = "_draft_flash", "_draft_told"
+
+
+STEPS = ("Classifier", "Images", "Preprocessing", "Checks", "Save")
+"""What is done one after the other; their numbers follow from their places."""
+
+
+def heading(step: str) -> None:
+    """Heading of a step, with its number."""
+    st.html(f"<h2 class='section'>{STEPS.index(step) + 1} · {step}</h2>")
 
 
 def current() -> Draft:
@@ -134,8 +144,9 @@ def path(
     others = [p for p in known if p != typed]
     if others:
         st.selectbox(
-            f"{len(others)} more found", others, index=None, key=f"{key}_found", width=220,
-            placeholder="Choose", format_func=short, on_change=_fill, args=(key,),
+            f"{label.partition(':')[0]}: {len(others)} more found", others, index=None,
+            key=f"{key}_found", width=220, placeholder="Choose", format_func=short,
+            on_change=_fill, args=(key,),
         )  # fmt: skip
     return typed
 

@@ -17,10 +17,10 @@ __all__ = ["draw"]
 
 def draw(lines: tuple[wizard.Check, ...]) -> None:
     """Save as an experiment file, or take the file along."""
-    st.html("<h2 class='section'>Save</h2>")
+    drafting.heading("Save")
     with st.container(horizontal=True):
-        drafting.text("Name", "name", placeholder="my-network")
-        drafting.text("Title", "title", placeholder="My network on my photos")
+        drafting.text("Name of the experiment", "name", placeholder="my-network")
+        drafting.text("Title of the experiment", "title", placeholder="My network on my photos")
     draft = drafting.current()
     bad = [line for line in lines if line.ok is False]
     try:

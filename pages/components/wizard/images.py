@@ -15,13 +15,16 @@ __all__ = ["draw"]
 
 _DOWNLOADS = tuple(f"torchvision:{n}" for n in ("SVHN", "DTD", "Places365", "CIFAR10", "CIFAR100"))
 _ROLES = {"fit": "ID training images", "test": "ID test images", "ood": "an OOD set"}
+_USES = {"fit": "fit", "test": "test", "ood": "an OOD set", "": "not used"}
 _WHAT = "a folder, an image list (.txt), a table (.csv, .tsv, .parquet) or a zip"
 
 
 def draw() -> None:
     """The three kinds of images."""
-    st.html("<h2 class='section'>2 · Images</h2>")
+    drafting.heading("Images")
     found = drafting.found()
+    if found.sets():
+        _found(found)
     _one("fit", "Fit: ID training images", [fit.source for fit, _ in found.pairs],
          "Images of the classes that the network knows, from its training set: detectors are "
          f"fitted on them. One folder per class; or {_WHAT}.")  # fmt: skip
@@ -32,6 +35,48 @@ def draw() -> None:
         _upload()
 
 
+def _found(found: wizard.Survey) -> None:
+    """Every set of the folder, what it is used as and why; each can be used as something else."""
+    undecided = not found.certain or not drafting.current().fit.source
+    with st.expander("What was found, and what it is used as", expanded=undecided):
+        short = [drafting.short(s.source) for s in found.sets()]
+        for chosen in found.sets():
+            shown, name = _use_of(chosen.source), drafting.short(chosen.source)
+            name = name if short.count(name) == 1 else chosen.source
+            use = st.selectbox(
+                f"Use {name} as", _USES, key=drafting.seed(f"new_use_{chosen.source}", shown),
+                format_func=lambda u: _USES[u],
+            )  # fmt: skip
+            why = found.why.get(chosen.source, "")
+            st.caption(f"{why[:1].upper()}{why[1:]}.")
+            if use != shown:
+                _use(chosen, str(use))
+
+
+def _use_of(source: str) -> str:
+    """What the draft uses a set as, "" for nothing."""
+    draft = drafting.current()
+    roles = {s.source: "ood" for s in draft.ood} | {draft.test.source: "test"}
+    return (roles | {draft.fit.source: "fit"}).get(source, "")
+
+
+def _use(chosen: wizard.SetDraft, use: str) -> None:
+    """Use a set as something else, in the place of what was used so."""
+    draft = drafting.current()
+    fields: dict[str, object] = {
+        role: wizard.SetDraft("", role)
+        for role in ("fit", "test")
+        if getattr(draft, role).source == chosen.source
+    }
+    ood = [s for s in draft.ood if s.source != chosen.source]
+    if use == "ood":
+        named = "" if chosen.name in ("fit", "test") else chosen.name  # they need one of their own
+        ood.append(dataclasses.replace(chosen, name=named))
+    elif use:
+        fields[use] = dataclasses.replace(chosen, name=use)
+    drafting.change(ood=wizard.distinct_names(ood), **fields)
+
+
 def _one(role: str, label: str, known: list[str], help: str) -> None:
     chosen: wizard.SetDraft = getattr(drafting.current(), role)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -39,7 +84,7 @@ def _one(role: str, label: str, known: list[str], help: str) -> None:
             label, f"new_{role}", chosen.source, known, placeholder="A path", help=help
         )
     if value != chosen.source:
-        drafting.change(**{role: wizard.SetDraft(value, role)})
+        drafting.change(**{role: wizard.set_from(value, role)})
     chosen = getattr(drafting.current(), role)
     drafting.change(**{role: _rooted(chosen, f"{role} list", f"new_{role}_root")})
 
@@ -60,7 +105,7 @@ def _rooted(chosen: wizard.SetDraft, what: str, key: str) -> wizard.SetDraft:
 
 def _ood(found: wizard.Survey) -> None:
     draft = drafting.current()
-    known = {s.source: s for s in (*found.others, *draft.ood)}
+    known = {s.source: s for s in (*found.others, *found.unused, *draft.ood)}
     shown = [s.source for s in draft.ood]
     choices = list(dict.fromkeys([*shown, *known, *_DOWNLOADS]))
     st.multiselect(
@@ -71,7 +116,7 @@ def _ood(found: wizard.Survey) -> None:
     )  # fmt: skip
     chosen = [str(s).strip() for s in st.session_state["new_ood"] or ()]
     if chosen != shown:
-        sets = [known.get(s) or wizard.SetDraft(s, wizard.set_name(s)) for s in chosen]
+        sets = [known.get(s) or wizard.set_from(s, wizard.set_name(s)) for s in chosen]
         drafting.change(ood=wizard.distinct_names(sets))
     rooted = tuple(
         _rooted(s, f"list of {s.name}", f"new_root_of_{s.source}") for s in drafting.current().ood
@@ -97,7 +142,8 @@ def _near(draft: wizard.Draft) -> None:
 
 def _upload() -> None:
     given = st.file_uploader(
-        "File", type=["zip", "txt", "csv", "tsv", "parquet"], key="new_upload",
+        "Zip, list or table to upload", type=["zip", "txt", "csv", "tsv", "parquet"],
+        key="new_upload",
         help="A zip of images, in class folders where classes matter. It is kept in "
         "OOD_LENS_HOME on this machine and read without unpacking.",
     )  # fmt: skip
@@ -110,8 +156,8 @@ def _upload() -> None:
             st.error(plain(error, keep="\n"), icon=":material/error:")
             return
         if role == "ood":
-            added = wizard.SetDraft(source, wizard.set_name(source))
+            added = wizard.set_from(source, wizard.set_name(source))
             drafting.change(ood=wizard.distinct_names([*drafting.current().ood, added]))
         else:
-            drafting.change(**{role: wizard.SetDraft(source, role)})
+            drafting.change(**{role: wizard.set_from(source, role)})
         st.rerun()

@@ -29,7 +29,7 @@ def draw() -> None:
         return
     st.html("<h2 class='section'>What the network sees</h2>")
     rows = []
-    for name in draft.sets():
+    for name in (name for name, chosen in draft.sets().items() if chosen.source):
         try:
             key = ("looks", repr(draft), name)
             rows.append((name, cache.once(key, partial(wizard.look_at, draft, name))))

@@ -48,9 +48,9 @@ def header() -> None:
             "Folder with your checkpoint and images",
             key="new_folder",
             placeholder="/data/mine",
-            help="It is looked through, four levels deep, for checkpoints, for train beside test "
-            "or val, for other folders with images, and for OpenOOD's lists. You can also leave "
-            "it empty and name each file and folder below.",
+            help="It is looked through, four levels deep, for checkpoints, for training beside "
+            "test or validation images, for lists and tables of images, and for other folders "
+            "with images. You can also leave it empty and name each file and folder below.",
         )
         st.button("Look through", key="new_look", icon=":material/search:", on_click=_look)
 
@@ -61,7 +61,11 @@ def _begin() -> None:
 
 def _load() -> None:
     uploaded = st.file_uploader("Experiment file", type="toml", key="load_file")
-    path = st.text_input("or its path on this machine", key="load_path", placeholder="mine.toml")
+    path = st.text_input(
+        "or the path of an experiment file on this machine",
+        key="load_path",
+        placeholder="mine.toml",
+    )
     st.button(
         "Open in the wizard", key="load_open", disabled=not (uploaded or path), on_click=_open,
         args=(uploaded, path),
@@ -104,25 +108,34 @@ def _look() -> None:
     if not folder:
         drafting.note("Name the folder first.")
         return
+    draft = drafting.current()
     try:
-        survey = wizard.survey(folder)
+        survey = wizard.survey(folder, draft.fit)
     except OODLensError as error:
         drafting.note(str(error))
         return
     drafting.found(survey)
-    draft = drafting.current()
+    fit, test = survey.pairs[0] if survey.pairs else (draft.fit, draft.test)
     if survey.checkpoints and not (draft.checkpoint or draft.weights):
         drafting.change(checkpoint=str(survey.checkpoints[0]), random_weights=None)
-    if survey.pairs and not (draft.fit.source or draft.test.source):
-        drafting.change(fit=survey.pairs[0][0], test=survey.pairs[0][1])
+    if not (draft.fit.source or draft.test.source):
+        drafting.change(fit=fit, test=test)
+    elif not draft.test.source and not fit.source:  # test images of the classes chosen before
+        drafting.change(test=test)
     if survey.others and not draft.ood:
         drafting.change(ood=survey.others)
+    pairs = sum(bool(a.source and b.source) for a, b in survey.pairs)
     drafting.note(
         f"Found {_count(len(survey.checkpoints), 'checkpoint')}, "
-        f"{_count(len(survey.pairs), 'pair')} of fit and test images and "
+        f"{_count(pairs, 'pair')} of fit and test images and "
         f"{_count(len(survey.others), 'other set')}.",
         "success",
     )
+    if not survey.certain:
+        drafting.note(
+            f"Nothing tells which of the {len(survey.pairs)} pairs the network knows. The first "
+            "was taken: look at what was found, below Images."
+        )
 
 
 def _count(number: int, noun: str) -> str:
