@@ -88,6 +88,9 @@ class _LabelReader:
         self.known.update({n: n for n in names if not _WHOLE.fullmatch(n)})
 
     def read(self, cell: Any) -> str | int:
+        """The label that a cell means; ValueError where it means none."""
+        if type(cell) is str and (known := self.known.get(cell)) is not None:
+            return known
         if isinstance(cell, list | dict):
             if self.file.labels_matter:
                 raise ValueError(f"label {short(cell)} is neither a class number nor a name.")
@@ -121,7 +124,7 @@ def _checked_path(path: str) -> str:
     """The path, or that of a `file:` address; ValueError when it can be no file's."""
     if len(path) > _LONGEST:
         raise ValueError(f"{short(path)} cannot be the name of a file: it is too long.")
-    if "\0" in path or not _encodable(path):
+    if "\0" in path or not (path.isascii() or _encodable(path)):
         raise ValueError(f"{short(path)} cannot be the name of a file.")
     if "://" not in path or not _ADDRESS.match(path):
         return path

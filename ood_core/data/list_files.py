@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +135,7 @@ def _first_of_each(paths: list[str], root: Path) -> np.ndarray | None:
     seen: dict[str, int] = {}
     first = np.fromiter((seen.setdefault(_plain(p), i) for i, p in enumerate(paths)), np.int64)
     once = np.flatnonzero(first == np.arange(len(paths)))
-    inodes = np.fromiter((_inode(root, paths[i]) for i in once), np.uint64, len(once))
+    inodes = np.fromiter(_inodes(root, [paths[i] for i in once]), np.uint64, len(once))
     order = np.argsort(inodes, kind="stable")
     same = (np.diff(inodes[order]) == 0) & (inodes[order][1:] > 0)
     shared = once[order[np.append(same, False) | np.insert(same, 0, False)]]
@@ -156,9 +156,11 @@ def _plain(path: str) -> str:
     return ("/" if path.startswith("/") else "") + "/".join(parts)
 
 
-def _inode(root: Path, path: str) -> int:
-    """Number that all links to one file share; 0 where it is not known."""
-    try:
-        return os.stat(os.path.join(root, path)).st_ino
-    except OSError:
-        return 0
+def _inodes(root: Path, paths: list[str]) -> Iterator[int]:
+    """For each path a number that all links to one file share; 0 where it is not known."""
+    stat, prefix = os.stat, os.path.join(root, "")
+    for path in paths:
+        try:
+            yield stat(path if os.path.isabs(path) else prefix + path).st_ino
+        except OSError:
+            yield 0

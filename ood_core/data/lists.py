@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from ood_core.data.json_lists import json_rows, looks_like_json
@@ -31,6 +32,7 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _COUNT = re.compile(r"[+-]?[\d.]+")
+_SETTLED = 3
 _PATH_WORDS = frozenset(
     {"path", "image", "img", "file", "name", "id", "filename", "filepath"}
     | {f"{what}_{of}" for what in ("image", "img", "file") for of in ("path", "name", "id")}
@@ -68,7 +70,7 @@ def read_list(file: ListFile, columns: Columns, there: There) -> Entries:
 
 
 def _list_rows(text: str, file: ListFile, columns: Columns, there: There) -> Iterator[Row]:
-    first = True
+    split, first = _Splitter(there), True
     for number, raw in enumerate(list_lines(text), 1):
         line = raw.strip().lstrip("\ufeff")
         if not line or line.startswith("#"):
@@ -78,7 +80,7 @@ def _list_rows(text: str, file: ListFile, columns: Columns, there: There) -> Ite
             if _is_header(line, number, file, columns, there):
                 continue
         try:
-            yield (number, *_split(line, there))
+            yield (number, *split(line))
         except ValueError as error:
             raise file.error(f"line {number} of {{}} {error}") from error
 
@@ -101,59 +103,75 @@ def _is_header(line: str, number: int, file: ListFile, columns: Columns, there: 
     return True
 
 
-def _split(line: str, there: There) -> tuple[str, str | None]:
-    """Path and label of a line of a list; ValueError where it holds more."""
-    path, separator, label = _parts(line, there)
-    if label is None or _COUNT.fullmatch(label):
-        return path, label
-    if len(label) > 1 and label[0] == label[-1] and label[0] in "\"'":
-        return path, label[1:-1].replace('""', '"')
-    if separator == " " and (longer := _longer_path(line, path, there)):
-        return longer
-    words = [word for word in re.split(r"[\s,;|]+", label) if word]
-    if separator == " ":
-        several = len(words) > 1 and _COUNT.fullmatch(words[0]) is not None
-    else:
-        label = label.rstrip(f"{separator} ")
-        several = separator in label
-    if several or (len(words) > 1 and all(map(_COUNT.fullmatch, words))):
-        raise ValueError(
-            f"has more than a path and a label: {short(line)}. Quote labels that hold separators; "
-            "give a table of more columns as manifest = … with a first line that names them."
-        )
-    return path, label
+class _Splitter:
+    """Lines of one list to path and label.
 
-
-def _parts(line: str, there: There) -> tuple[str, str, str | None]:
-    """Path, separator and label of a line; no label where nothing separates one."""
-    quoted = _QUOTED.fullmatch(line)
-    # Quotes may also be part of a name.
-    if quoted and not (
-        _ENTRY.fullmatch(quoted["label"] or "")
-        or there(line)
-        or there(line[: quoted.end("path") + 1])
-    ):
-        return quoted["path"], quoted["separator"] or "", quoted["label"]
-    found = _ENTRY.fullmatch(line)
-    if found is None and "\t" in line:
-        path, separator, label = line.rpartition("\t")
-        return path.rstrip(), separator, label
-    found = found or _NUMBERED.fullmatch(line)
-    if found is None:
-        return line, "", None
-    return found["path"], found["separator"] or "", found["label"]
-
-
-def _longer_path(line: str, path: str, there: There) -> tuple[str, str | None] | None:
-    """Path and label where more of a line than what ends in `.png` is the path.
-
-    In `a.png (1) cat` the label may be `(1) cat`, or the file may be called `a.png (1)`.
+    Parameters
+    ----------
+    there : see `There`.
     """
-    if there(line):
-        return line, None
-    longer, _, last = line.rpartition(" ")
-    longer = longer.rstrip()
-    if longer == path:
+
+    def __init__(self, there: There) -> None:
+        self._there = there
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, line: str) -> tuple[str, str | None]:
+        """Path and label of a line; ValueError where it holds more."""
+        path, separator, label = self._parts(line)
+        if label is None or label.isdecimal() or _COUNT.fullmatch(label):
+            return path, label
+        if len(label) > 1 and label[0] == label[-1] and label[0] in "\"'":
+            return path, label[1:-1].replace('""', '"')
+        if separator == " " and (longer := self._longer(line, path, label)):
+            return longer
+        words = [word for word in re.split(r"[\s,;|]+", label) if word]
+        if separator == " ":
+            several = len(words) > 1 and _COUNT.fullmatch(words[0]) is not None
+        else:
+            label = label.rstrip(f"{separator} ")
+            several = separator in label
+        if several or (len(words) > 1 and all(map(_COUNT.fullmatch, words))):
+            raise ValueError(
+                f"has more than a path and a label: {short(line)}. Quote labels that hold "
+                "separators; give a table of more columns as manifest = … with a first line that "
+                "names them."
+            )
+        return path, label
+
+    def _parts(self, line: str) -> tuple[str, str, str | None]:
+        """Path, separator and label of a line; no label where nothing separates one."""
+        quoted = _QUOTED.fullmatch(line) if line[0] in "\"'" else None
+        # Quotes may also be part of a name.
+        if quoted and not (
+            _ENTRY.fullmatch(quoted["label"] or "")
+            or self._there(line)
+            or self._there(line[: quoted.end("path") + 1])
+        ):
+            return quoted["path"], quoted["separator"] or "", quoted["label"]
+        found = _ENTRY.fullmatch(line)
+        if found is None and "\t" in line:
+            path, separator, label = line.rpartition("\t")
+            return path.rstrip(), separator, label
+        found = found or _NUMBERED.fullmatch(line)
+        if found is None:
+            return line, "", None
+        return found["path"], found["separator"] or "", found["label"]
+
+    def _longer(self, line: str, path: str, label: str) -> tuple[str, str | None] | None:
+        """Path and label where more of a line than what ends in `.png` is the path.
+
+        In `a.png (1) cat` the label may be `(1) cat`, or the file may be called `a.png (1)`. A
+        label that was the whole label several times is so again: the disk is not asked each time.
+        """
+        if self._seen[label] >= _SETTLED:
+            return None
+        if self._there(line):
+            return line, None
+        longer, _, last = line.rpartition(" ")
+        longer = longer.rstrip()
+        if longer != path:
+            number = re.fullmatch(r"[+-]?\d+", last) and not self._there(path)
+            if number or self._there(longer):
+                return longer, last
+        self._seen[label] += 1
         return None
-    number = re.fullmatch(r"[+-]?\d+", last) and not there(path)
-    return (longer, last) if number or there(longer) else None
