@@ -11,6 +11,7 @@ from typing import Any
 from ood_core.data.list_entries import Row
 from ood_core.data.list_tables import Columns, column_rows
 from ood_core.data.list_text import ListFile, list_lines, short
+from ood_core.errors import DataError
 from ood_core.experiments.sources import is_image_name
 
 __all__ = ["json_rows", "looks_like_json"]
@@ -77,20 +78,41 @@ def _column_rows(table: dict[str, Any], file: ListFile, columns: Columns) -> Ite
 def _values(text: str, file: ListFile) -> list[Any]:
     """All of a text as one value, else one value a line."""
     try:
-        return [json.loads(text, object_pairs_hook=_Once(file))]
-    except json.JSONDecodeError as whole:
-        values, first = [], whole
-    except RecursionError:
-        raise file.error("{} is not a list of images: it is nested too deep.") from None
+        return [_value(text.lstrip("\ufeff"), file)]
+    except _NoJsonError as error:
+        whole = error
+    values = []
     for number, line in enumerate(list_lines(text), 1):
         if not line.strip():
             continue
         try:
-            values.append(json.loads(line, object_pairs_hook=_Once(file)))
-        except json.JSONDecodeError as error:
-            at = (number, error.msg) if values else (first.lineno, first.msg)
-            raise file.error(f"{{}} is not JSON (line {at[0]}: {at[1]}).") from error
+            values.append(_value(line.lstrip("\ufeff"), file))
+        except _NoJsonError as error:
+            at, said = (number, error.said) if values else (whole.line, whole.said)
+            raise file.error(f"{{}} is not JSON (line {at}: {said}).") from error
     return values
+
+
+class _NoJsonError(Exception):
+    """A text that is not one JSON value: the line in it, and why."""
+
+    def __init__(self, line: int, said: str) -> None:
+        super().__init__(said)
+        self.line, self.said = line, said
+
+
+def _value(text: str, file: ListFile) -> Any:
+    """The value of a JSON text."""
+    try:
+        return json.loads(text, object_pairs_hook=_Once(file))
+    except DataError:  # a ValueError too
+        raise
+    except RecursionError:
+        raise file.error("{} is not a list of images: it is nested too deep.") from None
+    except json.JSONDecodeError as error:
+        raise _NoJsonError(error.lineno, error.msg) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise _NoJsonError(1, str(error)) from error
 
 
 class _Once:

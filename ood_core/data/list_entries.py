@@ -16,8 +16,8 @@ __all__ = ["Entries", "Row", "collect"]
 Row = tuple[int, str, Any]
 """Number of the line or row, path, and label: a cell as it stands, or None where there is none."""
 
-_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UNKNOWN = ("", "nan", "NaN", "<NA>")
 """Cells without a label; "nan" is what table programs write for a missing number."""
 

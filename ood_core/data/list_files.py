@@ -18,6 +18,7 @@ _IMAGE_FOLDERS = ("images_classic", "images_largescale")
 """Where OpenOOD keeps the images that the lists below `benchmark_imglist` name."""
 
 _SAMPLE = 256
+_WORD = 2**64 - 1
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -69,15 +70,14 @@ def find_root(file: ListFile, places: Sequence[Path], paths: list[str]) -> tuple
         place, form = ways[found.index(max(found))]
         return place, paths if form is _as_written else [form(path) for path in paths]
     looked = ", ".join(str(place) for place in places)
-    many = "none of the images" if len(paths) == 1 else f"none of the {len(paths):,} images"
     drive = (
         " That is a path of a Windows drive: list paths below one folder and name it as root."
         if _DRIVE.match(paths[0])
         else ""
     )
     raise file.error(
-        f"{many} of {{}} is there; the first is {short(paths[0])}, looked up in {looked}.{drive} "
-        "Set root to the folder its paths are relative to."
+        f"none of the images of {{}} is there; the first is {short(paths[0])}, looked up in "
+        f"{looked}.{drive} Set root to the folder its paths are relative to."
     )
 
 
@@ -161,6 +161,6 @@ def _inodes(root: Path, paths: list[str]) -> Iterator[int]:
     stat, prefix = os.stat, os.path.join(root, "")
     for path in paths:
         try:
-            yield stat(path if os.path.isabs(path) else prefix + path).st_ino
+            yield stat(path if os.path.isabs(path) else prefix + path).st_ino & _WORD
         except OSError:
             yield 0

@@ -17,6 +17,7 @@ from typing import Any
 from ood_core.data.archive import MAX_MEMBER_BYTES, open_zip, read_member
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
+from ood_core.experiments.sources import list_suffix
 
 __all__ = ["ListFile", "list_lines", "list_text", "short"]
 
@@ -67,9 +68,7 @@ class ListFile:
     @property
     def suffix(self) -> str:
         """Suffix of the list itself: `.csv` of `a.csv` and of `a.csv.gz`."""
-        parts = [part.lower() for part in self.path.suffixes[-2:]]
-        packed = len(parts) == 2 and parts[-1] in (".gz", ".bz2", ".xz", ".zip")
-        return (parts[-2 if packed else -1]) if parts else ""
+        return list_suffix(self.path.name)
 
     @property
     def labels_matter(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from ood_core.data.list_entries import Entries, collect
 from ood_core.data.list_tables import Columns, column_rows
 from ood_core.data.list_text import ListFile
+from ood_core.errors import DataError
 
 __all__ = ["ImageColumn", "is_parquet", "read_parquet"]
 
@@ -68,6 +69,8 @@ def read_parquet(file: ListFile, columns: Columns) -> tuple[Entries, ImageColumn
     try:
         with pyarrow.parquet.ParquetFile(file.path) as table:
             return _read(table, file, columns)
+    except DataError:  # a ValueError too
+        raise
     except (OSError, ValueError, pyarrow.ArrowException) as error:
         reason = (str(error).split("\n") or [""])[0]
         raise file.error(f"{{}} is not a Parquet file that can be read ({reason}).") from error

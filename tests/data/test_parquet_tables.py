@@ -204,8 +204,9 @@ def test_tables_that_are_refused(
     make_images: Make, columns: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
     file = table(make_images("a.png") / "t.parquet", columns)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         opened(file, **options)
+    assert str(caught.value).count("data set 'mine': ") == 1
 
 
 def test_two_columns_of_one_name(make_images: Make) -> None:
