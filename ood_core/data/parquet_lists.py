@@ -134,12 +134,14 @@ def _values(table: Any, name: str, field: str | None = None) -> list[Any]:
 
 
 def _all_null(table: Any, leaf: str) -> bool:
-    """Whether the statistics say that a column holds nothing."""
-    meta = table.metadata
-    position = next(i for i in range(meta.num_columns) if meta.schema.column(i).path == leaf)
-    for group in range(meta.num_row_groups):
-        found = meta.row_group(group).column(position).statistics
-        if found is None or not found.has_null_count or found.num_values:
+    """Whether a field of structs holds nothing; the first row group that holds something answers.
+
+    The statistics of the column would say so too, but where they are damaged, pyarrow ends the
+    process.
+    """
+    for group in range(table.num_row_groups):
+        cells = table.read_row_group(group, columns=[leaf]).column(0).flatten()[0]
+        if cells.null_count < len(cells):
             return False
     return True
 
