@@ -94,8 +94,8 @@ def list_lines(text: str) -> io.StringIO:
     `str.splitlines` also splits at form feeds, U+0085 and U+2028, which names of files may hold.
     Line ends stay as they are, so that quoted ones reach `csv`.
 
-    >>> list(list_lines("a\\x0cb\\rc\\r\\nd"))
-    ['a\\x0cb\\r', 'c\\r\\n', 'd']
+    >>> list(list_lines("a\x0cb\rc\r\nd"))
+    ['a\x0cb\r', 'c\r\n', 'd']
     """
     return io.StringIO(text, newline="")
 

@@ -93,7 +93,7 @@ def _is_header(line: str, number: int, file: ListFile, columns: Columns, there: 
     cells = [cell.strip("\"'").lower() for cell in re.split(r"[\t,; ]+", line)]
     if file.noun == "manifest" and cells[0] != columns.path:
         raise Header.of(line, file).missing(file, columns)
-    if there(line) or not _PATH_WORDS.intersection(cells):
+    if _NUMBERED.fullmatch(line) or there(line) or not _PATH_WORDS.intersection(cells):
         return False
     if cells[0] not in _PATH_WORDS:
         raise file.error(

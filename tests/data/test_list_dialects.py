@@ -403,6 +403,7 @@ def test_two_labels_that_the_label_map_makes_one(make_images: Make) -> None:
         ["a.png b.png", "x.png.png", "x.pngy.png"],
         ["a (1).png", "b.png (1)", "c - copy.JPEG"],
         ["no suffix", "other.npy", "ü.webp"],
+        ["image", "id", "c.png"],
         ["./a.png", "x/../b.png", "sub//c.png"],
         ["a\tb.png", "c\\d.png"],
         ["%20.png", "a=b.png", "file:x.png"],
