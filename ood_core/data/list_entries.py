@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,11 +122,16 @@ class _LabelReader:
 
 
 def _checked_path(path: str) -> str:
-    """The path, or that of a `file:` address; ValueError when it can be no file's."""
+    """The path, of a `file:` address or below the home folder (`~/`) the absolute one.
+
+    ValueError when it can be no file's.
+    """
     if len(path) > _LONGEST:
         raise ValueError(f"{short(path)} cannot be the name of a file: it is too long.")
     if "\0" in path or not (path.isascii() or _encodable(path)):
         raise ValueError(f"{short(path)} cannot be the name of a file.")
+    if path.startswith("~/"):
+        return os.path.expanduser(path)
     if "://" not in path or not _ADDRESS.match(path):
         return path
     parts = urlsplit(path)
@@ -155,9 +161,9 @@ def _refuse_mixed(labels: Sequence[str | int], file: ListFile) -> None:
     names = sorted(label for label in mapped if isinstance(label, str))
     if numbers and names:
         raise file.error(
-            f"{{}} mixes class numbers ({numbers[0]}) and names ({short(names[0])}) as labels, so "
-            "the names cannot be numbered. Use one of them, list class_names under [classifier], "
-            "or give a label_map."
+            f"{{}} mixes class numbers ({numbers[0]}) and names ({names[0]}), so its classes cannot "
+            "be numbered. List all class_names under [classifier] in the network's order, or give "
+            "a label_map from each label to its class number."
         )
 
 

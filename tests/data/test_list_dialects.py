@@ -227,7 +227,7 @@ def test_a_class_name_that_ends_in_a_year_or_a_file_name_that_ends_in_a_copys_nu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.png 0\nb.png cat\n", r"mixes class numbers \(0\) and names \('cat'\)"),
+        ("a.png 0\nb.png cat\n", r"mixes class numbers \(0\) and names \(cat\)"),
         ("a.png 0.5\nb.png 1\n", r"line 1 of '.*': label '0\.5' is no whole number"),
         ("a.png 1e99\nb.png 1\n", r"line 1 of '.*': label '1e99' is too large for a class number"),
         ("a.png 99999999999999999999\nb.png 1\n", "is too large for a class number"),
@@ -336,6 +336,14 @@ def test_file_addresses_and_absolute_paths(make_images: Make, tmp_path: Path) ->
     images = listed(written(tmp_path / "lists", text))
     assert images.ids == tuple(f"{root}/{n}" for n in ("a b.png", "c.png", "d.png"))
     assert images.load(0).size == (5, 4)
+
+
+def test_paths_below_the_home_folder(make_images: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_images("a.png", "b.png")
+    monkeypatch.setenv("HOME", str(root))
+    (root / "lists").mkdir()
+    images = listed(written(root / "lists", "~/a.png 0\n~/b.png 1\n"))
+    assert images.ids == (f"{root}/a.png", f"{root}/b.png")
 
 
 @pytest.mark.parametrize(
