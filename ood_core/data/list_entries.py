@@ -161,9 +161,9 @@ def _refuse_mixed(labels: Sequence[str | int], file: ListFile) -> None:
     names = sorted(label for label in mapped if isinstance(label, str))
     if numbers and names:
         raise file.error(
-            f"{{}} mixes class numbers ({numbers[0]}) and names ({names[0]}), so its classes cannot "
-            "be numbered. List all class_names under [classifier] in the network's order, or give "
-            "a label_map from each label to its class number."
+            f"{{}} mixes class numbers ({numbers[0]}) and names ({names[0]}), so its classes "
+            "cannot be numbered. List all class_names under [classifier] in the network's order, "
+            "or give a label_map from each label to its class number."
         )
 
 
