@@ -17,7 +17,7 @@ from typing import Any
 from ood_core.data.archive import MAX_MEMBER_BYTES, open_zip, read_member
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
-from ood_core.experiments.sources import list_suffix
+from ood_core.experiments.sources import is_hidden, list_suffix
 
 __all__ = ["ListFile", "list_lines", "list_text", "short"]
 
@@ -170,15 +170,16 @@ def _unpacked(file: ListFile) -> bytes:
 def _only_member(file: ListFile) -> bytes:
     shown = f"data set {file.spec.name!r}: {file.path}"
     with open_zip(file.path, shown) as archive:
-        names = [
-            name
-            for name in archive.namelist()
-            if not name.endswith("/") and not name.startswith("__MACOSX/")
+        members = [
+            info
+            for info in archive.infolist()
+            if not info.is_dir() and not any(map(is_hidden, info.filename.split("/")))
         ]
+        names = [info.filename for info in members]
         if len(names) != 1:
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise file.error(
                 f"{{}} holds {len(names)} files ({some}), so it is not one list; unpack it and "
                 "name the list. For a zip of images write zip = …"
             )
-        return read_member(archive, names[0], f"{shown}/{names[0]}")
+        return read_member(archive, members[0], f"{shown}/{names[0]}")

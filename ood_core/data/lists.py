@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from ood_core.data.json_lists import json_rows, looks_like_json
 from ood_core.data.list_entries import Entries, Row, collect
@@ -17,11 +18,6 @@ __all__ = ["read_list"]
 There = Callable[[str], bool]
 """Whether an image of this path exists: it decides where a line can be read in two ways."""
 
-_SUFFIXES = "|".join(sorted(suffix[1:] for suffix in image_suffixes()))
-_ENTRY = re.compile(
-    rf"(?P<path>.*\.(?:{_SUFFIXES}))(?:[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>.*))?",
-    re.IGNORECASE | re.DOTALL,
-)
 _NUMBERED = re.compile(
     r"(?P<path>.*[^\s,;])[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>[+-]?\d+)", re.DOTALL
 )
@@ -87,7 +83,7 @@ def _list_rows(text: str, file: ListFile, columns: Columns, there: There) -> Ite
 
 def _is_header(line: str, number: int, file: ListFile, columns: Columns, there: There) -> bool:
     """Whether the first line of a list names its columns, path first."""
-    if _ENTRY.fullmatch(line) or (_QUOTED.fullmatch(line) and "." in line):
+    if _entry().fullmatch(line) or (_QUOTED.fullmatch(line) and "." in line):
         columns.refuse_list(file)
         return False
     cells = [cell.strip("\"'").lower() for cell in re.split(r"[\t,; ]+", line)]
@@ -101,6 +97,16 @@ def _is_header(line: str, number: int, file: ListFile, columns: Columns, there: 
             f"({short(line)}). Give it as manifest = … with path_column and label_column."
         )
     return True
+
+
+@cache
+def _entry() -> re.Pattern[str]:
+    """A line whose path ends like an image's."""
+    suffixes = "|".join(sorted(suffix[1:] for suffix in image_suffixes()))
+    return re.compile(
+        rf"(?P<path>.*\.(?:{suffixes}))(?:[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>.*))?",
+        re.IGNORECASE | re.DOTALL,
+    )
 
 
 class _Splitter:
@@ -143,12 +149,12 @@ class _Splitter:
         quoted = _QUOTED.fullmatch(line) if line[0] in "\"'" else None
         # Quotes may also be part of a name.
         if quoted and not (
-            _ENTRY.fullmatch(quoted["label"] or "")
+            _entry().fullmatch(quoted["label"] or "")
             or self._there(line)
             or self._there(line[: quoted.end("path") + 1])
         ):
             return quoted["path"], quoted["separator"] or "", quoted["label"]
-        found = _ENTRY.fullmatch(line)
+        found = _entry().fullmatch(line)
         if found is None and "\t" in line:
             path, separator, label = line.rpartition("\t")
             return path.rstrip(), separator, label
