@@ -16,10 +16,12 @@ _COLUMNS = "columns and keys of tables of such quantities, not the detector"
 _LINE = "the Neurons page takes LINe apart and compares it with energy"
 _ODIN = "ODIN alone needs a second forward pass: its step in the image"
 _SHOWCASE = "the overview compares NAN and LINe with the scores that they set out to improve"
+_OF_TEXT = "a line of text, which the file's messages count"
 _PLOTLY = "the key of a Plotly marker's outline"
 
 MENTIONS: dict[str, tuple[str, str]] = {
-    "data/lists.py": ("nan", "how an empty cell of a CSV reads"),
+    "data/list_entries.py": ("nan line", f"how an empty cell of a CSV reads; {_OF_TEXT}"),
+    "data/list_tables.py": ("line", _OF_TEXT),
     "layers/decomposition.py": ("negative_aware_norm sparsity", _COLUMNS),
     "layers/depth.py": ("negative_aware_norm sparsity", _COLUMNS),
     "layers/quantities.py": ("negative_aware_norm", _NAN),

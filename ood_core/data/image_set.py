@@ -26,8 +26,7 @@ class ImageSet(ABC):
     Attributes
     ----------
     name : the data set's name in its experiment.
-    ids : n stable sample ids (relative path, or "source/number"); unique, unless a list names
-        an image twice.
+    ids : n stable sample ids (relative path, or "source/number"); unique.
     labels : (n,) int64 class numbers, -1 where unknown; None where there are none.
     class_names : names of the classes that `labels` count, or None.
     numbering : how the labels became class numbers; None where there are none.

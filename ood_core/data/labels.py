@@ -133,6 +133,14 @@ def _by_name(numbering: Numbering, known: tuple[str, ...], spec: DataSpec) -> bo
         return False
     if set(known) <= set(numbering.names):
         return True
+    places = {name: i for i, name in enumerate(numbering.names)}
+    moved = [name for i, name in enumerate(known) if places.get(name, i) != i]
+    if moved:
+        raise DataError(
+            f"data set {spec.name!r} calls class {known.index(moved[0])} {moved[0]!r}, which is "
+            f"class {places[moved[0]]} of the classifier, and has names that are none of its "
+            "classes. Give a label_map from its names to the classifier's."
+        )
     if numbering.kind == "numbers" and not all(map(str.isdigit, numbering.names)):
         raise DataError(
             f"data set {spec.name!r} has other classes ({', '.join(known[:5])}, …) than the fit "

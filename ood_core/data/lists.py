@@ -1,170 +1,183 @@
-"""Image lists (`relative/path label`) and manifests (CSV, TSV or Parquet with named columns)."""
+"""Image lists (`relative/path label`) and tables (columns with names): one reader for both."""
 
 from __future__ import annotations
 
-import csv
-import os
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
 
-from ood_core.errors import DataError, did_you_mean
-from ood_core.experiments.sources import is_image_name
+from ood_core.data.json_lists import json_rows, looks_like_json
+from ood_core.data.list_entries import Entries, Row, collect
+from ood_core.data.list_tables import Columns, Header, find_header, table_rows
+from ood_core.data.list_text import ListFile, list_lines, list_text, short
+from ood_core.experiments.sources import image_suffixes
 
-__all__ = ["find_root", "read_image_list", "read_manifest"]
+__all__ = ["read_list"]
 
-Entries = tuple[list[str], list[str | int] | None]
-"""Paths, and a label for each or None for all."""
+There = Callable[[str], bool]
+"""Whether an image of this path exists: it decides where a line can be read in two ways."""
 
-_NUMBER = re.compile(r"[+-]?\d+")
-_IMAGE_FOLDERS = ("images_classic", "images_largescale")
-"""Where OpenOOD keeps the images that the lists below `benchmark_imglist` name."""
-
-
-def read_image_list(path: Path, name: str) -> Entries:
-    """Entries of an OpenOOD image list: one image a line, its path, a space and its label.
-
-    The label may be a number, a class name, or missing on all lines. Paths may hold spaces.
-    Empty lines and lines that begin with # are skipped.
-
-    Raises
-    ------
-    DataError
-        When the list is not text, names no images, or has labels on some lines only.
-    """
-    lines = [line.strip() for line in _text(path, name).splitlines()]
-    rows = [
-        (number, *_list_entry(line))
-        for number, line in enumerate(lines, 1)
-        if line and not line.startswith("#")
-    ]
-    if not rows:
-        raise DataError(f"data set {name!r}: the list {str(path)!r} names no images.")
-    without = [number for number, _, label in rows if label is None]
-    if without and len(without) < len(rows):
-        raise DataError(
-            f"data set {name!r}: line {without[0]} of {str(path)!r} has no label but others have; "
-            "write -1 where it is unknown."
-        )
-    labels = [label for _, _, label in rows if label is not None]
-    return [image for _, image, _ in rows], labels or None
+_NUMBERED = re.compile(
+    r"(?P<path>.*[^\s,;])[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>[+-]?\d+)", re.DOTALL
+)
+"""A line whose path has no suffix of an image: only a number can be told from the path."""
+_QUOTED = re.compile(
+    r"""(?P<quote>["'])(?P<path>.+?)(?P=quote)"""
+    r"(?:[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>.*))?",
+    re.DOTALL,
+)
+_COUNT = re.compile(r"[+-]?[\d.]+")
+_SETTLED = 3
+_PATH_WORDS = frozenset(
+    {"path", "image", "img", "file", "name", "id", "filename", "filepath"}
+    | {f"{what}_{of}" for what in ("image", "img", "file") for of in ("path", "name", "id")}
+    | {"paths", "images", "files", "filenames"}
+)
+"""What headers call the column of paths."""
 
 
-def _list_entry(line: str) -> tuple[str, str | int | None]:
-    head, _, tail = line.rpartition(" ") if " " in line else line.rpartition("\t")
-    head = head.strip()
-    if head and _NUMBER.fullmatch(tail):
-        return head, int(tail)
-    if head and is_image_name(os.path.basename(head)) and not is_image_name(tail):
-        return head, tail
-    return line, None
+def read_list(file: ListFile, columns: Columns, there: There) -> Entries:
+    """Entries of a list or table, whatever its separator, encoding and packing.
 
-
-def read_manifest(path: Path, name: str, path_column: str, label_column: str | None) -> Entries:
-    """Entries of a table with a column of paths and, if there is one, a column of labels.
+    A first line that names the column of paths makes it a table. Otherwise each line is one
+    image: its path and, after a tab, comma, semicolon or spaces, its label: a number, a class
+    name, or missing on all lines. Paths may hold spaces and may be quoted. Empty lines and lines
+    that begin with # are skipped.
 
     Parameters
     ----------
-    path : a .csv, .tsv or .parquet file.
-    path_column : name of the column of paths.
-    label_column : name of the column of labels; None for "label", where there is one.
+    file : the list.
+    columns : what the columns of a table are called.
+    there : see `There`.
 
     Raises
     ------
     DataError
-        When the file cannot be read, is empty, or lacks a column, with the columns it has.
+        When it cannot be read, names no images, or can be read in no or in two ways.
     """
-    columns = _parquet(path, name) if path.suffix.lower() == ".parquet" else _csv(path, name)
-    for wanted in (path_column, label_column):
-        if wanted is not None and wanted not in columns:
-            raise DataError(
-                f"data set {name!r}: {str(path)!r} has no column {wanted!r}. "
-                f"{did_you_mean(wanted, columns)} Set path_column or label_column."
-            )
-    paths = ["" if p is None else str(p).strip() for p in columns[path_column]]
-    if not paths:
-        raise DataError(f"data set {name!r}: the manifest {str(path)!r} names no images.")
-    if "" in paths:
-        raise DataError(
-            f"data set {name!r}: row {paths.index('') + 1} of {str(path)!r} has an empty "
-            f"{path_column!r}."
+    text = list_text(file)
+    if looks_like_json(text, file):
+        return collect(json_rows(text, file, columns), file, "row")
+    header = find_header(text, file, columns)
+    if header is not None:
+        return collect(table_rows(text, header, file, columns), file)
+    return collect(_list_rows(text, file, columns, there), file)
+
+
+def _list_rows(text: str, file: ListFile, columns: Columns, there: There) -> Iterator[Row]:
+    split, first = _Splitter(there), True
+    for number, raw in enumerate(list_lines(text), 1):
+        line = raw.strip().lstrip("\ufeff")
+        if not line or line.startswith("#"):
+            continue
+        if first:
+            first = False
+            if _is_header(line, number, file, columns, there):
+                continue
+        try:
+            yield (number, *split(line))
+        except ValueError as error:
+            raise file.error(f"line {number} of {{}} {error}") from error
+
+
+def _is_header(line: str, number: int, file: ListFile, columns: Columns, there: There) -> bool:
+    """Whether the first line of a list names its columns, path first."""
+    if _entry().fullmatch(line) or (_QUOTED.fullmatch(line) and "." in line):
+        columns.refuse_list(file)
+        return False
+    cells = [cell.strip("\"'").lower() for cell in re.split(r"[\t,; ]+", line)]
+    if file.noun == "manifest" and cells[0] != columns.path:
+        raise Header.of(line, file).missing(file, columns)
+    if _NUMBERED.fullmatch(line) or there(line) or not _PATH_WORDS.intersection(cells):
+        return False
+    if cells[0] not in _PATH_WORDS:
+        raise file.error(
+            f"line {number} of {{}} names columns of which the first is not the path "
+            f"({short(line)}). Give it as manifest = … with path_column and label_column."
         )
-    labels = columns.get(label_column or "label")
-    return paths, None if labels is None else [_cell_label(label) for label in labels]
+    return True
 
 
-def _cell_label(value: Any) -> str | int:
-    text = "" if value is None else str(value).strip()
-    if text in ("", "nan"):
-        return -1
-    return int(float(text)) if re.fullmatch(r"[+-]?\d+(\.0)?", text) else text
-
-
-def _csv(path: Path, name: str) -> dict[str, list[str]]:
-    dialect = "excel-tab" if path.suffix.lower() in (".tsv", ".tab") else "excel"
-    try:
-        rows = list(csv.reader(_text(path, name).splitlines(), dialect=dialect, strict=True))
-    except csv.Error as error:
-        raise DataError(f"data set {name!r}: {str(path)!r} is not a table ({error}).") from error
-    if not rows:
-        raise DataError(f"data set {name!r}: the manifest {str(path)!r} is empty.")
-    header, body = [cell.strip() for cell in rows[0]], [row for row in rows[1:] if row]
-    for number, row in enumerate(body, 2):
-        if len(row) != len(header):
-            raise DataError(
-                f"data set {name!r}: row {number} of {str(path)!r} has {len(row)} cells, the "
-                f"header has {len(header)}."
-            )
-    return {column: [row[i] for row in body] for i, column in enumerate(header)}
-
-
-def _parquet(path: Path, name: str) -> dict[str, list[Any]]:
-    import pyarrow.parquet
-
-    try:
-        return dict(pyarrow.parquet.read_table(path).to_pydict())
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"data set {name!r}: {str(path)!r} is not a Parquet file ({reason})."
-        ) from error
-
-
-def _text(path: Path, name: str) -> str:
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"data set {name!r}: {str(path)!r} is not UTF-8 text, so it is no list of images."
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"data set {name!r}: {str(path)!r} cannot be read ({error.strerror})."
-        ) from error
-
-
-def find_root(list_file: Path, given: Path | None, paths: Sequence[str], name: str) -> Path:
-    """Folder that the paths of a list are relative to.
-
-    Without `root`, the list's own folder, or OpenOOD's image folders beside the
-    `benchmark_imglist` that holds the list.
-
-    Raises
-    ------
-    DataError
-        When none of the first images is there, with the places looked at.
-    """
-    places = [given] if given else [list_file.parent]
-    if not given:
-        for folder in list_file.parents:
-            if folder.name == "benchmark_imglist":
-                places += [folder.parent / images for images in _IMAGE_FOLDERS]
-    for place in places:
-        if any((place / path).is_file() for path in paths[:100]):
-            return place
-    looked = ", ".join(str(place) for place in places)
-    raise DataError(
-        f"data set {name!r}: none of the images of {str(list_file)!r} is there; the first is "
-        f"{paths[0]!r}, looked up in {looked}. Set root to the folder its paths are relative to."
+@cache
+def _entry() -> re.Pattern[str]:
+    """A line whose path ends like an image's."""
+    suffixes = "|".join(sorted(suffix[1:] for suffix in image_suffixes()))
+    return re.compile(
+        rf"(?P<path>.*\.(?:{suffixes}))(?:[ \t]*(?P<separator>[\t,; ])[ \t]*(?P<label>.*))?",
+        re.IGNORECASE | re.DOTALL,
     )
+
+
+class _Splitter:
+    """Lines of one list to path and label.
+
+    Parameters
+    ----------
+    there : see `There`.
+    """
+
+    def __init__(self, there: There) -> None:
+        self._there = there
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, line: str) -> tuple[str, str | None]:
+        """Path and label of a line; ValueError where it holds more."""
+        path, separator, label = self._parts(line)
+        if label is None or label.isdecimal() or _COUNT.fullmatch(label):
+            return path, label
+        if len(label) > 1 and label[0] == label[-1] and label[0] in "\"'":
+            return path, label[1:-1].replace('""', '"')
+        if separator == " " and (longer := self._longer(line, path, label)):
+            return longer
+        words = [word for word in re.split(r"[\s,;|]+", label) if word]
+        if separator == " ":
+            several = len(words) > 1 and _COUNT.fullmatch(words[0]) is not None
+        else:
+            label = label.rstrip(f"{separator} ")
+            several = separator in label
+        if several or (len(words) > 1 and all(map(_COUNT.fullmatch, words))):
+            raise ValueError(
+                f"has more than a path and a label: {short(line)}. Quote labels that hold "
+                "separators; give a table of more columns as manifest = … with a first line that "
+                "names them."
+            )
+        return path, label
+
+    def _parts(self, line: str) -> tuple[str, str, str | None]:
+        """Path, separator and label of a line; no label where nothing separates one."""
+        quoted = _QUOTED.fullmatch(line) if line[0] in "\"'" else None
+        # Quotes may also be part of a name.
+        if quoted and not (
+            _entry().fullmatch(quoted["label"] or "")
+            or self._there(line)
+            or self._there(line[: quoted.end("path") + 1])
+        ):
+            return quoted["path"], quoted["separator"] or "", quoted["label"]
+        found = _entry().fullmatch(line)
+        if found is None and "\t" in line:
+            path, separator, label = line.rpartition("\t")
+            return path.rstrip(), separator, label
+        found = found or _NUMBERED.fullmatch(line)
+        if found is None:
+            return line, "", None
+        return found["path"], found["separator"] or "", found["label"]
+
+    def _longer(self, line: str, path: str, label: str) -> tuple[str, str | None] | None:
+        """Path and label where more of a line than what ends in `.png` is the path.
+
+        In `a.png (1) cat` the label may be `(1) cat`, or the file may be called `a.png (1)`. A
+        label that was the whole label several times is so again: the disk is not asked each time.
+        """
+        if self._seen[label] >= _SETTLED:
+            return None
+        if self._there(line):
+            return line, None
+        longer, _, last = line.rpartition(" ")
+        longer = longer.rstrip()
+        if longer != path:
+            number = re.fullmatch(r"[+-]?\d+", last) and not self._there(path)
+            if number or self._there(longer):
+                return longer, last
+        self._seen[label] += 1
+        return None

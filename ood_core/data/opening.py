@@ -15,7 +15,7 @@ from ood_core.data.digits import DigitsSet
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import FitNumbering, RawLabels, folder_labels, number_labels
-from ood_core.data.lists import find_root, read_image_list, read_manifest
+from ood_core.data.listed_sets import read_listed
 from ood_core.data.numbering import Numbering
 from ood_core.data.subsets import SubsetView, choose, whole
 from ood_core.data.torchvision_set import open_named
@@ -73,17 +73,15 @@ def _folder(spec: DataSpec) -> ImageSet:
     return _files(spec, root, ids, _by_folder(spec, ids), folders, found.left_out)
 
 
-def _image_list(spec: DataSpec) -> ImageSet:
-    file = _list_file(spec)
-    paths, labels = read_image_list(file, spec.name)
-    return _listed(spec, file, paths, labels)
-
-
-def _manifest(spec: DataSpec) -> ImageSet:
-    file = _list_file(spec)
-    columns = spec.options.get("path_column") or "path", spec.options.get("label_column")
-    paths, labels = read_manifest(file, spec.name, *columns)
-    return _listed(spec, file, paths, labels)
+def _listed(spec: DataSpec) -> ImageSet:
+    given = spec.options.get("root")
+    root = find_data(given) if given else None
+    if given and root is None:
+        raise DataError(f"data set {spec.name!r}: root {given!r} is not on disk.")
+    found = read_listed(spec, _list_file(spec), root)
+    paths, raw, known = found.entries.paths, found.entries.labels, found.entries.class_names
+    chosen, labels, numbering = _chosen(spec, paths, raw, known=known or ())
+    return found.image_set(chosen, labels, numbering)
 
 
 def _zip(spec: DataSpec) -> ImageSet:
@@ -104,8 +102,8 @@ def _zip(spec: DataSpec) -> ImageSet:
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
     "builtin": _builtin,
     "folder": _folder,
-    "image_list": _image_list,
-    "manifest": _manifest,
+    "image_list": _listed,
+    "manifest": _listed,
     "torchvision": _torchvision,
     "zip": _zip,
 }
@@ -150,17 +148,6 @@ def _without_common_folders(ids: Sequence[str], spec: DataSpec) -> list[str]:
         paths, taken = [p[len(first) + 1 :] for p in paths], taken + 1
 
 
-def _listed(
-    spec: DataSpec, file: Path, paths: list[str], labels: list[str | int] | None
-) -> ImageSet:
-    given = spec.options.get("root")
-    root = find_data(given) if given else None
-    if given and root is None:
-        raise DataError(f"data set {spec.name!r}: root {given!r} is not on disk.")
-    paths = [os.path.expanduser(p) if p.startswith("~/") else p for p in paths]
-    return _files(spec, find_root(file, root, paths, spec.name), paths, labels)
-
-
 def _files(
     spec: DataSpec,
     root: Path,
@@ -175,10 +162,16 @@ def _files(
 
 
 def _chosen(
-    spec: DataSpec, ids: list[str], raw: RawLabels | None, folders: Sequence[str] = ()
+    spec: DataSpec,
+    ids: list[str],
+    raw: RawLabels | None,
+    folders: Sequence[str] = (),
+    known: tuple[str, ...] = (),
 ) -> tuple[list[str], np.ndarray | None, Numbering | None]:
     """Ids, labels and numbering after `per_class` and `limit`; labels are checked before."""
-    labels, numbering = number_labels(raw, spec, ids, _fit_numbering(spec), folders=folders)
+    labels, numbering = number_labels(
+        raw, spec, ids, _fit_numbering(spec), folders=folders, known=known
+    )
     index = choose(ids, raw, spec)
     if index is None:
         return ids, labels, numbering

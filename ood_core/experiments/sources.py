@@ -14,10 +14,12 @@ __all__ = [
     "SET_KINDS",
     "TORCHVISION_SETS",
     "SetKind",
+    "file_kind",
     "image_formats",
     "image_suffixes",
     "is_hidden",
     "is_image_name",
+    "list_suffix",
     "resolve",
 ]
 
@@ -56,13 +58,16 @@ SET_KINDS = {
     "image_list": SetKind((*_COMMON, "root", "labels"), suffixes=(".txt", ".lst")),
     "manifest": SetKind(
         (*_COMMON, "root", "labels", "path_column", "label_column"),
-        suffixes=(".csv", ".tsv", ".tab", ".parquet"),
+        suffixes=(".csv", ".tsv", ".tab", ".parquet", ".pq", ".json", ".jsonl", ".ndjson"),
     ),
     "zip": SetKind((*_COMMON, "labels"), suffixes=(".zip",)),
     "torchvision": SetKind((*_COMMON, "split"), on_disk=False),
     "builtin": SetKind(("limit", "per_class"), on_disk=False),
 }
 """Key of which each data set has exactly one -> what it takes. `data/opening.py` opens each."""
+
+_OF_SUFFIX = {suffix: name for name, kind in SET_KINDS.items() for suffix in kind.suffixes}
+_PACKED = (".gz", ".bz2", ".xz", ".zip")
 
 BUILTIN_SOURCES = (
     "digits:fit",
@@ -104,6 +109,26 @@ def resolve(source: str, beside: Path | None) -> tuple[Path | None, tuple[Path, 
     places = tuple(root / path for root in roots) or (path,)
     found = next((p for p in places if p.exists()), None)
     return (Path(os.path.abspath(found)) if found else None), places
+
+
+def list_suffix(name: str) -> str:
+    """Suffix of a list or table in lower case, that of what is packed in it.
+
+    >>> list_suffix("images.CSV"), list_suffix("images.csv.gz"), list_suffix("photos.zip")
+    ('.csv', '.csv', '.zip')
+    """
+    parts = [part.lower() for part in Path(name).suffixes[-2:]]
+    inner = parts[-2] if len(parts) == 2 and parts[-1] in _PACKED else ""
+    return inner if _OF_SUFFIX.get(inner) in ("image_list", "manifest") else (parts or [""])[-1]
+
+
+def file_kind(name: str) -> str | None:
+    """Kind of data set that a file of this name is taken for; None where the name does not say.
+
+    >>> file_kind("train.txt.gz"), file_kind("photos.zip"), file_kind("photos.rar")
+    ('image_list', 'zip', None)
+    """
+    return _OF_SUFFIX.get(list_suffix(name))
 
 
 @cache

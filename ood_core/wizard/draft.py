@@ -12,7 +12,7 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.experiments import Experiment, Preprocessing, parse_experiment
 from ood_core.experiments.parsing_sets import RESERVED
-from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS
+from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
 
 __all__ = [
     "Draft",
@@ -25,7 +25,6 @@ __all__ = [
     "tables",
 ]
 
-_SUFFIXES = {suffix: name for name, kind in SET_KINDS.items() for suffix in kind.suffixes}
 _TORCHVISION = "torchvision:"
 
 
@@ -35,7 +34,7 @@ class SetDraft:
 
     Parameters
     ----------
-    source : a folder, an image list (.txt), a table (.csv, .tsv, .parquet), a zip, or
+    source : a folder, an image list (.txt), a table (.csv, .tsv, .json, .parquet), a zip, or
         "torchvision:NAME" for a set that torchvision downloads.
     name : of an OOD set.
     near : whether an OOD set counts as near.
@@ -143,7 +142,7 @@ def set_kind(source: str) -> str:
     ):
         return "torchvision"
     path = Path(source).expanduser()
-    return "folder" if path.is_dir() else _SUFFIXES.get(path.suffix.lower(), "folder")
+    return "folder" if path.is_dir() else file_kind(path.name) or "folder"
 
 
 def set_name(source: str) -> str:

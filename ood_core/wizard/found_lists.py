@@ -11,8 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ood_core.data.lists import find_root
+from ood_core.data.list_files import find_root, list_places
+from ood_core.data.list_text import ListFile
 from ood_core.errors import DataError
+from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import SET_KINDS, image_suffixes, is_image_name
 from ood_core.wizard.draft import SetDraft
 
@@ -146,7 +148,8 @@ def _root(path: Path, paths: Sequence[str]) -> tuple[Path | None, bool]:
     """Folder that the paths start from, and whether a list is looked up there anyway."""
     few = paths[:_TRIED]
     try:
-        return find_root(path, None, few, path.name), True
+        file = ListFile(path, DataSpec(path.name, "image_list", str(path)))
+        return find_root(file, list_places(path, None), list(few))[0], True
     except DataError:
         pass
     for folder in islice(_near(path), _FOLDERS):

@@ -99,7 +99,7 @@ CASES = {
         "unknown architecture 'resnet21'. Did you mean 'resnet",
     ),
     missing_folder: ("test", "folder = '.*gone' does not exist. Looked at"),
-    unreadable_list: ("test", r"test.txt' is not UTF-8 text, so it is no list of images"),
+    unreadable_list: ("test", r"test.txt' is not text in UTF-8, .*, so it is no list of images"),
     label_out_of_range: ("test", r"label 9 of cat/02.png is out of range .* Allowed: 0 to 2"),
     no_images: ("empty", "folder = '.*empty' holds no images"),
     one_class: ("fit", r"holds images of one class only \(cat\); a fit set needs several"),

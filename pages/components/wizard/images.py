@@ -16,7 +16,11 @@ __all__ = ["draw"]
 _DOWNLOADS = tuple(f"torchvision:{n}" for n in ("SVHN", "DTD", "Places365", "CIFAR10", "CIFAR100"))
 _ROLES = {"fit": "ID training images", "test": "ID test images", "ood": "an OOD set"}
 _USES = {"fit": "fit", "test": "test", "ood": "an OOD set", "": "not used"}
-_WHAT = "a folder, an image list (.txt), a table (.csv, .tsv, .parquet) or a zip"
+_WHAT = "a folder, an image list (.txt), a table (.csv, .tsv, .json, .parquet) or a zip"
+_UPLOADS = [
+    "zip", "txt", "lst", "csv", "tsv", "tab", "json", "jsonl", "ndjson", "parquet", "pq", "gz",
+    "bz2", "xz",
+]  # fmt: skip
 
 
 def draw() -> None:
@@ -142,8 +146,7 @@ def _near(draft: wizard.Draft) -> None:
 
 def _upload() -> None:
     given = st.file_uploader(
-        "Zip, list or table to upload", type=["zip", "txt", "csv", "tsv", "parquet"],
-        key="new_upload",
+        "Zip, list or table to upload", type=_UPLOADS, key="new_upload",
         help="A zip of images, in class folders where classes matter. It is kept in "
         "OOD_LENS_HOME on this machine and read without unpacking.",
     )  # fmt: skip
