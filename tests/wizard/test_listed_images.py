@@ -84,7 +84,7 @@ def draft(folders: Path, checkpoint: Callable[..., Path]) -> Draft:
 def test_the_checks_say_what_was_read(draft: Draft) -> None:
     found = {line.part: line for line in wizard.check_draft(draft)}
     assert found["fit"].text == "18 images, 3 classes: cat, dog, horse. Labels are class numbers."
-    assert found["test"].text == "12 images, 3 classes: cat, dog, horse."
+    assert found["test"].text == "12 images, 3 classes: cat, dog, horse. Labels are class numbers."
     assert found["drawings"].text == (
         "9 images, no labels. Left out: 2 named again (00.png, ./01.png)."
     )
