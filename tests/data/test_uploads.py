@@ -34,7 +34,7 @@ def test_the_good_are_read_and_the_broken_are_named() -> None:
     found = read_uploads(files)
     assert [u.name for u in found] == ["a.png", "b.png", "c.png", "d.png"]
     assert [u.image is None for u in found] == [False, True, True, False]
-    assert found[1].error == "b.png: not an image in a known format."
+    assert found[1].error == "b.png: not an image in a known format; save it as PNG or JPEG."
     assert found[2].error == "c.png: the file is empty (0 bytes)."
 
 
@@ -42,7 +42,7 @@ def test_a_zip_stands_for_its_images() -> None:
     data = archive(**{"x/a.png": png("red"), "b.png": b"no", "notes.txt": b"hi"})
     found = read_uploads([("my.zip", data), ("c.png", png("blue"))])
     assert [u.name for u in found] == ["my.zip/b.png", "my.zip/x/a.png", "c.png"]
-    assert found[0].error == "my.zip/b.png: not an image in a known format."
+    assert found[0].error == "my.zip/b.png: not an image in a known format; save it as PNG or JPEG."
     assert found[1].image is not None
 
 
