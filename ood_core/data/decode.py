@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from ood_core.data.fits_header import fits_planes
 from ood_core.data.grey_levels import (
     Depth,
     depth_of,
@@ -194,6 +195,9 @@ def _several(data: bytes, image: Image.Image) -> str:
     """
     if image.format in ("AVIF", "PNG", "WEBP"):
         return _FIRST_FRAME if getattr(image, "is_animated", False) else ""
+    if image.format == "FITS":
+        planes = fits_planes(data)
+        return f"the first of {planes} planes was taken" if planes > 1 else ""
     if image.format not in ("GIF", "TIFF"):
         return ""
     with suppress(Exception), _opened(data) as other:  # damaged later frames do not matter

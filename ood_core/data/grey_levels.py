@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ood_core.data.fits_header import fits_range
 from ood_core.data.image_set import BrokenImageError
 
 __all__ = [
@@ -38,12 +39,15 @@ class Depth:
     signed : whether integers may be negative.
     inverted : whether 0 is white.
     scaled : whether the reader has already scaled them to 16 bits (PGM has a range of its own).
+    shift : what is to be added to integers, which are stored signed; None where they are stored
+        as they are.
     """
 
     bits: int = 16
     signed: bool = False
     inverted: bool = False
     scaled: bool = False
+    shift: int | None = None
 
 
 def depth_of(image: Image.Image) -> Depth:
@@ -54,6 +58,9 @@ def depth_of(image: Image.Image) -> Depth:
         found = tags.get(tag, default)
         return int(found[0] if isinstance(found, tuple) else found)
 
+    if image.format == "FITS" and image.mode.startswith("I"):
+        bits, unsigned = fits_range(image.fp.getvalue())  # type: ignore[attr-defined]
+        return Depth(bits, not unsigned, shift=2 ** (bits - 1) if unsigned else 0)
     with suppress(Exception):  # damaged tags say nothing about the pixels
         bits = first(_BITS, 16)
         return Depth(bits, first(_SIGN, 1) == 2, first(_WHITE_IS, 1) == 0, image.format == "PPM")
@@ -71,17 +78,25 @@ def grey_as_8_bits(image: Image.Image, depth: Depth, name: str) -> tuple[Image.I
     BrokenImageError
         When the values fit no range: negative, not finite, or too large.
     """
-    stored = np.asarray(image)
-    if stored.dtype == np.uint8:
-        stored = stored.view(np.int8)
-    elif stored.dtype == np.int32 and depth.bits == 32 and not depth.signed:
-        stored = stored.view(np.uint32)
+    stored = _with_sign(np.asarray(image), depth)
     levels, note = eight_bits(stored.astype(np.float64), image.mode == "F", depth, name)
     levels = 255 - levels if depth.inverted else levels
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         levels = np.where(stored == clear, np.uint8(255), levels)
     return Image.fromarray(levels), note
+
+
+def _with_sign(stored: np.ndarray, depth: Depth) -> np.ndarray:
+    """Integers as the file means them, where Pillow has no pixels of that type."""
+    if depth.shift is not None:
+        signed = stored.view(np.int16) if stored.dtype == np.uint16 else stored
+        return signed.astype(np.int64) + depth.shift
+    if stored.dtype == np.uint8:
+        return stored.view(np.int8)
+    if stored.dtype == np.int32 and depth.bits == 32 and not depth.signed:
+        return stored.view(np.uint32)
+    return stored
 
 
 def eight_bits(values: np.ndarray, real: bool, depth: Depth, name: str) -> tuple[np.ndarray, str]:

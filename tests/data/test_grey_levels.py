@@ -301,3 +301,40 @@ def test_the_value_of_a_16_bit_png_that_is_transparent_is_white() -> None:
         )
     )
     np.testing.assert_array_equal(pixels, np.where(RAMP == 9, 255, RAMP))
+
+
+def fits(values: np.ndarray, bits: int, **more: float) -> bytes:
+    """A FITS image; values ([planes, ]height, width)."""
+    axes = {f"NAXIS{i}": size for i, size in enumerate(values.shape[::-1], 1)}
+    cards = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": values.ndim, **axes, **more}
+    lines = [f"{key:<8}= {value:>20}".ljust(80) for key, value in cards.items()]
+    header = "".join([*lines, "END".ljust(80)])
+    kind = f">f{-bits // 8}" if bits < 0 else f">i{bits // 8}"
+    body = values[..., ::-1, :].astype(kind).tobytes()
+    return header.ljust(2880).encode() + body.ljust(-(-len(body) // 2880) * 2880, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("stored", "bits", "more", "note"),
+    [
+        (RAMP * 257 - 32768, 16, {"BZERO": 32768, "BSCALE": 1}, ""),
+        (RAMP * 257 - 32768, 16, {"BZERO": "3.2768D+04"}, ""),
+        (np.rint(RAMP * 32767 / 255), 16, {}, "signed 16-bit values from 0 to 32767 were taken"),
+        (RAMP * 257, 32, {}, "32-bit values from 0 to 65535 were taken as 0 to 65,535"),
+        (RAMP * 257 - 2**31, 32, {"BZERO": 2**31}, "32-bit values from 0 to 65535 were taken"),
+        (RAMP / 255, -32, {}, ""),
+    ],
+)
+def test_fits(stored: np.ndarray, bits: int, more: dict[str, float], note: str) -> None:
+    pixels, said = decoded(fits(stored, bits, **more))
+    np.testing.assert_array_equal(pixels, RAMP)
+    assert said.startswith(note)
+    assert bool(said) == bool(note)
+
+
+def test_fits_below_zero_and_cubes() -> None:
+    with pytest.raises(BrokenImageError, match="pixel values run from -5 to 250, not from 0 to"):
+        decode_image(fits(RAMP - 5, 16), "a.fits")
+    pixels, note = decoded(fits(np.stack([RAMP, RAMP * 0, RAMP * 0]) * 128, 16))
+    assert pixels.max() > 0
+    assert note.startswith("the first of 3 planes was taken; signed 16-bit values")
