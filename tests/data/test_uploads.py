@@ -109,3 +109,19 @@ def test_small_images_are_enlarged_without_smoothing() -> None:
 def test_a_one_pixel_wide_strip_keeps_a_pixel() -> None:
     with Image.open(BytesIO(thumbnail_bytes(Image.new("L", (1, 5000)), 96))) as image:
         assert image.size == (1, 96)
+
+
+def test_no_more_pixels_are_held_than_memory_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads_module, "MAX_PIXELS_HELD", 50)
+    files = [(f"{i}.png", png("red")) for i in range(4)]
+    for name, data in files:
+        (tmp_path / name).write_bytes(data)
+    for found in (read_uploads(files), read_folder(str(tmp_path))):
+        assert [u.name for u in found if u.image is not None] == ["0.png", "1.png"]
+        assert found[2].error is not None
+        assert found[2].error.startswith("2.png: this image and those after it were not read")
+        assert len(found) == 3
+    monkeypatch.setattr(uploads_module, "MAX_PIXELS_HELD", 1)
+    assert read_uploads(files[:1])[0].image is not None
