@@ -27,7 +27,9 @@ from ood_core.experiments.listing import left_out_text, list_folder
 from ood_core.runtime.names import shown
 
 BATCH = 64
-"""Images decoded at a time."""
+"""Most images decoded at a time."""
+BATCH_PIXELS = 200_000_000
+"""Pixels after which no more images are decoded before those are scored."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,17 +112,21 @@ def _files(paths: Sequence[Path], terminal: Terminal) -> tuple[list[Path], list[
 def _records(
     files: Sequence[Path], scores: Any, threshold: float, acts: Any, device: str
 ) -> Iterator[dict[str, Any]]:
-    """One record per file, in order; `BATCH` images are in memory at a time."""
+    """One record per file, in order; at most `BATCH` images are in memory at a time."""
     from ood_core.activations import embed
     from ood_core.data import BrokenImageError, decode_image, decoding_note
     from ood_core.scoring.new_images import verdicts
 
-    for start in range(0, len(files), BATCH):
+    start = 0
+    while start < len(files):
         records: dict[str, dict[str, Any]] = {}
-        images = {}
-        for path in files[start : start + BATCH]:
+        images, pixels, first = {}, 0, start
+        while start < len(files) and start - first < BATCH and pixels < BATCH_PIXELS:
+            path = files[start]
+            start += 1
             try:
-                images[str(path)] = decode_image(path)
+                images[str(path)] = image = decode_image(path)
+                pixels += image.width * image.height
             except BrokenImageError as error:
                 records[str(path)] = {"path": str(path), "error": str(error)}
         if images:
@@ -131,7 +137,7 @@ def _records(
             for name, image in images.items():
                 if note := decoding_note(image):
                     records[name]["note"] = note
-        yield from (records[str(path)] for path in files[start : start + BATCH])
+        yield from (records[str(path)] for path in files[first:start])
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -6,8 +6,10 @@ import hashlib
 import os
 import re
 import stat
+import struct
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -31,6 +33,8 @@ MAX_MEMBER_BYTES = 500_000_000
 
 _UTF8 = 1 << 11
 """Flag of a member whose name is UTF-8."""
+_UNICODE_PATH = 0x7075
+"""Extra field of a member whose name the stored one could not hold."""
 _UNIX = 3
 _PIECE = 64
 """Bytes of a bzip2 or LZMA stream read at once: 64 of bzip2 can stand for 100 MB."""
@@ -146,12 +150,14 @@ def member_path(info: zipfile.ZipInfo) -> str:
     """Path of a member relative to the folder it would be unpacked to; "" for none.
 
     Backslashes separate as slashes do, `.`, `..`, a drive and a leading slash say nothing. A name
-    that is not marked as UTF-8 is read as UTF-8 where it is valid, else as code page 437, as the
-    zip format has it. There a backslash after another byte may be half a Japanese character; in
-    a name that has slashes too it is left alone.
+    that is not marked as UTF-8 is the one in the member's Unicode path field, else read as UTF-8
+    where it is valid, else as code page 437, as the zip format has it. There a backslash after
+    another byte may be half a Japanese character; in a name that has slashes too it is left alone.
     """
     name, marked = info.orig_filename.partition("\0")[0], bool(info.flag_bits & _UTF8)
-    if not marked and not name.isascii():
+    if not marked and (unicode_name := _unicode_path(info)):
+        name, marked = unicode_name, True
+    elif not marked and not name.isascii():
         with suppress(UnicodeError):
             name, marked = name.encode("cp437").decode("utf-8"), True
     if marked or "/" not in name:
@@ -167,6 +173,20 @@ def member_path(info: zipfile.ZipInfo) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts) + ("/" if folder and parts else "")
+
+
+def _unicode_path(info: zipfile.ZipInfo) -> str:
+    """The name in a member's Unicode path field, where it belongs to the stored name; else ""."""
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and len(field) > 5:
+            with suppress(UnicodeError):
+                stored = info.orig_filename.encode("cp437")
+                if field[1:5] == struct.pack("<I", zlib.crc32(stored)):
+                    return field[5:].decode("utf-8").partition("\0")[0]
+    return ""
 
 
 def _why_left_out(path: str, info: zipfile.ZipInfo) -> tuple[str, bool]:

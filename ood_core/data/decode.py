@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from ood_core.data.fits_header import fits_planes
 from ood_core.data.grey_levels import (
     Depth,
     depth_of,
@@ -22,6 +24,7 @@ from ood_core.data.grey_levels import (
     take_low_bytes,
 )
 from ood_core.data.image_set import BrokenImageError
+from ood_core.data.tiff_layout import set_right
 from ood_core.experiments.listing import what_instead
 from ood_core.experiments.sources import image_formats
 from ood_core.runtime.names import shown
@@ -83,8 +86,7 @@ def decode_image(
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
-        what = _UNREAD_TIFF if data[:4] in _TIFF else "not an image in a known format."
-        raise BrokenImageError(f"{name}: {what}") from error
+        raise BrokenImageError(f"{name}: {_what_it_is(data)}.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise BrokenImageError(f"{name}: {_TOO_LARGE}") from error
     except Exception as error:
@@ -115,16 +117,43 @@ def read_file(path: Path, name: str) -> bytes:
             if size > _MAX_FILE_BYTES:
                 raise BrokenImageError(f"{name}: {size:,} bytes is too large for an image.")
             return file.read()
+    except BrokenImageError:
+        raise
     except (OSError, ValueError) as error:  # a path with a null byte is a ValueError
         reason = getattr(error, "strerror", None) or error
         raise BrokenImageError(f"{name}: cannot be read ({reason}).") from error
 
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_UNREAD_TIFF = (
-    "a damaged TIFF, or one of a type of pixels that Pillow does not read; save it with 8 bits per "
-    "channel."
+_OTHER_PIXELS = (
+    "a damaged {}, or one of a type of pixels that Pillow does not read; save it with 8 bits per "
+    "channel"
 )
+_AS_IMAGE = "save it as PNG or JPEG"
+_KINDS: tuple[tuple[str, str], ...] = (
+    (r"II[*+]\0|MM\0[*+]", _OTHER_PIXELS.format("TIFF")),
+    (r"8BPS", _OTHER_PIXELS.format("PSD")),
+    (r"P[3-7Ff]\s", _OTHER_PIXELS.format("PNM")),
+    (r"....ftyp(?:hei|hev|mif1|msf1)", f"a HEIC photograph, which is not read here; {_AS_IMAGE}"),
+    (r"\xff\n|\0\0\0\x0cJXL ", f"a JPEG XL image, which is not read here; {_AS_IMAGE}"),
+    (r"\s*(?:<\?xml[^>]*>\s*)?<svg", f"an SVG drawing, which has no pixels; {_AS_IMAGE}"),
+    (r"%PDF", f"a PDF document; {_AS_IMAGE}"),
+    (r"\s*<", "a web page or other text; download the image itself"),
+    (r"version https://git-lfs", "a Git LFS pointer, not the image; run git lfs pull"),
+    (r"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b", "an archive, not an image; unpack it, or name it .zip "
+     "where zips are taken"),
+)  # fmt: skip
+"""First bytes of what is brought instead of an image, and what to do."""
+
+
+def _what_it_is(data: bytes) -> str:
+    """What a file that no decoder knows seems to be, and what to do."""
+    start = data[:200].decode("latin-1")
+    for pattern, what in _KINDS:
+        if re.match(pattern, start, re.DOTALL):
+            return what
+    return f"not an image in a known format; {_AS_IMAGE}"
+
+
 _TOO_LARGE = f"too large to decode safely (more than {MAX_PIXELS / 1e6:.0f} megapixels)."
 
 
@@ -133,7 +162,9 @@ def _opened(data: bytes) -> Image.Image:
     stream = BytesIO(data)
     if data[:3] == b"\xff\xd8\xff":
         return JpegImageFile(stream)
-    return Image.open(stream, formats=image_formats())
+    image = Image.open(stream, formats=image_formats())
+    set_right(image)
+    return image
 
 
 def _bound_size(image: Image.Image, name: str, reduce_to: int | None) -> None:
@@ -164,6 +195,9 @@ def _several(data: bytes, image: Image.Image) -> str:
     """
     if image.format in ("AVIF", "PNG", "WEBP"):
         return _FIRST_FRAME if getattr(image, "is_animated", False) else ""
+    if image.format == "FITS":
+        planes = fits_planes(data)
+        return f"the first of {planes} planes was taken" if planes > 1 else ""
     if image.format not in ("GIF", "TIFF"):
         return ""
     with suppress(Exception), _opened(data) as other:  # damaged later frames do not matter
@@ -187,12 +221,14 @@ def _lower_half(data: bytes, black: Image.Image) -> tuple[Image.Image, str]:
 def _eight_bit(image: Image.Image, depth: Depth, name: str) -> tuple[Image.Image, str]:
     """The pixels as mode L or RGB, and what was assumed of grey ones of more than 8 bits."""
     mode = image.mode
-    if mode.startswith("I") or mode == "F":
+    if mode.startswith("I") or mode == "F" or (mode == "L" and depth.signed):
         return grey_as_8_bits(image, depth, name)
     return _converted(image), ""
 
 
 def _converted(image: Image.Image) -> Image.Image:
+    if image.mode == "La":  # Pillow converts it to nothing else
+        image = image.convert("LA")
     mode = image.mode
     if "A" in mode or "a" in mode or "transparency" in image.info:
         pixels = image.convert("RGBA")

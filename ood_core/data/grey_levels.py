@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ood_core.data.fits_header import fits_range
 from ood_core.data.image_set import BrokenImageError
 
 __all__ = [
@@ -22,8 +23,8 @@ __all__ = [
     "take_low_bytes",
 ]
 
-_BITS, _WHITE_IS, _SIGN = 258, 262, 339
-"""TIFF tags BitsPerSample, PhotometricInterpretation and SampleFormat."""
+_BITS, _WHITE_IS, _PLANAR, _SIGN = 258, 262, 284, 339
+"""TIFF tags BitsPerSample, PhotometricInterpretation, PlanarConfiguration and SampleFormat."""
 _ROUNDING = 1e-3
 """What resampling may add beyond the ends of a range, as a share of it."""
 
@@ -38,12 +39,15 @@ class Depth:
     signed : whether integers may be negative.
     inverted : whether 0 is white.
     scaled : whether the reader has already scaled them to 16 bits (PGM has a range of its own).
+    shift : what is to be added to integers, which are stored signed; None where they are stored
+        as they are.
     """
 
     bits: int = 16
     signed: bool = False
     inverted: bool = False
     scaled: bool = False
+    shift: int | None = None
 
 
 def depth_of(image: Image.Image) -> Depth:
@@ -54,6 +58,9 @@ def depth_of(image: Image.Image) -> Depth:
         found = tags.get(tag, default)
         return int(found[0] if isinstance(found, tuple) else found)
 
+    if image.format == "FITS" and image.mode.startswith("I"):
+        bits, unsigned = fits_range(image.fp.getvalue())  # type: ignore[attr-defined]
+        return Depth(bits, not unsigned, shift=2 ** (bits - 1) if unsigned else 0)
     with suppress(Exception):  # damaged tags say nothing about the pixels
         bits = first(_BITS, 16)
         return Depth(bits, first(_SIGN, 1) == 2, first(_WHITE_IS, 1) == 0, image.format == "PPM")
@@ -63,14 +70,33 @@ def depth_of(image: Image.Image) -> Depth:
 def grey_as_8_bits(image: Image.Image, depth: Depth, name: str) -> tuple[Image.Image, str]:
     """Integer or float grey as mode L, rounded, and what had to be assumed, "" for nothing.
 
+    Pillow has no signed 8-bit pixels and no unsigned ones of 32 bits, but keeps their bits. The
+    value that a PNG declares to be transparent is white.
+
     Raises
     ------
     BrokenImageError
         When the values fit no range: negative, not finite, or too large.
     """
-    values = np.asarray(image).astype(np.float64)
-    levels, note = eight_bits(values, image.mode == "F", depth, name)
-    return Image.fromarray(255 - levels if depth.inverted else levels), note
+    stored = _with_sign(np.asarray(image), depth)
+    levels, note = eight_bits(stored.astype(np.float64), image.mode == "F", depth, name)
+    levels = 255 - levels if depth.inverted else levels
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        levels = np.where(stored == clear, np.uint8(255), levels)
+    return Image.fromarray(levels), note
+
+
+def _with_sign(stored: np.ndarray, depth: Depth) -> np.ndarray:
+    """Integers as the file means them, where Pillow has no pixels of that type."""
+    if depth.shift is not None:
+        signed = stored.view(np.int16) if stored.dtype == np.uint16 else stored
+        return signed.astype(np.int64) + depth.shift
+    if stored.dtype == np.uint8:
+        return stored.view(np.int8)
+    if stored.dtype == np.int32 and depth.bits == 32 and not depth.signed:
+        return stored.view(np.uint32)
+    return stored
 
 
 def eight_bits(values: np.ndarray, real: bool, depth: Depth, name: str) -> tuple[np.ndarray, str]:
@@ -111,6 +137,8 @@ def _of_integers(low: float, high: float, depth: Depth) -> tuple[float, str]:
     if depth.scaled:
         return 65535.0, _dark(high)
     ran = f"{depth.bits}-bit values from {low:g} to {high:g} were taken as"
+    if depth.signed and depth.bits == 8:
+        return 127.0, f"signed {ran} 0 to 127"
     if 0 < high <= 255 and low >= 0:
         return 255.0, f"{ran} 0 to 255"
     if depth.bits < 16:
@@ -144,8 +172,10 @@ def take_low_bytes(image: Image.Image) -> bool:
     """Have an opened file of 16-bit colour read as its low bytes; False where that cannot be.
 
     Where 8-bit values were saved in 16 bits, all high bytes are 0. Read as of the other byte
-    order, the file gives the low ones.
+    order, the file gives the low ones. Of channels that lie apart Pillow reads only the high ones.
     """
+    if getattr(image, "tag_v2", {}).get(_PLANAR, 1) == 2:
+        return False
     other = {";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
     other[";16B"] = ";16L"
     changed = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ood_core.data.numbering import Label, Numbering, fitted_numbering, own_numbering
+from ood_core.data.numbering import Label, Numbering, fitted_numbering, own_numbering, the_like
 from ood_core.errors import DataError, did_you_mean
 from ood_core.experiments import DataSpec
 from ood_core.runtime.names import shown
@@ -151,7 +151,10 @@ def _by_name(numbering: Numbering, known: tuple[str, ...], spec: DataSpec) -> bo
 
 
 def _mapped(raw: RawLabels, label_map: Mapping[str, Label]) -> list[Label]:
-    return [label_map.get(str(label), label) for label in raw] if label_map else list(raw)
+    if not label_map:
+        return list(raw)
+    known = {label: the_like(str(label), label_map) for label in dict.fromkeys(raw)}
+    return [label if (name := known[label]) is None else label_map[name] for label in raw]
 
 
 def _numbers(
@@ -193,5 +196,11 @@ def _refuse_one_class(spec: DataSpec, what: object) -> None:
     if spec.options.get("role") == "fit":
         raise DataError(
             f"data set {spec.name!r} holds images of one class only ({what}); a fit set needs "
-            'several. Point it at the folder above, or set labels = "none".'
+            f'several. {_OTHERS.get(spec.kind, "Add the others")}, or set labels = "none".'
         )
+
+
+_OTHERS = {
+    "folder": "Name the folder in which the class folders themselves lie",
+    "zip": "Have the class folders at the top of the archive, or in a folder with nothing else",
+}

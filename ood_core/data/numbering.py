@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from ood_core.experiments import DataSpec
 if TYPE_CHECKING:
     from ood_core.data.image_set import ImageSet
 
-__all__ = ["Label", "Numbering", "check_classes", "fitted_numbering", "own_numbering"]
+__all__ = ["Label", "Numbering", "check_classes", "fitted_numbering", "own_numbering", "the_like"]
 
 Label = str | int
 """A label as the source gives it: a name, or a number (-1 = unknown)."""
@@ -55,12 +56,26 @@ class Numbering:
         """Class number of a label; None for a name that is no class."""
         if not isinstance(label, str):
             return label
-        if self.names and label in self.names:
-            return self.names.index(label)
+        name = the_like(label, self.names or ())
+        if self.names and name is not None:
+            return self.names.index(name)
         digits = _NUMBER.fullmatch(label) and self.kind != "order"
         if not digits or any(map(_NUMBER.fullmatch, self.names or ())):
             return None
         return int(label) if int(label) < (self.count or 0) else None
+
+
+def the_like(label: str, names: Iterable[str]) -> str | None:
+    """The name that is meant: the same, else the one that differs only in how accents are kept.
+
+    An accented letter is one character or two; macOS writes names of files with two.
+    """
+    if label in (names := tuple(names)):
+        return label
+    composed = unicodedata.normalize("NFC", label)
+    if composed.isascii():
+        return None
+    return next((n for n in names if unicodedata.normalize("NFC", n) == composed), None)
 
 
 def own_numbering(
@@ -108,7 +123,7 @@ def own_numbering(
     if classes and len(names) != classes:
         raise DataError(
             f"data set {spec.name!r} has {len(names)} classes ({_some(names)}) but the classifier "
-            f"has {classes}, so they cannot be numbered. {_REMEDY}"
+            f"has {classes}, so they cannot be numbered. {_REMEDY}{_empty(folders, names)}"
         )
     return Numbering("order", tuple(sorted(names)), len(names))
 
@@ -166,6 +181,12 @@ def check_classes(images: ImageSet, n_classes: int) -> None:
             f"data set {images.name!r} has {len(names)} classes ({_some(names)}) but the network "
             f"has {n_classes}, so they cannot be numbered. {_REMEDY}"
         )
+
+
+def _empty(folders: Iterable[str], names: Collection[str]) -> str:
+    """Why a class may be missing: its folder is there and holds nothing that can be read."""
+    empty = [folder for folder in folders if folder not in names]
+    return f" No image that can be read lies in the folder of {_some(empty)}." if empty else ""
 
 
 def _some(labels: Collection[Label]) -> str:

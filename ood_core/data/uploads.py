@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from PIL import Image
@@ -30,6 +30,9 @@ __all__ = ["MAX_UPLOADED", "Upload", "folder_identity", "read_folder", "read_upl
 
 MAX_UPLOADED = 1000
 """Most images taken from one zip: each is held in memory. Larger sets belong in a folder."""
+
+MAX_PIXELS_HELD = 1_500_000_000
+"""Most pixels of all images of one reading, 3 bytes each: 125 photographs of 12 megapixels."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_uploads(files: Iterable[tuple[str, bytes]]) -> list[Upload]:
 
     A broken file never stops the others: it is returned with the reason.
     """
-    return [upload for name, data in files for upload in _read(name, data)]
+    return _held(chain.from_iterable(_read(name, data) for name, data in files))
 
 
 def read_folder(folder: str) -> list[Upload]:
@@ -71,7 +74,7 @@ def read_folder(folder: str) -> list[Upload]:
     """
     root, listing = _images_below(folder)
     images = listing.images
-    found = [_from_file(root / image, shown(image)) for image in images[:MAX_UPLOADED]]
+    found = _held(_from_file(root / image, shown(image)) for image in images[:MAX_UPLOADED])
     found += _lost(folder, listing.left_out)
     if len(images) > MAX_UPLOADED:
         rest = len(images) - MAX_UPLOADED
@@ -111,6 +114,24 @@ def _images_below(folder: str) -> tuple[Path, Listing]:
         text = f"{folder}: holds no images (.png, .jpg, .webp, .bmp, .gif, .tif …). {beside}"
         raise DataError(text.rstrip())
     return root, listing
+
+
+def _held(uploads: Iterator[Upload]) -> list[Upload]:
+    """The uploads as far as memory should hold them, and a word where there are more."""
+    found: list[Upload] = []
+    pixels = 0
+    for upload in uploads:
+        width, height = upload.image.size if upload.image is not None else (0, 0)
+        if pixels + width * height > MAX_PIXELS_HELD and pixels:
+            text = (
+                f"{upload.name}: this image and those after it were not read: more than "
+                f"{MAX_PIXELS_HELD / 1e6:,.0f} megapixels would be held in memory. Take fewer at "
+                "once, or run python -m ood_core score, which takes any number."
+            )
+            return [*found, Upload(upload.name, error=text)]
+        pixels += width * height
+        found.append(upload)
+    return found
 
 
 def _lost(name: str, left_out: Iterable[LeftOut]) -> Iterator[Upload]:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ood_core import activations
 from ood_core.activations import Activations
 from ood_core.commands import _arguments, all_commands
 from ood_core.commands import _main as cli
@@ -232,6 +233,24 @@ def test_score_same_file_twice_gives_two_lines(known, capsys, tmp_path):
     _, out, _ = run(capsys, "score", "fake", "--detector", "nan", "--json", one, one)
     first, second = (json.loads(line) for line in out.splitlines())
     assert first == second
+
+
+def test_score_holds_few_large_images_and_scores_all(known, capsys, tmp_path, monkeypatch):
+    argv = ["score", "fake", "--detector", "nan", "--json", *images(tmp_path)]
+    whole = run(capsys, *argv)
+    batches = []
+
+    def embedded(exp, given, *more):
+        batches.append(len(given))
+        return embed(exp, given, *more)
+
+    embed = activations.embed
+    monkeypatch.setattr("ood_core.activations.embed", embedded)
+    monkeypatch.setattr("ood_core.commands.score.BATCH_PIXELS", 1)
+    apart = run(capsys, *argv)
+    assert batches == [1, 1, 1]
+    assert [json.loads(a)["path"] for a in apart[1].splitlines()] == argv[5:]
+    assert apart[0] == whole[0]
 
 
 def test_minus_infinity_is_null_in_json(known, capsys, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import stat
 import tracemalloc
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -311,3 +312,24 @@ def test_an_archive_that_changed_under_the_set(tmp_path: Path) -> None:
     for use in (lambda: images.identity, lambda: images.load(0)):
         with pytest.raises(BrokenImageError, match=r"a\.zip/cat/1\.png: no longer in the archive"):
             use()
+
+
+def test_the_unicode_path_field_names_a_member(tmp_path: Path) -> None:
+    """As WinZip writes it: the stored name has lost its letters."""
+
+    def member(stored: str, real: bytes, of: str) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(stored)
+        field = b"\1" + pack("<I", zlib.crc32(of.encode())) + real
+        info.extra = pack("<HH", 0x5455, 1) + b"\0" + pack("<HH", 0x7075, len(field)) + field
+        return info
+
+    file = tmp_path / "a.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for info in (
+            member("?/1.png", "猫/1.png".encode(), "?/1.png"),
+            member("caf_/2.png", "café\\2.png".encode(), "caf_/2.png"),
+            member("b/3.png", b"other/3.png", "renamed since"),
+            member("b/4.png", b"\xff/4.png", "b/4.png"),
+        ):
+            archive.writestr(info, b"x")
+    assert opened(file).ids == ("b/3.png", "b/4.png", "café/2.png", "猫/1.png")

@@ -54,6 +54,29 @@ def test_what_is_no_image_is_named_in_one_line(name: str, data: bytes, why: str)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC photograph, .*; save it as PNG or JPEG"),
+        (b"\xff\n\xfa\x7f" + bytes(40), "a JPEG XL image"),
+        (
+            b"8BPS\0\1" + bytes(6) + pack(">HIIHH", 3, 4, 4, 16, 3) + bytes(99),
+            "a damaged PSD, or one of",
+        ),
+        (b"PK\x03\x04" + bytes(40), "an archive, not an image; unpack it"),
+        (b"<!DOCTYPE html><html>", "a web page or other text; download the image itself"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="">', "an SVG drawing"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer, .*; run git lfs pull"),
+        (bytes(400), "not an image in a known format; save it as PNG or JPEG"),
+    ],
+    ids=lambda part: part[:12] if isinstance(part, str) else "",
+)
+def test_what_is_brought_instead_of_an_image_is_named(data: bytes, why: str) -> None:
+    with pytest.raises(BrokenImageError, match=f"^a.jpg: {why}"):
+        decode_image(data, "a.jpg")
+
+
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
 def test_a_file_cut_short_is_an_error_not_a_half_grey_image(format: str, share: float) -> None:
@@ -97,7 +120,7 @@ def test_a_file_too_large_for_an_image_is_not_read(
 ) -> None:
     (tmp_path / "film.png").write_bytes(b"x" * 100)
     monkeypatch.setattr(decode_module, "_MAX_FILE_BYTES", 99)
-    with pytest.raises(BrokenImageError, match=r"film\.png: 100 bytes is too large for an image"):
+    with pytest.raises(BrokenImageError, match=r"^[^:]*film\.png: 100 bytes is too large"):
         decode_image(tmp_path / "film.png")
 
 

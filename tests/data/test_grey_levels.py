@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from struct import pack
 
@@ -19,23 +20,35 @@ RAMP = np.arange(256, dtype=np.float64).reshape(16, 16)
 
 
 def tiff(
-    values: np.ndarray, bits: int, kind: int = 1, photometric: int = 1, packed: bool = False
+    values: np.ndarray,
+    bits: int,
+    kind: int = 1,
+    photometric: int = 1,
+    packed: bool = False,
+    apart: bool = False,
+    more: Mapping[int, object] | None = None,
 ) -> bytes:
-    """A little-endian TIFF, written by hand; values (height, width[, channels])."""
+    """A little-endian TIFF, written by hand; values (height, width[, channels]), which may lie
+    apart."""
     height, width = values.shape[:2]
     channels = values.shape[2] if values.ndim == 3 else 1
     suffix = {1: "u", 2: "i", 3: "f"}[kind]
-    data = values.astype(f"<{suffix}{bits // 8}").tobytes()
+    stored = values.reshape(height, width, channels)
+    stored = stored.transpose(2, 0, 1) if apart else stored
+    data = stored.astype(f"<{suffix}{bits // 8}").tobytes()
     data = zlib.compress(data) if packed else data
     entries = {
         256: width, 257: height, 259: 8 if packed else 1, 262: photometric, 277: channels,
-        278: height, 279: len(data), 284: 1,
+        278: height, 279: len(data), 284: 2 if apart else 1, **(more or {}),
     }  # fmt: skip
     tags = ImageFileDirectory_v2(prefix=b"II")
     for tag, value in entries.items():
         tags[tag] = value
     tags[258], tags[339] = (bits,) * channels, (kind,) * channels
-    tags[273] = 0  # moved behind the tags when they are written
+    pieces = channels if apart else 1
+    size = len(data) // pieces
+    tags[279] = (size,) * pieces
+    tags[273] = tuple(size * i for i in range(pieces))  # moved behind the tags when written
     return b"II*\0" + pack("<I", 8) + tags.tobytes(8) + data
 
 
@@ -217,3 +230,111 @@ def test_uploads_carry_the_note(tmp_path: Path) -> None:
     )
     assert upload.note == "32-bit values from 0 to 255 were taken as 0 to 255"
     assert plain.note == ""
+
+
+COLOURS = np.stack([RAMP, 255 - RAMP, RAMP // 2], -1)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channels_of_16_bits_that_lie_apart(channels: int) -> None:
+    stored = np.dstack([COLOURS, np.full_like(RAMP, 255)])[..., :channels] * 257
+    pixels, note = decoded(tiff(stored, 16, photometric=2, apart=True))
+    np.testing.assert_array_equal(pixels, COLOURS)
+    assert note == ""
+
+
+def test_8_bit_colour_in_16_bits_that_lie_apart_is_said_to_be_black() -> None:
+    pixels, note = decoded(tiff(COLOURS, 16, photometric=2, apart=True))
+    assert pixels.max() == 0
+    assert note.endswith("nothing is brighter than 255 of 65,535: black in 8 bits")
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize(("bits", "kind", "full"), [(8, 1, 255), (16, 1, 65535), (32, 3, 1)])
+def test_one_channel_lies_the_same_way_in_either_layout(
+    bits: int, kind: int, full: int, photometric: int
+) -> None:
+    stored = RAMP / 255 * full
+    together, apart = (
+        decoded(tiff(stored, bits, kind, photometric, apart=apart)) for apart in (False, True)
+    )
+    np.testing.assert_array_equal(apart[0], together[0])
+    assert apart[1] == together[1]
+
+
+def test_signed_8_bits() -> None:
+    pixels, note = decoded(tiff(RAMP // 2, 8, 2))
+    np.testing.assert_array_equal(pixels, np.rint(RAMP // 2 * (255 / 127)))
+    assert note == "signed 8-bit values from 0 to 127 were taken as 0 to 127"
+    with pytest.raises(BrokenImageError, match="pixel values run from -128 to 127, not from 0 to"):
+        decode_image(tiff(RAMP - 128, 8, 2), "a.tif")
+
+
+def test_unsigned_32_bits_have_no_sign() -> None:
+    with pytest.raises(BrokenImageError, match=r"pixel values run from 0 to 4\.29497e\+09, not"):
+        decode_image(tiff(RAMP * 16843009, 32), "a.tif")
+
+
+def test_a_palette_of_8_bit_values() -> None:
+    palette = (*range(256), *range(255, -1, -1), *(i // 2 for i in range(256)))
+    pixels, _ = decoded(tiff(RAMP, 8, photometric=3, more={320: palette}))
+    np.testing.assert_array_equal(pixels, COLOURS)
+
+
+def test_transparency_multiplied_into_grey() -> None:
+    stored = np.dstack([RAMP // 2, np.full_like(RAMP, 128)])
+    pixels, _ = decoded(tiff(stored, 8, more={338: 1}))
+    straight = np.rint(RAMP // 2 * 255 / 128)
+    assert np.abs(pixels[..., 0] - (straight * 128 + 255 * 127) / 255).max() <= 1.5
+
+
+def test_the_value_of_a_16_bit_png_that_is_transparent_is_white() -> None:
+    values = (RAMP * 257).astype(">u2").reshape(16, 16)
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    header, clear = pack(">IIBBBBB", 16, 16, 16, 0, 0, 0, 0), pack(">H", 257 * 9)
+    chunks = [(b"IHDR", header), (b"tRNS", clear), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    pixels, _ = decoded(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            pack(">I", len(body)) + kind + body + pack(">I", zlib.crc32(kind + body))
+            for kind, body in chunks
+        )
+    )
+    np.testing.assert_array_equal(pixels, np.where(RAMP == 9, 255, RAMP))
+
+
+def fits(values: np.ndarray, bits: int, **more: float) -> bytes:
+    """A FITS image; values ([planes, ]height, width)."""
+    axes = {f"NAXIS{i}": size for i, size in enumerate(values.shape[::-1], 1)}
+    cards = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": values.ndim, **axes, **more}
+    lines = [f"{key:<8}= {value:>20}".ljust(80) for key, value in cards.items()]
+    header = "".join([*lines, "END".ljust(80)])
+    kind = f">f{-bits // 8}" if bits < 0 else f">i{bits // 8}"
+    body = values[..., ::-1, :].astype(kind).tobytes()
+    return header.ljust(2880).encode() + body.ljust(-(-len(body) // 2880) * 2880, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("stored", "bits", "more", "note"),
+    [
+        (RAMP * 257 - 32768, 16, {"BZERO": 32768, "BSCALE": 1}, ""),
+        (RAMP * 257 - 32768, 16, {"BZERO": "3.2768D+04"}, ""),
+        (np.rint(RAMP * 32767 / 255), 16, {}, "signed 16-bit values from 0 to 32767 were taken"),
+        (RAMP * 257, 32, {}, "32-bit values from 0 to 65535 were taken as 0 to 65,535"),
+        (RAMP * 257 - 2**31, 32, {"BZERO": 2**31}, "32-bit values from 0 to 65535 were taken"),
+        (RAMP / 255, -32, {}, ""),
+    ],
+)
+def test_fits(stored: np.ndarray, bits: int, more: dict[str, float], note: str) -> None:
+    pixels, said = decoded(fits(stored, bits, **more))
+    np.testing.assert_array_equal(pixels, RAMP)
+    assert said.startswith(note)
+    assert bool(said) == bool(note)
+
+
+def test_fits_below_zero_and_cubes() -> None:
+    with pytest.raises(BrokenImageError, match="pixel values run from -5 to 250, not from 0 to"):
+        decode_image(fits(RAMP - 5, 16), "a.fits")
+    pixels, note = decoded(fits(np.stack([RAMP, RAMP * 0, RAMP * 0]) * 128, 16))
+    assert pixels.max() > 0
+    assert note.startswith("the first of 3 planes was taken; signed 16-bit values")

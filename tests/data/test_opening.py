@@ -237,3 +237,33 @@ def test_every_kind_of_an_experiment_file_has_an_opener() -> None:
     from ood_core.experiments.sources import SET_KINDS
 
     assert opening._OPENERS.keys() == SET_KINDS.keys()
+
+
+COMPOSED, APART = "caf\u00e9", "cafe\u0301"
+"""One word as most systems write it, and as macOS does."""
+
+
+@pytest.mark.parametrize(
+    "given", [{"class_names": (COMPOSED, "tea")}, {"class_names": (APART, "tea")}]
+)
+@pytest.mark.parametrize("folders", [COMPOSED, APART])
+def test_an_accent_is_the_same_in_either_form(
+    make_images: Make, folders: str, given: dict[str, object]
+) -> None:
+    images = folder(make_images("tea/1.png", f"{folders}/2.png"), role="test", **given)
+    assert dict(zip(images.ids, images.labels, strict=True)) == {
+        "tea/1.png": 1,
+        f"{folders}/2.png": 0,
+    }
+    mapped = folder(images.root, label_map={COMPOSED: "tea"}, class_names=("x", "tea"))
+    np.testing.assert_array_equal(mapped.labels, [1, 1])
+
+
+def test_a_class_that_is_missed_says_why(make_images: Make) -> None:
+    root = make_images("a/1.png", "b/2.png")
+    for name in ("c", "d", ".cache"):
+        (root / name).mkdir()
+    (root / "d" / "photo.heic").write_bytes(b"x")
+    with pytest.raises(DataError, match="has 2 classes") as caught:
+        folder(root, role="fit", num_classes=3)
+    assert str(caught.value).endswith("No image that can be read lies in the folder of c, d.")

@@ -34,7 +34,7 @@ def test_the_good_are_read_and_the_broken_are_named() -> None:
     found = read_uploads(files)
     assert [u.name for u in found] == ["a.png", "b.png", "c.png", "d.png"]
     assert [u.image is None for u in found] == [False, True, True, False]
-    assert found[1].error == "b.png: not an image in a known format."
+    assert found[1].error == "b.png: not an image in a known format; save it as PNG or JPEG."
     assert found[2].error == "c.png: the file is empty (0 bytes)."
 
 
@@ -42,7 +42,7 @@ def test_a_zip_stands_for_its_images() -> None:
     data = archive(**{"x/a.png": png("red"), "b.png": b"no", "notes.txt": b"hi"})
     found = read_uploads([("my.zip", data), ("c.png", png("blue"))])
     assert [u.name for u in found] == ["my.zip/b.png", "my.zip/x/a.png", "c.png"]
-    assert found[0].error == "my.zip/b.png: not an image in a known format."
+    assert found[0].error == "my.zip/b.png: not an image in a known format; save it as PNG or JPEG."
     assert found[1].image is not None
 
 
@@ -109,3 +109,19 @@ def test_small_images_are_enlarged_without_smoothing() -> None:
 def test_a_one_pixel_wide_strip_keeps_a_pixel() -> None:
     with Image.open(BytesIO(thumbnail_bytes(Image.new("L", (1, 5000)), 96))) as image:
         assert image.size == (1, 96)
+
+
+def test_no_more_pixels_are_held_than_memory_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads_module, "MAX_PIXELS_HELD", 50)
+    files = [(f"{i}.png", png("red")) for i in range(4)]
+    for name, data in files:
+        (tmp_path / name).write_bytes(data)
+    for found in (read_uploads(files), read_folder(str(tmp_path))):
+        assert [u.name for u in found if u.image is not None] == ["0.png", "1.png"]
+        assert found[2].error is not None
+        assert found[2].error.startswith("2.png: this image and those after it were not read")
+        assert len(found) == 3
+    monkeypatch.setattr(uploads_module, "MAX_PIXELS_HELD", 1)
+    assert read_uploads(files[:1])[0].image is not None

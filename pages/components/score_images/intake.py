@@ -186,7 +186,7 @@ def _below(folder: str | None) -> tuple[list[Upload], str]:
         return [], ""
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _decoded(key: tuple[str, str], _make: Callable[[], list[Upload]]) -> list[Upload]:
     """Images decoded once for all runs; few are held, because each may be large."""
     return _make()
