@@ -271,7 +271,7 @@ def test_a_region_of_the_map_is_in_the_address(open_page) -> None:
     app.button(key="map_clear").click()
     _ok(app.run())
     assert "Draw round a group" in _words(app)
-    assert "region" not in app.query_params
+    assert "region" not in app.session_state["_choices"].url
 
 
 def test_a_plain_address_shows_no_region_of_before(open_page, monkeypatch) -> None:

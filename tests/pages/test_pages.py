@@ -132,8 +132,9 @@ def test_an_old_address_opens_and_gets_the_names_of_today(
     assert not at.exception
     assert "The address" not in messages(at)
     for name, value in new.items():
-        assert at.query_params[name] in (value, [value])
-        assert at.session_state["_choices"].kept[name] == value, "no longer the text of the address"
+        choices = at.session_state["_choices"]
+        assert choices.url[name] == [value], "the address that the browser is sent"
+        assert choices.kept[name] == value, "no longer the text of the address"
 
 
 def test_parameters_in_an_old_address_are_the_detectors(prepared: Any) -> None:
