@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.layers import LAYER_SCORES
-from ood_core.plots.framing import GREY, framed
+from ood_core.plots.framing import GREY, framed, room
 from ood_core.plots.theme import ACCENT, DIVERGING, SEQUENTIAL
 
 __all__ = [
@@ -171,12 +171,11 @@ def _name_layers(figure: go.Figure, frame: pd.DataFrame) -> None:
     text = [n if len(n) <= 14 else "…" + n[-13:] for n in named["layer"]]
     axis = {"title": {"text": "layer, shallow to deep"}, "zeroline": False}
     slanted = sum(map(len, text)) > _SIDE_BY_SIDE
-    room = round(4.6 * max(map(len, text))) if slanted else 0
+    below = round(4.6 * max(map(len, text))) if slanted else 0
     if slanted:
-        axis |= {"tickangle": -45, "title_standoff": room + 4}
+        axis |= {"tickangle": -45, "title_standoff": below + 4}
     figure.update_xaxes(tickvals=named["depth"].tolist(), ticktext=text, **axis)
-    layout = figure.layout
-    figure.update_layout(height=layout.height + room, margin_b=layout.margin.b + room)
+    room(figure, "b", below)
 
 
 def _cells(frame: pd.DataFrame, score: str, metric: str) -> tuple[pd.DataFrame, str]:

@@ -7,6 +7,7 @@ from typing import Any
 __all__ = [
     "ACCENT",
     "DIVERGING",
+    "DIVERGING_DARK",
     "GREY",
     "ID_COLOUR",
     "OOD_COLOURS",
@@ -28,6 +29,14 @@ DIVERGING: list[list[float | str]] = [
     [0.75, "#67A9CF"],
     [1.0, "#2166AC"],
 ]
+DIVERGING_DARK: list[list[float | str]] = [
+    [0.0, "#F4A582"],
+    [0.25, "#C4553F"],
+    [0.5, "#363C43"],
+    [0.75, "#2F7FBF"],
+    [1.0, "#8CCBF0"],
+]
+"""The same on a dark page: nothing is dark there too, and what is far from zero is bright."""
 SEQUENTIAL = "Cividis"
 
 

@@ -29,7 +29,8 @@ def open_neurons(**query: str | list[str]) -> AppTest:
 
 
 def titles(at: AppTest) -> list[str]:
-    charts = [json.loads(c.proto.spec)["layout"]["title"]["text"] for c in at.get("plotly_chart")]
+    specs = [json.loads(c.proto.spec) for c in at.get("plotly_chart")]
+    charts = [spec["layout"]["title"]["text"].replace("<br>", " ") for spec in specs]
     ours = [json.loads(c.proto.json)[0] for c in at.get("bidi_component")]
     return charts + [data["title"] for data in ours if "title" in data]
 

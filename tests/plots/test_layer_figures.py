@@ -19,6 +19,7 @@ from ood_core.layers import (
 from ood_core.metrics.paired import Difference
 from ood_core.plots import layer_units
 from ood_core.plots import layers as plots
+from ood_core.plots.framing import framed, in_lines
 from ood_core.plots.gains import gains_figure
 from ood_core.scoring.gains import Gain
 
@@ -145,3 +146,23 @@ def test_gains_are_drawn_in_points_with_their_intervals() -> None:
     assert far.text[0] == "−0.5"
     assert "LINe" in figure.layout.annotations[0].text
     assert "points of AUROC" in figure.layout.xaxis.title.text
+
+
+def test_titles_are_broken_into_lines_that_a_phone_shows_and_get_room_for_them() -> None:
+    title = "Active units per image at penultimate: ID against OOD"
+    figure = go.Figure(layout=framed(title, 300, 7, xaxis={"title": "x" * 20 + " " + "y" * 30}))
+    before = (figure.layout.height, figure.layout.margin.t, figure.layout.margin.b)
+    in_lines(figure)
+    assert figure.layout.title.text == "Active units per image at penultimate:<br>ID against OOD"
+    assert figure.layout.xaxis.title.text == "x" * 20 + "<br>" + "y" * 30
+    after = (figure.layout.height, figure.layout.margin.t, figure.layout.margin.b)
+    assert after == (before[0] + 17 + 15, before[1] + 17, before[2] + 15)
+    in_lines(figure)
+    assert after == (figure.layout.height, figure.layout.margin.t, figure.layout.margin.b)
+
+
+def test_a_short_title_stays_in_its_line() -> None:
+    figure = go.Figure(layout=framed("NAN: ID against OOD", 300))
+    in_lines(figure)
+    assert figure.layout.title.text == "NAN: ID against OOD"
+    assert figure.layout.height == 300

@@ -26,7 +26,8 @@ def lines_html(lines: Sequence[Check | GateResult]) -> str:
         kind, mark, word = _MARKS[line.ok]
         remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
         rows.append(
-            f"<li class='{kind}'><i title='{word}'>{mark}</i><div><b>{html.escape(line.name)}</b>"
+            f"<li class='{kind}'><i role='img' aria-label='{word}' title='{word}'>{mark}</i>"
+            f"<div><b>{html.escape(line.name)}</b>"
             f"<span>{html.escape(line.text)}</span>{remedy}</div></li>"
         )
     return f"<ul class='checks'>{''.join(rows)}</ul>"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 import streamlit as st
 
 from ood_core.export.csv_file import csv_text
+from ood_core.plots.framing import in_lines
+from ood_core.plots.theme import DIVERGING, DIVERGING_DARK
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from pages.components.kit.assets import JsonObject
 
-__all__ = ["CONFIG", "csv_button", "show"]
+__all__ = ["CONFIG", "csv_button", "diverging", "show"]
 
 Data: TypeAlias = "pd.DataFrame | Callable[[], pd.DataFrame]"
 """A data frame, or what makes one when it is asked for."""
@@ -83,8 +85,10 @@ def show(
     name = name or key
     if height:
         fig.update_layout(height=height)
+    in_lines(fig)
+    fig.update_traces(colorscale=diverging(), selector=_around_zero)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": name}}
-    alt = alt or getattr(fig.layout.title, "text", None) or name
+    alt = alt or (fig.layout.title.text or name).replace("<br>", " ")
     event = None
     if on_select is None:
         st.plotly_chart(fig, key=key, config=config, alt=alt)
@@ -97,6 +101,17 @@ def show(
     if data is not None:
         csv_button(data, name, key=f"{key}_csv")
     return event
+
+
+def diverging() -> list[list[float | str]]:
+    """Colours round zero of the theme that the visitor sees."""
+    return DIVERGING_DARK if st.context.theme.type == "dark" else DIVERGING
+
+
+def _around_zero(trace: object) -> bool:
+    """Whether a trace is drawn in the colours of either theme: a figure may come from the cache."""
+    scale = [list(step) for step in getattr(trace, "colorscale", None) or ()]
+    return scale in (DIVERGING, DIVERGING_DARK)
 
 
 def csv_button(data: Data, name: str, key: str) -> None:

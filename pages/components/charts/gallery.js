@@ -64,8 +64,22 @@ function tabs(root, d, send) {
     const chosen = String(value === d.tab)
     if (b.lastChild.textContent !== n) b.lastChild.textContent = n
     if (b.getAttribute("aria-selected") !== chosen) b.setAttribute("aria-selected", chosen)
+    b.tabIndex = value === d.tab ? 0 : -1
     b.onclick = () => value !== d.tab && send("chosen", value)
+    b.onkeydown = (event) => {
+      const last = d.tabs.length - 1
+      const to = { ArrowLeft: i ? i - 1 : last, ArrowRight: i < last ? i + 1 : 0, Home: 0, End: last }[event.key]
+      if (to === undefined) return
+      event.preventDefault()
+      bar.children[to].focus()
+      bar.children[to].click()
+    }
   })
+  const panel = root.querySelector(".panel")
+  const chosen = d.tabs.find(([value]) => value === d.tab)
+  if (!chosen) return
+  panel.setAttribute("role", "tabpanel")
+  panel.setAttribute("aria-label", chosen[1])
 }
 
 export default function ({ parentElement: root, data: [d], setTriggerValue: send }) {

@@ -43,7 +43,8 @@ def recipe(view: View, scores: ScoreSet, at: str) -> None:
         "It runs without the dashboard and says whether every figure is the same."
     )
     file = f"{view.experiment.name}-{view.detector}.toml"
-    st.code(text, language="toml", height=220, wrap_lines=True)
+    with st.container(height=220, border=False):  # the keyboard scrolls it by its copy button
+        st.code(text, language="toml", wrap_lines=True)
     st.download_button(
         "Download recipe", text, file,
         key="recipe", on_click="ignore", icon=":material/download:",

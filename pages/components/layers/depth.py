@@ -13,6 +13,7 @@ from pages.components.charts import figures
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.redraw import redraw
+from pages.components.kit.tables import wide_table
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ def _auroc_table(view: View, table: pd.DataFrame) -> str:
         f"<td>{100 * row['negative_aware_norm']:.2f}</td></tr>"
         for row in table.to_dict("records")
     )
-    return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
+    return wide_table(
+        f"<table class='figures'><tr>{head}</tr>{rows}</table>", "AUROC of the norm's two parts"
+    )
 
 
 @st.fragment(key="layer_units")

@@ -12,6 +12,7 @@ from ood_core.metrics.histograms import bin_scores
 from ood_core.scoring.params import own_params
 from pages.components.charts import threshold
 from pages.components.kit import cache, prepare, state, words
+from pages.components.kit.tables import wide_table
 from pages.components.kit.view import View
 from pages.components.neurons import contribution_map
 from pages.components.neurons.selection import Settings, redraw_all, settings
@@ -155,7 +156,7 @@ def _headline(result: LineResult) -> str:
 
 
 def _both(line: float, energy: float, what: str = "") -> str:
-    quiet = f"<span style='opacity:.7;font-weight:400'>({what}{100 * energy:.2f})</span>"
+    quiet = f"<span style='opacity:.72;font-weight:400'>({what}{100 * energy:.2f})</span>"
     return f"{100 * line:.2f} {quiet}"
 
 
@@ -167,7 +168,9 @@ def _table(view: View, result: LineResult) -> str:
         for r in result.rates.to_dict("records")
     )
     head = "<th>LINe (energy), %</th><th>AUROC</th><th>FPR95</th>"
-    return f"<table class='figures'><tr>{head}</tr>{rows}</table>"
+    return wide_table(
+        f"<table class='figures'><tr>{head}</tr>{rows}</table>", "LINe against energy"
+    )
 
 
 _REMOVE = (

@@ -16,6 +16,7 @@ from ood_core.views.experiment_summary import Facts
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
+from pages.components.kit.tables import wide_table
 from pages.components.kit.view import View
 from pages.components.overview import showcase
 
@@ -169,10 +170,11 @@ def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:
         chip = f"<i class='chip' style='background:{view.colour(ood)}'></i>"
         near = " <span class='interval'>near</span>" if ood in view.experiment.near else ""
         rows.append(f"<tr><td>{chip}{html.escape(ood)}{near}</td>{cells}</tr>")
-    return (
+    table = (
         f"<table class='figures headline'><thead><tr><th scope='col'>OOD set</th>{head}</tr>"
         f"</thead><tbody>{''.join(rows)}</tbody></table>"
     )
+    return wide_table(table, "AUROC and FPR95 of each score")
 
 
 @told()
@@ -210,11 +212,12 @@ def _experiments(view: View) -> None:
     """Every experiment that there is, and whether its files are on this machine."""
     st.html("<h2 class='section'>Experiments</h2>")
     rows = [_experiment_row(e, e.name == view.experiment.name) for e in cache.usable().values()]
-    st.html(
+    table = (
         "<table class='figures experiments'><thead><tr><th scope='col'>experiment</th>"
         "<th scope='col'>classifier</th><th scope='col'>OOD sets</th><th scope='col'>files</th>"
         f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+    st.html(wide_table(table, "Experiments"))
     for entry in cache.experiments():
         if isinstance(entry, BrokenExperiment):
             named = entry.path.name in entry.message

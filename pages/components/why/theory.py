@@ -156,7 +156,8 @@ def _verdicts(claims: Sequence[Claim]) -> str:
     for claim in claims:
         kind, mark = _MARKS[claim.holds]
         items.append(
-            f"<li class='{kind}'><i>{mark}</i><div><b>{escape(claim.text)}</b><span>"
+            f"<li class='{kind}'><i aria-hidden='true'>{mark}</i><div>"
+            f"<b>{escape(claim.text)}</b><span>"
             f"<strong>{claim.verdict.capitalize()}</strong> · {escape(claim.measure)}: "
             f"<strong>{escape(claim.numbers)}</strong></span></div></li>"
         )

@@ -56,9 +56,9 @@ SECTIONS = {
         "Its largest logit is reached where most active units speak for one class, and it can "
         "never exceed the norm. The gap between the two is the **approximation error**: twice the "
         "activation of the units that speak against the winning class.",
-        r"\begin{gathered}\bar\psi_k=\sum_i b_{ki}\,a_i,\qquad b_{ki}=\mathrm{sign}\,C_{ki}(x)"
+        r"\bar\psi_k=\sum_i b_{ki}\,a_i,\qquad b_{ki}=\mathrm{sign}\,C_{ki}(x)"
         r"\\ 0\le\lVert a\rVert_1-\bar\psi_k\le\max_i|a_i|\cdot"
-        r"\lVert \mathrm{sign}(a)-b_k\rVert_1\quad(5)\end{gathered}",
+        r"\lVert \mathrm{sign}(a)-b_k\rVert_1\quad(5)",
         "No point may lie above the dashed line, where both numbers are equal. ID points (blue) "
         "near the line and far to the right, OOD points lower and to the left: then the norm "
         "tells them apart as a confidence does.",

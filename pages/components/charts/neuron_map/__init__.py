@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ood_core.plots.theme import DIVERGING
+from pages.components.charts.figures import diverging
 from pages.components.kit.assets import component, on_trigger
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def map_data(
         "marked": [i for i, numbers in enumerate(view.columns) if marked in numbers.tolist()],
         "limit": view.limit,
         "beyond": view.largest > view.limit,
-        "shades": DIVERGING,
+        "shades": diverging(),
         "values": _packed(view.values.astype("<f4").tobytes()),
         "removed": "" if removed is None else _packed(removed.tobytes()),
     }

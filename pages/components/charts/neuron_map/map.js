@@ -29,7 +29,7 @@ class NeuronMap {
   update(component) {
     this.send = component.setTriggerValue
     const d = component.data
-    const picture = [d.values, d.removed, d.id].join("|")
+    const picture = [d.values, d.removed, d.id, d.shades].join("|")
     if (picture !== this.picture) {
       this.picture = picture
       this.values = new Float32Array(bytes(d.values).buffer)
@@ -113,7 +113,8 @@ class NeuronMap {
       node("text", { x, y: M.top + tall + 16, "text-anchor": "middle" }, axis, c.length > 12 ? `${c.slice(0, 11)}…` : c)
     }
     const y = M.top + tall / 2
-    node("text", { x: left + inner / 2, y: d.height - 6, "text-anchor": "middle", class: "title" }, svg, to - from < d.columns.length ? `${d.x_title} (columns ${count(from + 1)} to ${count(to)} of ${count(d.columns.length)})` : d.x_title)
+    const part = to - from < d.columns.length ? ` (columns ${count(from + 1)} to ${count(to)} of ${count(d.columns.length)})` : ""
+    titleBelow(svg, this.width, d.height - 1, left + inner / 2, d.x_title + part)
     node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${y}) rotate(-90)` }, svg, "class")
   }
 

@@ -118,6 +118,22 @@ function choiceHtml(name, label, choices, chosen) {
   return `<span class="set" role="group" aria-label="${label}">${buttons}</span>`
 }
 
+// Words in the room that there is, by an estimate of `wide` pixels a letter: what stands behind the
+// last colon or in the last brackets goes first, and is still told on hovering and to be heard.
+function fitted(text, words, room, wide) {
+  const fewer = [words, words.replace(/\s*\([^()]*\)$/, ""), words.replace(/[:(,].*$/, "").trim()]
+  const shown = fewer.find((t) => t.length * wide <= room) || fewer[2]
+  text.textContent = shown.length * wide <= room ? shown : `${shown.slice(0, Math.max(4, Math.floor(room / wide) - 1))}…`
+  if (text.textContent !== words) node("title", {}, text, words)
+}
+
+// Title of the horizontal axis: in the middle of the plot, or of the figure where it needs more.
+function titleBelow(svg, W, H, middle, words) {
+  const half = 3.1 * words.length
+  const x = middle + half > W || middle - half < 0 ? W / 2 : middle
+  fitted(node("text", { x, y: H - 5, "text-anchor": "middle", class: "title" }, svg), words, W, 6.1)
+}
+
 // Grid, marks and titles around the plot: `xs` and `ys` are [pixel, text] of each mark.
 function axes(svg, { W, H, M, xs, ys, x_title, y_title, heading }) {
   const bottom = H - M.bottom
@@ -135,14 +151,14 @@ function axes(svg, { W, H, M, xs, ys, x_title, y_title, heading }) {
     node("text", { x, y: bottom + 16, "text-anchor": wide ? "end" : "middle" }, axis, text)
   }
   node("line", { x1: M.left, x2: W - M.right, y1: bottom, y2: bottom }, axis)
-  if (heading) node("text", { x: M.left, y: 12, class: "heading" }, svg, heading)
-  node("text", { x: (M.left + W - M.right) / 2, y: H - 5, "text-anchor": "middle", class: "title" }, svg, x_title)
+  if (heading) fitted(node("text", { x: M.left, y: 12, class: "heading" }, svg), heading, W - M.left, 7)
+  titleBelow(svg, W, H, (M.left + W - M.right) / 2, x_title)
   node("text", { x: 0, y: 0, "text-anchor": "middle", class: "title", transform: `translate(11 ${(M.top + bottom) / 2}) rotate(-90)` }, svg, y_title)
 }
 
 // Colour, name and, where known, number of images of each set.
 function legendHtml(sets) {
-  const n = (s) => (s.n === undefined ? "" : ` <span style="opacity:.65">${count(s.n)}</span>`)
+  const n = (s) => (s.n === undefined ? "" : ` <span style="opacity:.72">${count(s.n)}</span>`)
   return sets.map((s) => `<span><i style="background:${s.colour}"></i>${escape_(s.name)}${n(s)}</span>`).join("")
 }
 

@@ -82,7 +82,7 @@ class Densities {
     let i = nearest(e, v)
     if (v < e[i]) i -= 1
     i = Math.min(Math.max(i, 0), e.length - 2)
-    showTip(this.tip, this.root, event, `<div style="opacity:.75">${short(e[i])} to ${short(e[i + 1])}</div>` + p.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`).join(""))
+    showTip(this.tip, this.root, event, `<div style="opacity:.75">${short(e[i])} to ${short(e[i + 1])}</div>` + p.sets.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.72">${percent(s.bins[i], s.n)}</span></div>`).join(""))
   }
 
   saving(sets) {

@@ -380,7 +380,7 @@ class Histogram {
     let i = nearest(e, v)
     if (v < e[i]) i -= 1
     i = Math.min(Math.max(i, 0), e.length - 2)
-    const rows = this.shown.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.65">${percent(s.bins[i], s.n)}</span></div>`)
+    const rows = this.shown.map((s) => `<div><i style="background:${s.colour}"></i>${escape_(s.name)}: ${count(s.bins[i])} <span style="opacity:.72">${percent(s.bins[i], s.n)}</span></div>`)
     showTip(this.tip, this.root, event, `<div style="opacity:.75">score ${this.label(i)}</div>` + rows.join(""))
   }
 

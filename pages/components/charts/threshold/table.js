@@ -28,7 +28,7 @@ class Table {
     this.data = d
     this.shown = []
     this.root.querySelector("thead").innerHTML =
-      "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted %", ""].map((c) => `<th scope="col">${c}</th>`).join("") + "</tr>"
+      "<tr>" + ["image set", ...d.columns, "accepted", "rejected", "accepted %"].map((c) => `<th scope="col">${c}</th>`).join("") + `<td class="bar" aria-hidden="true"></td></tr>`
     const body = this.root.querySelector("tbody")
     body.textContent = ""
     this.cells = d.rows.map((r) => {
@@ -45,6 +45,7 @@ class Table {
       const cells = [row.insertCell(), row.insertCell(), row.insertCell()]
       const bar = row.insertCell()
       bar.className = "bar"
+      bar.setAttribute("aria-hidden", "true")
       bar.innerHTML = `<div><span style="background:${r.colour}"></span></div>`
       return [...cells, bar.querySelector("span")]
     })
