@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from benchmarks.driver import choose, settle
+from benchmarks.driver import choose, nudge, settle
 
 
 def test_a_page_of_a_gallery_opens_elsewhere(open_page) -> None:
@@ -138,7 +138,7 @@ def _follow(page, label: str, address: str) -> None:
 
 def _arrived(page, label: str, address: str) -> None:
     page.wait_for_url(re.compile(f"/{label}.*{address}"))
-    page.get_by_role("heading", name=label, exact=True).wait_for()
+    page.get_by_role("heading", name=label or "Overview", exact=True).wait_for()
     settle(page)
 
 
@@ -193,3 +193,65 @@ def test_each_back_undoes_one_of_two_choices(open_page) -> None:
             " && e.shadowRoot.querySelector('.readout')?.innerText === text)",
             arg=readout,
         )
+
+
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [
+        ("", "experiment=digits.*layer=penultimate"),
+        ("Scores", "experiment=digits.*layer=penultimate"),
+        ("Scores?experiment=digits", "detector=negative_aware_norm.*layer=penultimate"),
+        ("Scores?detector=nan", "detector=negative_aware_norm.*layer=penultimate"),
+        ("Scores?detector=nothing", "detector=negative_aware_norm.*layer=penultimate"),
+        ("Layers?experiment=digits&layer=penultimate&detector=energy", "detector=energy"),
+    ],
+)
+def test_an_address_however_short_is_one_step(open_page, short: str, whole: str) -> None:
+    page = open_page()
+    _arrived(page, "", "experiment=digits")
+    start, steps = page.url, _steps(page)
+    page.goto(f"{page.url.split('/?')[0]}/{short}")
+    page.wait_for_url(re.compile(whole))
+    settle(page)
+    page.wait_for_timeout(1000)
+    opened = page.url
+    assert _steps(page) == steps + 1
+    choose(page, "detector", "KNN")()
+    page.wait_for_url(re.compile("detector=knn"))
+    settle(page)
+    chosen, steps = page.url, _steps(page)
+    page.reload()
+    settle(page)
+    page.wait_for_timeout(1000)
+    assert (page.url, _steps(page)) == (chosen, steps)
+    page.go_back()
+    page.wait_for_function("url => location.href === url", arg=opened)
+    settle(page)
+    page.go_forward()
+    page.wait_for_function("url => location.href === url", arg=chosen)
+    settle(page)
+    page.go_back()
+    page.go_back()
+    page.wait_for_function("url => location.href === url", arg=start)
+    _arrived(page, "", "experiment=digits")
+    assert _steps(page) == steps, "nothing was written behind the visitor's back"
+
+
+def test_a_link_followed_at_once_takes_the_newest_value_in_one_step(open_page) -> None:
+    page = open_page("Neurons?detector=line")
+    page.locator(".st-key-line_p_a input[type=range]").wait_for()
+    settle(page)
+    page.wait_for_timeout(600)
+    nudge(page, "line_p_a", "ArrowLeft")()
+    page.wait_for_url(re.compile("line_p_a="))
+    settle(page)
+    steps = _steps(page)
+    nudge(page, "line_p_a", "ArrowLeft")()
+    newest = page.locator(".st-key-line_p_a input[type=range]").input_value()
+    page.locator("nav a", has_text="Layers").first.click()
+    _arrived(page, "Layers", f"line_p_a={float(newest):g}")
+    page.wait_for_timeout(1000)
+    assert f"line_p_a={float(newest):g}" in page.url
+    assert _steps(page) <= steps + 2, "the slider's and the link's"
+    page.go_back()
+    _arrived(page, "Neurons", "line_p_a")

@@ -100,3 +100,30 @@ def test_a_number_is_brought_into_its_range(found, value, says) -> None:
     assert (read and read[0]) == value
     assert says in note
     assert bool(note) == bool(says)
+
+
+def test_only_defaults_complete_an_address() -> None:
+    mine = Choices(page="Scores", url={"experiment": ["digits"]})
+    mine.defaults = {"experiment": "digits", "layer": "penultimate", "detector": "nan"}
+    whole = {"experiment": ["digits"], "layer": ["penultimate"], "detector": ["nan"]}
+    assert mine.completes(whole)
+    assert not mine.completes(whole | {"detector": ["knn"]}), "somebody chose it"
+    assert not mine.completes({"layer": ["penultimate"]}), "something was undone"
+
+
+def test_what_the_first_run_makes_of_an_address_is_no_step() -> None:
+    mine = Choices()
+    mine.arrive("Scores", {"detector": ["old-name"]}, walked=False)
+    assert mine.completes({"detector": ["name"], "layer": ["block1"]})
+    mine.arrive("Scores", {"detector": ["name"]}, walked=False)
+    assert not mine.completes({"detector": ["knn"]})
+
+
+def test_a_link_that_is_behind_brings_nothing_old() -> None:
+    mine = Choices(kept={"line_p_a": 80}, page="Neurons", url={"line_p_a": ["80"]}, followed=True)
+    assert mine.arrive("Layers", {"line_p_a": ["90"], "layer": ["block1"]}, walked=False) == set()
+    assert mine.kept == {"line_p_a": 80}
+    assert mine.forced == {"line_p_a"}
+    assert mine.completes({"line_p_a": ["80"]}), "in place of the link's own address"
+    mine.arrive("Scores", {"line_p_a": ["70"]}, walked=False)
+    assert mine.kept["line_p_a"] == Texts(["70"])

@@ -10,6 +10,7 @@ import streamlit as st
 from ood_core.export.csv_file import csv_text
 from ood_core.plots.framing import in_lines
 from ood_core.plots.theme import DIVERGING, DIVERGING_DARK
+from pages.components.kit import theme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def show(
 
 def diverging() -> list[list[float | str]]:
     """Colours round zero of the theme that the visitor sees."""
-    return DIVERGING_DARK if st.context.theme.type == "dark" else DIVERGING
+    return DIVERGING_DARK if theme.is_dark() else DIVERGING
 
 
 def _around_zero(trace: object) -> bool:

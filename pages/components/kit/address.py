@@ -1,6 +1,6 @@
 """The address: choices as texts of its parameters, and whether a run is to believe it.
 
-Pure but for the last three functions. What a text is not usable for comes back as a note, never as
+Pure but for the last functions. What a text is not usable for comes back as a note, never as
 an error.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -21,14 +22,25 @@ __all__ = [
     "Options",
     "Texts",
     "Value",
+    "complete",
     "current",
     "number",
+    "of_fragment",
     "options",
     "span",
     "texts",
     "walked",
     "write",
 ]
+
+_REPLACE = """(before, after) => {
+  const own = new URLSearchParams(location.search), ours = new URLSearchParams(after)
+  for (const [name, text] of [...own])
+    if (name.toLowerCase().startsWith("embed")) (own.delete(name), ours.append(name, text))
+  const same = (a, b) => String([...a].map(String).sort()) === String([...b].map(String).sort())
+  if (same(own, new URLSearchParams(before))) history.replaceState(history.state, "", "?" + ours)
+}"""
+"""What the browser does with the address that it had and the one that says the same in full."""
 
 Value = str | float | Sequence[str] | Sequence[float] | None
 """What a choice can hold: a text, a number, several of them, or nothing."""
@@ -129,6 +141,36 @@ def walked() -> bool:
     """
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
+
+
+def of_fragment() -> bool:
+    """Whether this run redraws fragments alone."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
+def complete(address: Mapping[str, Sequence[str]]) -> None:
+    """Have the browser's address name what it shows, in place of the step that is there.
+
+    Streamlit makes a step of each address that it sends, so the browser gets this one from a
+    script of ours and tells it with its next run; the session knows it from now on. The script
+    does nothing when it runs again later, and the visitor is elsewhere.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        return
+    before = _query(current())
+    with context.session_state.query_params() as known:
+        known.clear_with_no_forward_msg(preserve_embed=True)
+        for name, found in address.items():
+            known.set_with_no_forward_msg(name, list(found))
+    # Nothing in an encoded query ends a text of a script, or the script.
+    script = f"<script>({_REPLACE})('{before}', '{_query(address)}')</script>"
+    st.html(script, unsafe_allow_javascript=True)
+
+
+def _query(address: Mapping[str, Sequence[str]]) -> str:
+    return urlencode(address, doseq=True).replace("'", "%27")
 
 
 def write(address: Mapping[str, Sequence[str]]) -> None:

@@ -27,6 +27,9 @@ class Choices:
     forced : names whose next widget is given its value, whatever it holds.
     notes : notes that were not drawn yet.
     adopted : whether this run took its choices from the address.
+    followed : whether a link of ours is followed, whose address is of this store or behind it.
+    first : whether this run is the first at an address that a visitor came to, or of a link
+        followed: nobody can have chosen anything yet.
     """
 
     kept: dict[str, Value | Texts] = field(default_factory=dict)
@@ -37,6 +40,8 @@ class Choices:
     forced: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     adopted: bool = False
+    followed: bool = False
+    first: bool = False
 
     def here(self) -> set[str]:
         """Names in the address of the page that is open."""
@@ -51,9 +56,10 @@ class Choices:
 
         Returns the names whose widgets are to forget what they hold.
         """
-        entered = page != self.page
+        entered, followed = page != self.page, self.followed
+        self.first, self.followed = not self.page or followed, False
         self.page, self.notes = page, []
-        self.adopted = (entered or walked) and url != self.url
+        self.adopted = (entered or walked) and not followed and url != self.url
         self.url = url
         changed: set[str] = set()
         if walked:  # what it does not name is at its default
@@ -71,6 +77,19 @@ class Choices:
             # Names that nothing on this page has read yet stay in the URL until something does.
             self.shown[page] |= url.keys()
         return changed
+
+    def completes(self, url: Address) -> bool:
+        """Whether `url` says in full what the address says, so that it is no step of its own.
+
+        It does in the first run, and where it only adds defaults, which are not left out because
+        they are always named.
+        """
+        before = self.url or {}
+        added = {name: found for name, found in url.items() if before.get(name) != found}
+        return self.first or (
+            before.keys() <= url.keys() - added.keys()
+            and all(found == texts(self.defaults.get(name)) for name, found in added.items())
+        )
 
     def params(self, names: Iterable[str]) -> Address:
         """Named choices as URL parameters, without those at their default."""

@@ -12,7 +12,7 @@ from ood_core.activations import PENULTIMATE
 from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import OODLensError
 from ood_core.plots.theme import ood_colour
-from pages.components.kit import cache, nav, prepare, state, words
+from pages.components.kit import cache, nav, prepare, state, theme, words
 from pages.components.kit.plain import plain
 from pages.components.kit.view import View, detector_params
 
@@ -97,7 +97,7 @@ def _choices(experiment: Experiment, acts: ActivationSet | None) -> View:
         st.selectbox("Layer", layers, key="layer", help=_LAYER_HELP)
     sets = list(experiment.ood_sets)
     chosen = state.choose_many("ood_sets", sets, sets)
-    st.html(f"<style>{_STYLE}{_set_hues(sets)}</style>")
+    st.html(f"<style>{_STYLE}{theme.style()}{_set_hues(sets)}</style>")
     st.multiselect("OOD sets", sets, key="ood_sets")
     names = cache.detector_titles()
     detector = state.choose(

@@ -22,7 +22,7 @@ export default function ({ parentElement, data: [data], setTriggerValue }) {
       // The step in the history is made here: Streamlit would first put the new page's choices
       // behind the old page's path, as a step of its own.
       history.pushState({}, "", page.whole)
-      setTriggerValue("go", page.path)
+      setTriggerValue("go", { path: page.path, query: page.whole.split("?")[1] })
     }
   })
 }

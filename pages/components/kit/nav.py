@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 import streamlit as st
 
@@ -85,10 +85,12 @@ def _whole(label: str) -> Address:
     return state.page_params(label, *SHARED)
 
 
-def _go(path: str) -> None:
-    for known, label, _ in pages():
-        if path == known:
-            st.switch_page(path, query_params=_whole(label))
+def _go(to: dict[str, str]) -> None:
+    """Go where the browser is already; a choice made since the list was drawn goes along."""
+    for path, _, _ in pages():
+        if path == to["path"]:
+            state.followed()
+            st.switch_page(path, query_params=parse_qs(to["query"]))
 
 
 def _order(file: Path) -> int:

@@ -37,6 +37,7 @@ __all__ = [
     "begin",
     "choose",
     "choose_many",
+    "followed",
     "forget",
     "kept",
     "known",
@@ -187,13 +188,23 @@ def adopted() -> bool:
     return told
 
 
+def followed() -> None:
+    """Tell that a link of ours is followed: call it before the page is switched."""
+    _mine().followed = True
+
+
 def publish() -> None:
-    """Write the choices shown on this page into the URL. Call it after the widgets."""
+    """Write the choices shown on this page into the URL. Call it after the widgets.
+
+    One step in the browser's history, but where nobody chose anything.
+    """
     mine = _mine()
     url = page_params(mine.page)
     if url != mine.url:
+        mine.first = mine.first and not address.of_fragment()
+        said = mine.completes(url)
         mine.url = url
-        address.write(url)
+        (address.complete if said else address.write)(url)
 
 
 def page_params(page: str, *also: str) -> Address:

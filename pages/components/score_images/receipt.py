@@ -122,7 +122,7 @@ def draw(
 
 def _pictures(view: View, image: Image.Image, name: str) -> None:
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
-    st.image(_png(image), caption=plain(name), width=200)
+    st.image(_png(image), caption=plain(name), width=200, alt=name)
     if not spatial:
         return
     layer = view.layer if view.layer in spatial else spatial[-1]
@@ -131,7 +131,8 @@ def _pictures(view: View, image: Image.Image, name: str) -> None:
     except OODLensError as error:
         st.caption(plain(error))
         return
-    st.image(receipts.overlay(image, receipts.heat(maps), 200), width=200)
+    heat = receipts.overlay(image, receipts.heat(maps), 200)
+    st.image(heat, width=200, alt=f"{name}: where {layer} is active")
     st.caption(f"Where {plain(layer)} is active: mean over channels, orange where strongest.")
 
 
