@@ -25,7 +25,9 @@ def gains_figure(
     titles : detector -> its title.
     """
     sets = list(found[0].differences)
-    heads = [f"<b>{titles[g.detector]}</b><br>against {titles[g.against]}" for g in found]
+    heads = [
+        f"<b>{_short(titles[g.detector])}</b><br>vs {_short(titles[g.against])}" for g in found
+    ]
     figure = make_subplots(
         1, len(found), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=heads
     )
@@ -68,6 +70,16 @@ def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: 
             row=1,
             col=column,
         )
+
+
+def _short(title: str) -> str:
+    """The short name that a title gives in brackets, where it does: a panel is narrow.
+
+    >>> _short("Negative-aware norm (NAN)"), _short("Energy")
+    ('NAN', 'Energy')
+    """
+    name, _, short = title.rstrip(")").partition(" (")
+    return short or name
 
 
 def _beside_zero(value: float, largest: float) -> str:

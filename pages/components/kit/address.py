@@ -164,6 +164,7 @@ def complete(address: Mapping[str, Sequence[str]]) -> None:
         known.clear_with_no_forward_msg(preserve_embed=True)
         for name, found in address.items():
             known.set_with_no_forward_msg(name, list(found))
+    context.query_string = _query(address)
     # Nothing in an encoded query ends a text of a script, or the script.
     script = f"<script>({_REPLACE})('{before}', '{_query(address)}')</script>"
     st.html(script, unsafe_allow_javascript=True)
