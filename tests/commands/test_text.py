@@ -40,6 +40,7 @@ DRIVES = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066
 @pytest.fixture(params=["ascii", "latin-1", "cp1252", "utf-8"])
 def streams(request, monkeypatch):
     """Call it in the test: standard output and error of this encoding; then what is in them."""
+    level = logging.root.level
 
     def opened():
         made = [io.TextIOWrapper(io.BytesIO(), encoding=request.param) for _ in range(2)]
@@ -49,7 +50,8 @@ def streams(request, monkeypatch):
         open_streams()
         return lambda: [s.buffer.getvalue().decode(request.param) for s in made if not s.flush()]
 
-    return opened
+    yield opened
+    logging.root.setLevel(level)
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
