@@ -12,7 +12,7 @@ from ood_core.data.list_entries import Row
 from ood_core.data.list_text import ListFile, list_lines
 from ood_core.errors import DataError, did_you_mean
 
-__all__ = ["Columns", "Header", "column_rows", "find_header", "table_rows"]
+__all__ = ["Columns", "Header", "column_rows", "find_header", "possible_headers", "table_rows"]
 
 _SEPARATORS = (",", "\t", ";", "|")
 _SEPARATOR_LINE = re.compile(r"sep=(.)")
@@ -100,6 +100,14 @@ class Header:
 
 def find_header(text: str, file: ListFile, columns: Columns) -> Header | None:
     """The first line that says something, where it names the column of paths."""
+    found = possible_headers(text, file)
+    if not found and file.noun == "manifest":
+        raise file.error("the manifest {} is empty.")
+    return next((header for header in found if columns.path in header.names), None)
+
+
+def possible_headers(text: str, file: ListFile) -> list[Header]:
+    """The first line that says something, cut at each separator that may be meant."""
     separators = _separators(file)
     for number, raw in enumerate(list_lines(text)):
         line = raw.strip("\r\n\ufeff")
@@ -107,14 +115,8 @@ def find_header(text: str, file: ListFile, columns: Columns) -> Header | None:
         if declared:
             separators = (declared[1],)
         elif line.strip() and not line.lstrip().startswith("#"):
-            for separator in separators:
-                names = _cells(line, separator)
-                if names and columns.path in names:
-                    return Header(names, separator, number)
-            return None
-    if file.noun == "manifest":
-        raise file.error("the manifest {} is empty.")
-    return None
+            return [Header(_cells(line, sep) or [line], sep, number) for sep in separators]
+    return []
 
 
 def table_rows(text: str, header: Header, file: ListFile, columns: Columns) -> Iterator[Row]:
@@ -137,6 +139,8 @@ def table_rows(text: str, header: Header, file: ListFile, columns: Columns) -> I
                 )
             yield before + 1, _path(row[path], before + 1, file, columns), _label(row, label)
     except csv.Error as error:
+        if file.most is not None and "unexpected end" in str(error):
+            return  # cut off within a quoted cell
         raise file.error(f"line {number + 1} of {{}} is not a table ({error}).") from error
 
 
