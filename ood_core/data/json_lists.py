@@ -45,7 +45,7 @@ def json_rows(text: str, file: ListFile, columns: Columns) -> Iterator[Row]:
         if table and all(isinstance(v, list | dict) for v in table.values()):
             yield from _column_rows(table, file, columns)
             return
-        if columns.path not in table and any(map(is_image_name, map(_last, table))):
+        if not columns.has_path(table) and any(map(is_image_name, map(_last, table))):
             values = [[path, label] for path, label in table.items()]
     for number, value in enumerate(values, 1):
         yield (number, *_entry(value, number, file, columns))

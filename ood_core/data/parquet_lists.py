@@ -96,8 +96,6 @@ def _read(table: Any, file: ListFile, columns: Columns) -> tuple[Entries, ImageC
     )
     groups = _Groups(table, file.most is None)
     path, label = columns.find(schema.names, file)
-    if path == label:
-        raise file.error(f"{{}}: {columns.path!r} is both path_column and label_column.")
     image, paths = _images(groups, schema.field(path), file)
     cells, names = {schema.names[path]: paths}, None
     if label is not None:
