@@ -117,7 +117,14 @@ class SetFiller:
 
         When an image could be read before and cannot now, or the other way round, everything
         of this shard is removed, so that `missing` asks for all of it again.
+
+        Raises
+        ------
+        DataError
+            When an image changed or went away since the set's key was made from it: what was
+            computed is of other images than the key says.
         """
+        self._refuse_changed(result.task)
         number = result.task.number
         path = self.base.shard(number)
         if path.exists():
@@ -129,6 +136,15 @@ class SetFiller:
         for layer in result.task.layers:
             arrays = _compact(result.layers.get(layer.name) or _nothing(layer), layer.positions)
             write_shard(self.entries[layer.name].shard(number), arrays, {"rows": len(result.index)})
+
+    def _refuse_changed(self, task: ShardTask) -> None:
+        changed = self.source.first_changed(range(task.start, task.stop))
+        if changed is not None:
+            raise DataError(
+                f"{self._ids[changed]} of {self.source.name!r} was changed, moved or removed while "
+                "the set was being read, so this part was not stored. When its files stay as they "
+                "are, or their drive is connected again, run this again."
+            )
 
     def finish(self) -> None:
         """Mark the entries complete; those that are already are left alone.

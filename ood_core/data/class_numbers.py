@@ -62,6 +62,7 @@ def _array(labels: Any, what: str) -> np.ndarray:
     """The labels as numpy has them, without a mask or a device."""
     if hasattr(labels, "detach"):  # a tensor of torch, which need not be imported for it
         labels = labels.detach().cpu()
+        labels = labels.double() if labels.is_floating_point() else labels  # numpy has no bfloat16
     if np.ma.is_masked(labels):
         raise DataError(f"{what} has masked values. {_ALLOWED}")
     try:

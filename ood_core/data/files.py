@@ -44,6 +44,7 @@ class FileSet(ListedSet):
         super().__init__(name, ids, labels, class_names, left_out, numbering)
         self.root = root.absolute()  # whatever the working directory becomes
         self._gone: dict[int, str] = {}
+        self._states = np.empty((0, 2), np.int64)
 
     @cached_property
     def identity(self) -> str:
@@ -59,10 +60,12 @@ class FileSet(ListedSet):
         """
         digest = hashlib.sha256(os.fsencode(os.path.abspath(self.root)))
         root = os.fspath(self.root)
+        states = np.full((len(self._ids), 2), -1, np.int64)
         for index, image_id in enumerate(self._ids):
             try:
                 stat = os.stat(os.path.join(root, image_id))
                 line = f"\n{image_id}\0{stat.st_size}\0{stat.st_mtime_ns}"
+                states[index] = stat.st_size, stat.st_mtime_ns
             except (OSError, ValueError) as error:  # ValueError: a null byte in the path
                 self._gone[index] = getattr(error, "strerror", None) or str(error)
                 line = f"\n{image_id}\0missing"
@@ -74,7 +77,27 @@ class FileSet(ListedSet):
                 "they are now."
             )
         digest.update(self._label_digest())
+        self._states = states
         return digest.hexdigest()
+
+    def first_changed(self, indices: Sequence[int]) -> int | None:
+        """The first of these whose file has another size or time than `identity` hashed.
+
+        One that was not there then stays left out, whether it came since or not.
+        """
+        if not len(self._states):
+            return None
+        root = os.fspath(self.root)
+        for index in indices:
+            if index in self._gone:
+                continue
+            try:
+                stat = os.stat(os.path.join(root, self._ids[index]))
+            except OSError:
+                return index
+            if (stat.st_size, stat.st_mtime_ns) != tuple(self._states[index]):
+                return index
+        return None
 
     def path(self, index: int) -> Path:
         """File of the image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -71,6 +72,10 @@ class ImageSet(ABC):
         BrokenImageError
             When the file cannot be read, with its name and why.
         """
+
+    def first_changed(self, indices: Sequence[int]) -> int | None:
+        """The first of these images that is not what `identity` hashed any more, if it is known."""
+        return None
 
     def path(self, index: int) -> Path | None:
         """File of the image, or None where it is not a file of its own."""

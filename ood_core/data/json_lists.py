@@ -14,7 +14,7 @@ from ood_core.data.list_text import ListFile, list_lines, short
 from ood_core.errors import DataError
 from ood_core.experiments.sources import is_image_name
 
-__all__ = ["json_rows", "looks_like_json"]
+__all__ = ["json_columns", "json_rows", "looks_like_json"]
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson")
 _BEGINNING = re.compile(r'\ufeff?\s*(\{\s*"|\[\s*["{\[])')
@@ -45,10 +45,19 @@ def json_rows(text: str, file: ListFile, columns: Columns) -> Iterator[Row]:
         if table and all(isinstance(v, list | dict) for v in table.values()):
             yield from _column_rows(table, file, columns)
             return
-        if columns.path not in table and any(map(is_image_name, map(_last, table))):
+        if not columns.has_path(table) and any(map(is_image_name, map(_last, table))):
             values = [[path, label] for path, label in table.items()]
     for number, value in enumerate(values, 1):
         yield (number, *_entry(value, number, file, columns))
+
+
+def json_columns(text: str, file: ListFile) -> list[str]:
+    """Names of the columns or of the keys of the first record; none where there are neither."""
+    values = _values(text, file)
+    first = values[0] if values else None
+    if isinstance(first, list):
+        first = first[0] if first else None
+    return list(first) if isinstance(first, dict) else []
 
 
 def _entry(value: Any, number: int, file: ListFile, columns: Columns) -> tuple[str, Any]:

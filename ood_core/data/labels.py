@@ -87,9 +87,31 @@ def number_labels(
     if followed is not None:
         _check_range(_only_numbers(mapped), followed, spec, ids)  # said before what else is wrong
     numbering = plain if followed is None else fitted_numbering(distinct, spec, followed)
+    if not known:
+        _refuse_names_as_numbers(raw, numbering.names or (), spec)
     numbers = _numbers(mapped, distinct, numbering, spec)
     _check_range(numbers, numbering, spec, ids)
     return numbers, numbering
+
+
+def _refuse_names_as_numbers(raw: RawLabels, names: Sequence[str], spec: DataSpec) -> None:
+    """Refuse numbers that may as well be names: 1 where the first class is called "1"."""
+    label_map = spec.options.get("label_map", {})
+    place = {int(name): i for i, name in enumerate(names) if name.isascii() and name.isdigit()}
+    if all(number == i for number, i in place.items()):
+        return
+    numbers = {x for x in raw if not isinstance(x, str) and x >= 0 and str(x) not in label_map}
+    moved = sorted(x for x in numbers if place.get(x, x) != x)
+    if moved and numbers <= place.keys():
+        first = moved[0]
+        called = f"{names[first]!r}" if first < len(names) else "which there is not"
+        name = names[place[first]]
+        raise DataError(
+            f"data set {spec.name!r}: label {first} may be class number {first} ({called}) or the "
+            f"class called {name!r} (number {place[first]}). Give a label_map: "
+            f'{{ "{first}" = "{name}", … }} where labels are names, {{ "{first}" = {first}, … }} '
+            "where they are class numbers."
+        )
 
 
 def _refuse_huge(
@@ -131,9 +153,10 @@ def _by_name(numbering: Numbering, known: tuple[str, ...], spec: DataSpec) -> bo
     """
     if not numbering.names or numbering.names == known:
         return False
-    if set(known) <= set(numbering.names):
-        return True
+    known = tuple(the_like(name, numbering.names) or name for name in known)
     places = {name: i for i, name in enumerate(numbering.names)}
+    if set(known) <= places.keys():
+        return True
     moved = [name for i, name in enumerate(known) if places.get(name, i) != i]
     if moved:
         raise DataError(

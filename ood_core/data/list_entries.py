@@ -17,7 +17,8 @@ __all__ = ["Entries", "Row", "collect"]
 Row = tuple[int, str, Any]
 """Number of the line or row, path, and label: a cell as it stands, or None where there is none."""
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_PLAIN = re.compile(r"-?(0|[1-9][0-9]*)")
+"""A whole number as it is usually written; `01` may be the name of a class."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UNKNOWN = ("", "nan", "NaN", "<NA>")
 """Cells without a label; "nan" is what table programs write for a missing number."""
@@ -83,7 +84,7 @@ class _LabelReader:
 
     def __post_init__(self) -> None:
         names = [*(self.file.spec.options.get("class_names") or ()), *self.file.label_map]
-        self.known.update({n: n for n in names if not _WHOLE.fullmatch(n)})
+        self.known.update({n: n for n in names if not _PLAIN.fullmatch(n)})
 
     def read(self, cell: Any) -> str | int:
         """The label that a cell means; ValueError where it means none."""

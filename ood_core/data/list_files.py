@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +47,14 @@ def _slashes(path: str) -> str:
     return path.replace("\\", "/")
 
 
-_FORMS: tuple[Callable[[str], str], ...] = (_as_written, _slashes)
-"""Ways to read a path: a backslash may be part of a name, or stand between folders."""
+_FORMS: tuple[Callable[[str], str], ...] = (
+    _as_written,
+    _slashes,
+    partial(unicodedata.normalize, "NFC"),
+    partial(unicodedata.normalize, "NFD"),
+)
+"""Ways to read a path: a backslash may be part of a name, or stand between folders; é is one
+character or, where macOS wrote the name, e and an accent."""
 
 
 def find_root(file: ListFile, places: Sequence[Path], paths: list[str]) -> tuple[Path, list[str]]:
@@ -61,7 +69,8 @@ def find_root(file: ListFile, places: Sequence[Path], paths: list[str]) -> tuple
         When none of the images is there, with the places looked at.
     """
     sample = paths[:: -(-len(paths) // _SAMPLE)]
-    forms = [form for form in _FORMS if form is _as_written or any(map(_has_backslash, paths))]
+    odd = [path for path in paths if "\\" in path or not path.isascii()]
+    forms = [f for f in _FORMS if f is _as_written or any(f(path) != path for path in odd)]
     ways = [(place, form) for place in places for form in forms]
     found = [sum(_there(place, form(path)) for path in sample) for place, form in ways]
     if not any(found):
@@ -83,10 +92,6 @@ def find_root(file: ListFile, places: Sequence[Path], paths: list[str]) -> tuple
 
 def _there(place: Path, path: str) -> bool:
     return os.path.isfile(os.path.join(place, path))
-
-
-def _has_backslash(path: str) -> bool:
-    return "\\" in path
 
 
 def without_repeats(entries: Entries, root: Path, file: ListFile) -> tuple[Entries, np.ndarray]:

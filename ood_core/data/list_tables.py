@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ood_core.data.list_entries import Row
 from ood_core.data.list_text import ListFile, list_lines
 from ood_core.errors import DataError, did_you_mean
 
-__all__ = ["Columns", "Header", "column_rows", "find_header", "table_rows"]
+__all__ = ["Columns", "Header", "column_rows", "find_header", "possible_headers", "table_rows"]
 
 _SEPARATORS = (",", "\t", ";", "|")
 _SEPARATOR_LINE = re.compile(r"sep=(.)")
@@ -23,7 +23,8 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)")
 class Columns:
     """Names of the columns of paths and labels; None where they are not given.
 
-    Without them the paths are in "path" and the labels, if there are any, in "label".
+    Without them the paths are in "path" and the labels, if there are any, in "label"; where no
+    column is called just so, in "Path" or "LABEL".
     """
 
     path_column: str | None = None
@@ -42,18 +43,25 @@ class Columns:
         DataError
             When a column is missing or there are several of its name.
         """
-        if self.path not in names:
+        path = _called(self.path_column, "path", names)
+        label = _called(self.label_column, "label", names)
+        if not path:
             raise self.missing(self.path, names, file)
-        if self.label_column is not None and self.label_column not in names:
+        if self.label_column is not None and not label:
             raise self.missing(self.label_column, names, file)
-        label = self.label_column or "label"
-        for name in (self.path, label):
-            if (count := list(names).count(name)) > 1:
+        for found in (path, label):
+            if len(found) > 1:
                 raise file.error(
-                    f"{{}} has {count} columns called {name!r}; which one is meant cannot be told. "
-                    "Rename the others."
+                    f"{{}} has {len(found)} columns called {names[found[0]]!r}; which one is meant "
+                    "cannot be told. Rename the others."
                 )
-        return names.index(self.path), names.index(label) if label in names else None
+        if path == label:
+            raise file.error(f"{{}}: {names[path[0]]!r} is both path_column and label_column.")
+        return path[0], label[0] if label else None
+
+    def has_path(self, names: Iterable[str]) -> bool:
+        """Whether one of these is the column of paths."""
+        return bool(_called(self.path_column, "path", list(names)))
 
     def missing(self, wanted: str, names: Sequence[str], file: ListFile) -> DataError:
         """Error that names the columns there are."""
@@ -70,6 +78,16 @@ class Columns:
                 f"{{}} has no column {named!r}: its first line names an image. Write a first line "
                 "that names the columns, or leave path_column and label_column out."
             )
+
+    def has_label(self, names: Sequence[str]) -> bool:
+        """Whether one of these is the column of labels."""
+        return bool(_called(self.label_column, "label", names))
+
+
+def _called(given: str | None, usual: str, names: Sequence[str]) -> list[int]:
+    """Numbers of the columns called so; case counts unless nothing else is called as usual."""
+    exact = [i for i, name in enumerate(names) if name == (given or usual)]
+    return exact or [i for i, name in enumerate(names) if not given and name.lower() == usual]
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,17 @@ class Header:
 
 def find_header(text: str, file: ListFile, columns: Columns) -> Header | None:
     """The first line that says something, where it names the column of paths."""
+    found = possible_headers(text, file)
+    if not found and file.noun == "manifest":
+        raise file.error("the manifest {} is empty.")
+    tables = [header for header in found if columns.has_path(header.names)]
+    if file.noun == "list" and not any(columns.path in header.names for header in tables):
+        tables = [header for header in tables if columns.has_label(header.names)]
+    return tables[0] if tables else None
+
+
+def possible_headers(text: str, file: ListFile) -> list[Header]:
+    """The first line that says something, cut at each separator that may be meant."""
     separators = _separators(file)
     for number, raw in enumerate(list_lines(text)):
         line = raw.strip("\r\n\ufeff")
@@ -107,14 +136,8 @@ def find_header(text: str, file: ListFile, columns: Columns) -> Header | None:
         if declared:
             separators = (declared[1],)
         elif line.strip() and not line.lstrip().startswith("#"):
-            for separator in separators:
-                names = _cells(line, separator)
-                if names and columns.path in names:
-                    return Header(names, separator, number)
-            return None
-    if file.noun == "manifest":
-        raise file.error("the manifest {} is empty.")
-    return None
+            return [Header(_cells(line, sep) or [line], sep, number) for sep in separators]
+    return []
 
 
 def table_rows(text: str, header: Header, file: ListFile, columns: Columns) -> Iterator[Row]:
@@ -137,6 +160,8 @@ def table_rows(text: str, header: Header, file: ListFile, columns: Columns) -> I
                 )
             yield before + 1, _path(row[path], before + 1, file, columns), _label(row, label)
     except csv.Error as error:
+        if file.most is not None and "unexpected end" in str(error):
+            return  # cut off within a quoted cell
         raise file.error(f"line {number + 1} of {{}} is not a table ({error}).") from error
 
 
@@ -150,6 +175,8 @@ def column_rows(
     labels = None if label is None else values[names[label]]
     for number, value in enumerate(paths, 1):
         cell = None if labels is None else "" if labels[number - 1] is None else labels[number - 1]
+        if isinstance(cell, bytes):  # text that another program stored as binary
+            cell = cell.decode("utf-8", "backslashreplace")
         yield number, _path(value, number, file, columns, "row"), cell
 
 

@@ -49,10 +49,13 @@ class ListFile:
     ----------
     path : the file.
     spec : the data set; its options say what labels may mean.
+    most : bytes of its text to read, where its beginning is enough; of Parquet tables the first
+        row group is read then.
     """
 
     path: Path
     spec: DataSpec
+    most: int | None = None
 
     def error(self, text: str) -> DataError:
         """Error that begins with the data set; `{}` in `text` stands for the file."""
@@ -105,7 +108,7 @@ def list_text(file: ListFile) -> str:
 
     UTF-8, what a byte order mark says (PowerShell's `>` writes UTF-16), else Windows-1252 or
     Latin-1, in which every byte means something: wrong letters in a name then show in the
-    message that the image is not there.
+    message that the image is not there. Of a file that is cut off only whole lines are given.
 
     Raises
     ------
@@ -113,8 +116,9 @@ def list_text(file: ListFile) -> str:
         When the file cannot be read or unpacked, or is no text.
     """
     data = _unpacked(file)
+    cut = file.most is not None and len(data) > file.most
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    text = _decoded(data, encoding)
+    text = _decoded(data[: file.most], encoding, cut)
     if text is None:
         raise file.error(
             "{} is not text in UTF-8, UTF-16 with a byte order mark or Latin-1, so it is no list "
@@ -122,12 +126,12 @@ def list_text(file: ListFile) -> str:
         )
     if "\0" in text:
         raise _with_nul(file, text)
-    return text
+    return text[: max(text.rfind("\n"), text.rfind("\r")) + 1] if cut else text
 
 
-def _decoded(data: bytes, encoding: str | None) -> str | None:
+def _decoded(data: bytes, encoding: str | None, cut: bool) -> str | None:
     try:
-        return data.decode(encoding or "utf-8")
+        return codecs.getincrementaldecoder(encoding or "utf-8")().decode(data, not cut)
     except UnicodeDecodeError:
         if encoding or _NO_TEXT.search(data):
             return None
@@ -155,7 +159,7 @@ def _unpacked(file: ListFile) -> bytes:
             return _only_member(file)
         unpack = next((o for magic, o in _UNPACKERS.items() if head.startswith(magic)), None)
         with unpack(file.path) if unpack else open(file.path, "rb") as stream:
-            data = stream.read(MAX_MEMBER_BYTES + 1)
+            data = stream.read((MAX_MEMBER_BYTES if file.most is None else file.most) + 1)
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise file.error(f"{{}} cannot be unpacked ({error}).") from error
     except OSError as error:

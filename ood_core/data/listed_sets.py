@@ -16,15 +16,15 @@ from ood_core.data.list_entries import Entries
 from ood_core.data.list_files import find_root, list_places, without_repeats
 from ood_core.data.list_tables import Columns
 from ood_core.data.list_text import ListFile
-from ood_core.data.lists import read_list
+from ood_core.data.lists import column_names, read_list
 from ood_core.data.numbering import Numbering
-from ood_core.data.parquet_lists import ImageColumn, is_parquet, read_parquet
+from ood_core.data.parquet_lists import ImageColumn, is_parquet, parquet_columns, read_parquet
 from ood_core.data.parquet_set import ParquetSet
 from ood_core.data.table_classes import by_name
 from ood_core.experiments import DataSpec
 from ood_core.experiments.listing import LeftOut
 
-__all__ = ["Listed", "read_listed"]
+__all__ = ["Listed", "listed_columns", "read_entries", "read_listed"]
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,48 @@ def read_listed(spec: DataSpec, path: Path, root: Path | None) -> Listed:
     file = ListFile(path, spec)
     columns = Columns(spec.options.get("path_column"), spec.options.get("label_column"))
     places = list_places(path, root)
-    column = None
-    if is_parquet(file):
-        entries, column = read_parquet(file, columns)
-    else:
-        entries = read_list(file, columns, lambda image: _there(places, image))
-    entries = by_name(entries, file)
+    entries, column = read_entries(file, columns, places)
     if column is not None:
         return Listed(spec, path, entries, path.parent, column)
     found, paths = find_root(file, places, entries.paths)
     once, again = without_repeats(dataclasses.replace(entries, paths=paths), found, file)
     left_out = tuple(LeftOut(paths[i], "named again") for i in again)
     return Listed(spec, path, once, found, None, left_out)
+
+
+def read_entries(
+    file: ListFile, columns: Columns, places: Sequence[Path]
+) -> tuple[Entries, ImageColumn | None]:
+    """Entries of a list or table of any kind, and the column of its images where it holds those.
+
+    Parameters
+    ----------
+    file : the list or table.
+    columns : what the columns of a table are called.
+    places : folders that its paths may be relative to.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read.
+    """
+    if is_parquet(file):
+        entries, column = read_parquet(file, columns)
+    else:
+        column = None
+        entries = read_list(file, columns, lambda image: _there(places, image))
+    return by_name(entries, file), column
+
+
+def listed_columns(file: ListFile) -> list[str]:
+    """What a table calls its columns.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read.
+    """
+    return parquet_columns(file) if is_parquet(file) else column_names(file)
 
 
 def _there(places: Sequence[Path], image: str) -> bool:

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from ood_core.data.json_lists import json_rows, looks_like_json
+from ood_core.data.json_lists import json_columns, json_rows, looks_like_json
 from ood_core.data.list_entries import Entries, Row, collect
-from ood_core.data.list_tables import Columns, Header, find_header, table_rows
+from ood_core.data.list_tables import Columns, Header, find_header, possible_headers, table_rows
 from ood_core.data.list_text import ListFile, list_lines, list_text, short
 from ood_core.experiments.sources import image_suffixes
 
-__all__ = ["read_list"]
+__all__ = ["column_names", "read_list"]
 
 There = Callable[[str], bool]
 """Whether an image of this path exists: it decides where a line can be read in two ways."""
@@ -63,6 +63,21 @@ def read_list(file: ListFile, columns: Columns, there: There) -> Entries:
     if header is not None:
         return collect(table_rows(text, header, file, columns), file)
     return collect(_list_rows(text, file, columns, there), file)
+
+
+def column_names(file: ListFile) -> list[str]:
+    """What a table calls its columns, if it is one; the first line of a list in pieces.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read.
+    """
+    text = list_text(file)
+    if looks_like_json(text, file):
+        return json_columns(text, file)
+    headers = possible_headers(text, file)
+    return max((header.names for header in headers), key=len, default=[])
 
 
 def _list_rows(text: str, file: ListFile, columns: Columns, there: There) -> Iterator[Row]:

@@ -210,8 +210,13 @@ def _numbering_of(fit: DataSpec) -> Numbering | None:
     place = find_data(fit.source) if SET_KINDS[fit.kind].on_disk else None
     if place is None:
         return open_dataset(fit).numbering
-    stat = place.stat()
-    key = (repr(fit), os.fspath(place), stat.st_mtime_ns, stat.st_size, stat.st_ino)
-    if time.time_ns() - stat.st_mtime_ns < 2_000_000_000:  # may change again in the same instant
-        return open_dataset(fit).numbering
+    stats = [place.stat()]
+    if (
+        place.is_dir()
+    ):  # a class may become empty, or get its first image, below an unchanged folder
+        stats += [(place / name).stat() for name in class_folders(place)]
+    if time.time_ns() - max(s.st_mtime_ns for s in stats) < 2_000_000_000:
+        return open_dataset(fit).numbering  # may change again in the same instant
+    states = [(s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for s in stats]
+    key = (repr(fit), os.fspath(place), *states)
     return _NUMBERED.get(key, lambda: open_dataset(fit).numbering)

@@ -11,7 +11,7 @@ from ood_core.data.list_tables import Columns, column_rows
 from ood_core.data.list_text import ListFile
 from ood_core.errors import DataError
 
-__all__ = ["ImageColumn", "is_parquet", "read_parquet"]
+__all__ = ["ImageColumn", "is_parquet", "parquet_columns", "read_parquet"]
 
 _MAGIC = b"PAR1"
 _SUFFIXES = (".parquet", ".pq")
@@ -76,6 +76,17 @@ def read_parquet(file: ListFile, columns: Columns) -> tuple[Entries, ImageColumn
         raise file.error(f"{{}} is not a Parquet file that can be read ({reason}).") from error
 
 
+def parquet_columns(file: ListFile) -> list[str]:
+    """Names of the columns of a Parquet table; none where it cannot be read."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return list(pyarrow.parquet.read_schema(file.path).names)
+    except (OSError, ValueError, pyarrow.ArrowException):
+        return []
+
+
 def _read(table: Any, file: ListFile, columns: Columns) -> tuple[Entries, ImageColumn | None]:
     schema = table.schema_arrow
     features = _features(schema.metadata)
@@ -83,20 +94,49 @@ def _read(table: Any, file: ListFile, columns: Columns) -> tuple[Entries, ImageC
         columns.path_column or _image_column(schema, features, file),
         columns.label_column or _label_column(schema, features, file),
     )
+    groups = _Groups(table, file.most is None)
     path, label = columns.find(schema.names, file)
-    if path == label:
-        raise file.error(f"{{}}: {columns.path!r} is both path_column and label_column.")
-    image, paths = _images(table, schema.field(path), file)
+    image, paths = _images(groups, schema.field(path), file)
     cells, names = {schema.names[path]: paths}, None
     if label is not None:
         called = schema.names[label]
-        cells[called] = _values(table, called)
+        cells[called] = groups.values(called)
         names = features.get(called, {}).get("names")
     entries = collect(column_rows(cells, file, columns), file, "row")
     return Entries(entries.paths, entries.labels, tuple(names) if names else None), image
 
 
-def _images(table: Any, field: Any, file: ListFile) -> tuple[ImageColumn | None, list[Any]]:
+@dataclass(frozen=True)
+class _Groups:
+    """Rows of a table: all of them, or those of its first row group.
+
+    Parameters
+    ----------
+    table : the table.
+    all : whether all are meant.
+    """
+
+    table: Any
+    all: bool
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        meta = self.table.metadata
+        few = not self.all and meta.num_row_groups
+        return int(meta.row_group(0).num_rows if few else meta.num_rows)
+
+    def values(self, name: str, field: str | None = None) -> list[Any]:
+        """All cells of a column, or of a field of its structs."""
+        columns = [f"{name}.{field}" if field else name]
+        few = not self.all and self.table.metadata.num_row_groups
+        table = self.table
+        read = table.read_row_group(0, columns=columns) if few else table.read(columns=columns)
+        found = read.column(0).to_pylist()
+        return [None if cell is None else cell[field] for cell in found] if field else found
+
+
+def _images(groups: _Groups, field: Any, file: ListFile) -> tuple[ImageColumn | None, list[Any]]:
     """The column of images, where there are any in it, and their paths or ids."""
     from pyarrow import types
 
@@ -104,15 +144,15 @@ def _images(table: Any, field: Any, file: ListFile) -> tuple[ImageColumn | None,
     if types.is_struct(kind):
         inner = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
         has_paths = "path" in inner
-        paths = _values(table, name, "path") if has_paths else [None] * table.metadata.num_rows
-        if _is_bytes(inner.get("bytes")) and not _all_null(table, f"{name}.bytes"):
+        paths = groups.values(name, "path") if has_paths else [None] * groups.rows
+        if _is_bytes(inner.get("bytes")) and not _all_null(groups.table, f"{name}.bytes"):
             return ImageColumn(name, "bytes"), _ids(paths, file)
         if has_paths:
             return None, paths
     elif _is_bytes(kind):
-        return ImageColumn(name, None), _ids([None] * table.metadata.num_rows, file)
+        return ImageColumn(name, None), _ids([None] * groups.rows, file)
     elif not types.is_nested(kind):
-        return None, _values(table, name)
+        return None, groups.values(name)
     raise file.error(
         f"{{}}: column {name!r} holds {kind}, neither paths nor encoded images. Set path_column, "
         "or store the images as JPEG or PNG bytes."
@@ -125,12 +165,6 @@ def _ids(paths: list[Any], file: ListFile) -> list[str]:
     if usable and len({p.strip() for p in paths}) == len(paths):
         return paths
     return [f"{file.path.stem}/{i:06d}" for i in range(len(paths))]
-
-
-def _values(table: Any, name: str, field: str | None = None) -> list[Any]:
-    """All cells of a column, or of a field of its structs."""
-    found = table.read(columns=[f"{name}.{field}" if field else name]).column(0).to_pylist()
-    return [None if cell is None else cell[field] for cell in found] if field else found
 
 
 def _all_null(table: Any, leaf: str) -> bool:

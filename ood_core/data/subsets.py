@@ -109,6 +109,11 @@ class SubsetView(ImageSet):
         rule = f"{self._spec.options.get('per_class')}/{self._spec.options.get('limit')}"
         return hashlib.sha256(f"{self._base.identity}\n{rule}".encode()).hexdigest()
 
+    def first_changed(self, indices: Sequence[int]) -> int | None:
+        """As the whole set says."""
+        found = self._base.first_changed([int(self._index[i]) for i in indices])
+        return None if found is None else int(np.searchsorted(self._index, found))
+
     def path(self, index: int) -> Path | None:
         """File of the image, where it has one."""
         return self._base.path(int(self._index[index]))

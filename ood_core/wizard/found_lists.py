@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ood_core.data.list_entries import Entries
 from ood_core.data.list_files import find_root, list_places
-from ood_core.data.list_text import ListFile
+from ood_core.data.list_tables import Columns
+from ood_core.data.list_text import ListFile, list_lines, list_text
+from ood_core.data.listed_sets import listed_columns, read_entries
+from ood_core.data.parquet_lists import ImageColumn
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
-from ood_core.experiments.sources import SET_KINDS, image_suffixes, is_image_name
+from ood_core.experiments.sources import file_kind, is_image_name, list_suffix
 from ood_core.wizard.draft import SetDraft
 
-__all__ = ["LISTS", "FoundList", "look_into_list", "set_from"]
+__all__ = ["FoundList", "is_list", "look_into_list", "set_from"]
 
-LISTS = (*SET_KINDS["image_list"].suffixes, *SET_KINDS["manifest"].suffixes)
-"""File names that may be lists or tables of images."""
-
-_BYTES, _ROWS, _TRIED = 4_000_000, 50_000, 20
+_BYTES, _WHOLE = 2_000_000, 32_000_000
+"""Bytes of a list that are read, and of one in JSON, which may be one value without a beginning."""
+_ROWS, _TRIED = 50_000, 20
+_BETWEEN = re.compile(r"[\t,;|\"' ]+")
 _LABELS = ("label", "class", "target", "category", "class_name", "class_id", "label_id", "y")
 _FOLDERS = 100
 """Folders near a list in which its images are looked for."""
@@ -47,93 +50,117 @@ class FoundList:
     folders: frozenset[Path] = frozenset()
 
 
+def is_list(path: Path) -> bool:
+    """Whether a file has a name of a list or table, packed or not."""
+    return file_kind(path.name) in ("image_list", "manifest")
+
+
 def look_into_list(path: Path) -> FoundList | None:
-    """What a file says as a list of images; None when it is none, such as notes or a log."""
+    """What a file says as a list of images; None when it is none, such as notes or a log.
+
+    It is read as `extract` reads it, from its beginning. One that names images but would be
+    refused is found without options: the checks then say what is wrong with it.
+    """
+    kind, sizes = file_kind(path.name) or "image_list", [_BYTES]
+    if list_suffix(path.name) in (".json", ".jsonl", ".ndjson"):
+        sizes.append(_WHOLE)
+    plain, lenient = DataSpec(path.name, kind, str(path)), {"labels": "none"}
+    for most in sizes:
+        try:
+            file = ListFile(path, plain, most)
+            found = _read(file)
+            return None if found is None else _with_root(file, found)
+        except DataError:
+            continue
+    file = ListFile(path, DataSpec(path.name, kind, str(path), lenient), sizes[-1])
     try:
-        read = _table if path.suffix.lower() in SET_KINDS["manifest"].suffixes else _lines
-        paths, labels, options = read(path)
-    except (OSError, ValueError, csv.Error):  # ValueError: UnicodeDecodeError, pyarrow's errors
-        return None
-    if not paths:
-        return None
-    root, default = _root(path, paths)
-    if root is not None and not default:
-        options = options | {"root": str(root)}
-    folders = {(root / p).parent for p in paths} if root is not None else set()
-    words = {label for label in labels if label and not re.fullmatch(r"[+-]?\d+(\.0)?", label)}
-    return FoundList(options, any(labels), frozenset(words), frozenset(folders))
+        return FoundList(labelled=True) if _read(file) else None
+    except DataError:
+        return FoundList(labelled=True) if _names_images(file) else None
 
 
 def set_from(source: str, name: str = "") -> SetDraft:
     """A set as named by its path alone: with the columns and the root of a list or table."""
     path = Path(source).expanduser()
-    found = look_into_list(path) if path.suffix.lower() in LISTS and path.is_file() else None
+    found = look_into_list(path) if is_list(path) and path.is_file() else None
     return SetDraft(source, name, options=found.options if found else {})
 
 
-_Read = tuple[list[str], list[str], dict[str, Any]]
-"""Paths, labels as text, options."""
+@dataclass(frozen=True)
+class _Read:
+    """What one way to read a list gives."""
+
+    entries: Entries
+    column: ImageColumn | None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _lines(path: Path) -> _Read:
-    lines = [line.strip() for line in _start(path).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")][:_ROWS]
-    found = [m for m in map(_line().fullmatch, lines) if m]
-    if not _mostly(len(found), len(lines)):
-        return [], [], {}
-    return [m["path"] for m in found], [m["label"] or "" for m in found], {}
+def _read(file: ListFile) -> _Read | None:
+    """What a file says, in the first of the likely columns that holds images; None if none does.
+
+    Raises
+    ------
+    DataError
+        When it can be read in no way.
+    """
+    ways: list[dict[str, Any]] = [{}]
+    names = listed_columns(file) if file.noun == "manifest" else []
+    if "path" not in names:
+        ways += [{"path_column": name} for name in names]
+    lower = {name.lower(): name for name in reversed(names)}
+    called = next((lower[name] for name in _LABELS if name in lower), None)
+    refused, read = None, False
+    for columns in ways:
+        try:
+            found = _in_columns(file, columns, called)
+        except DataError as error:
+            refused = refused or error
+            continue
+        read = True
+        if found is not None:
+            return found
+    if refused and not read:
+        raise refused
+    return None
 
 
-@cache
-def _line() -> re.Pattern[str]:
-    """A path that ends as images do, and a label where there is one."""
-    ends = "|".join(re.escape(end) for end in sorted(image_suffixes(), key=len, reverse=True))
-    return re.compile(rf"(?P<path>.+?(?:{ends}))(?:[\s,;]+(?P<label>\S.*))?", re.IGNORECASE)
+def _in_columns(file: ListFile, options: dict[str, Any], called: str | None) -> _Read | None:
+    """The images that these columns name; the labels of the column that is called so, if any."""
+    places = list_places(file.path, None)
+    entries, column = read_entries(file, Columns(**options), places)
+    shown = entries.paths[:_ROWS]
+    embedded = column is not None and not any("." in path for path in shown)
+    if not embedded and not _mostly(sum(map(_image, shown)), len(shown)):
+        return None
+    if entries.labels is None and called and called != options.get("path_column"):
+        options = options | {"label_column": called}
+        entries, column = read_entries(file, Columns(**options), places)
+    return _Read(entries, column, options)
 
 
-def _table(path: Path) -> _Read:
-    columns = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    images = [c for c, cells in columns.items() if _mostly(sum(map(_image, cells)), len(cells))]
-    if not images:
-        return [], [], {}
-    named = "path" if "path" in images else images[0]
-    options = {} if named == "path" else {"path_column": named}
-    lower = {column.lower(): column for column in columns if column != named}
-    label = next((lower[name] for name in _LABELS if name in lower), None)
-    if label not in (None, "label"):
-        options["label_column"] = label
-    return columns[named], columns[label] if label else [], options
+def _with_root(file: ListFile, read: _Read) -> FoundList:
+    """What was read, and where its images lie."""
+    labels, names = read.entries.labels or [], read.entries.class_names or ()
+    classes = {*names, *(label for label in labels if isinstance(label, str))}
+    labelled = read.entries.labels is not None
+    if read.column is not None:
+        return FoundList(read.options, labelled, frozenset(classes))
+    root, paths = _root(file, read.entries.paths)
+    own = root is None or root in list_places(file.path, None)
+    options = read.options if own else {**read.options, "root": str(root)}
+    within = {os.path.dirname(path) for path in paths} if root is not None else ()
+    folders = frozenset(root / folder for folder in within) if root is not None else frozenset()
+    return FoundList(options, labelled, frozenset(classes), folders)
 
 
-def _csv(path: Path) -> dict[str, list[str]]:
-    dialect = "excel" if path.suffix.lower() == ".csv" else "excel-tab"
-    header, *rows = list(islice(csv.reader(_start(path).splitlines(), dialect=dialect), _ROWS))
-    rows = [row for row in rows if len(row) == len(header)]
-    if not rows or any(map(_image, header)):
-        return {}  # without a row of names its columns cannot be named
-    return {name.strip(): [row[i] for row in rows] for i, name in enumerate(header)}
-
-
-def _parquet(path: Path) -> dict[str, list[str]]:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        batch = next(file.iter_batches(batch_size=_ROWS), None)
-    columns = {} if batch is None else batch.to_pydict()
-    return {
-        name: ["" if c is None else str(c) for c in cells]
-        for name, cells in columns.items()
-        if not isinstance(next(iter(cells), None), (bytes, list, dict))
-    }
-
-
-def _start(path: Path) -> str:
-    """Whole lines at the start of a text file."""
-    with open(path, "rb") as file:
-        block = file.read(_BYTES)
-        if file.read(1):
-            block = block[: block.rfind(b"\n") + 1]
-    return block.decode("utf-8-sig")
+def _names_images(file: ListFile) -> bool:
+    """Whether most lines of a text hold the name of an image, whatever else is wrong with it."""
+    try:
+        lines = [line for line in islice(list_lines(list_text(file)), _ROWS) if line.strip()]
+    except DataError:
+        return False
+    named = sum(any(map(_image, _BETWEEN.split(line))) for line in lines)
+    return _mostly(named, len(lines) - 1)  # without the line of names
 
 
 def _image(cell: str) -> bool:
@@ -144,18 +171,19 @@ def _mostly(part: int, whole: int) -> bool:
     return part >= max(0.8 * whole, 1)
 
 
-def _root(path: Path, paths: Sequence[str]) -> tuple[Path | None, bool]:
-    """Folder that the paths start from, and whether a list is looked up there anyway."""
-    few = paths[:_TRIED]
-    try:
-        file = ListFile(path, DataSpec(path.name, "image_list", str(path)))
-        return find_root(file, list_places(path, None), list(few))[0], True
-    except DataError:
-        pass
-    for folder in islice(_near(path), _FOLDERS):
-        if any((folder / p).is_file() for p in few):
-            return folder, False
-    return None, False
+def _root(file: ListFile, paths: list[str]) -> tuple[Path | None, list[str]]:
+    """Folder that the paths start from, if it is found, and the paths as they are read there."""
+    few = paths[:: -(-len(paths) // _TRIED)]
+    for places in (
+        list_places(file.path, None),
+        *([f] for f in islice(_near(file.path), _FOLDERS)),
+    ):
+        try:
+            root, _ = find_root(file, places, few)
+            return find_root(file, [root], paths)
+        except DataError:
+            continue
+    return None, paths
 
 
 def _near(path: Path) -> Iterator[Path]:

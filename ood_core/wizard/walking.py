@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ood_core.experiments.listing import Entries, folder_entries
-from ood_core.experiments.sources import SET_KINDS, is_image_name
+from ood_core.experiments.sources import SET_KINDS, is_image_name, list_suffix
 from ood_core.wizard.checkpoint_files import is_checkpoint
 from ood_core.wizard.folder_words import Words, is_word, read_words
-from ood_core.wizard.found_lists import LISTS, look_into_list
+from ood_core.wizard.found_lists import is_list, look_into_list
 
 __all__ = ["OPENOOD_LISTS", "Place", "walk"]
 
@@ -100,8 +100,9 @@ def _walk(folder: Path, parts: tuple[str, ...], left: Iterator[int]) -> Iterator
 
 def _set_file(path: Path, parts: tuple[str, ...]) -> Iterator[Place]:
     """The list, table or zip that a file is, if it is one."""
-    suffix, parts = path.suffix.lower(), (*parts, path.stem)
-    if suffix in LISTS and (found := look_into_list(path)) is not None:
+    suffix = list_suffix(path.name)
+    parts = (*parts, path.name[: path.name.lower().rfind(suffix)])
+    if is_list(path) and (found := look_into_list(path)) is not None:
         yield Place(
             path, "list", parts, found.classes, found.labelled, found.folders, found.options
         )

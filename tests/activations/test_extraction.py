@@ -12,7 +12,7 @@ from PIL import Image
 
 from ood_core.activations import extract, prepared, remarks
 from ood_core.activations.engine import Runner
-from ood_core.data import Transform, open_dataset
+from ood_core.data import Transform, files, open_dataset
 from ood_core.errors import ConfigError, DataError, ModelError, StoppedError
 from ood_core.experiments import DataSpec, Experiment
 from ood_core.runtime.progress import Progress
@@ -114,6 +114,40 @@ def test_same_content_at_another_time_is_another_file(tiny: Experiment) -> None:
     path = Path(tiny.sets["test"].source) / open_dataset(tiny.sets["test"]).ids[0]
     os.utime(path, ns=(1, 1))
     assert prepared(tiny) is None
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+@pytest.mark.parametrize("what", ["moved away", "replaced"])
+def test_what_happens_to_a_file_while_it_is_read_is_not_stored_as_what_it_was(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch, what: str, limit: int | None
+) -> None:
+    spec = tiny.sets["noise"]
+    options = {**spec.options, **({"limit": limit} if limit else {})}
+    spec = dataclasses.replace(spec, options=options)
+    tiny = dataclasses.replace(tiny, sets={**tiny.sets, "noise": spec})
+    images = open_dataset(spec)
+    file, kept = images.path(2), Path(spec.source).parent / "kept.png"
+    assert file is not None
+    read = files.read_file
+
+    def disturbed(path: Path, shown: str) -> bytes:
+        if path.parent.is_relative_to(spec.source) and not kept.exists():
+            file.rename(kept)
+            if what == "replaced":
+                Image.fromarray(np.full((16, 17), 200, np.uint8)).save(file)
+        return read(path, shown)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_file", disturbed)
+        with pytest.raises(DataError, match="changed, moved or removed while"):
+            extract(tiny)
+    kept.rename(file)
+    acts = extract(tiny)
+    assert acts["noise"].ids == images.ids
+    assert not acts.skipped["noise"]
+    whole = acts["noise"].features.copy()
+    os.utime(file, ns=(1, 1))
+    np.testing.assert_allclose(extract(tiny)["noise"].features, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_a_list_of_absolute_paths_is_computed_again_when_a_file_changes(

@@ -133,3 +133,8 @@ def test_labels_of_other_classes_than_the_heads() -> None:
 def test_scores_that_are_no_numbers(scores: Sequence[Any]) -> None:
     with pytest.raises(DataError, match="ID scores are no array of numbers"):
         metrics.auroc(scores, [0.0])
+
+
+def test_tensors_of_every_type_of_floats() -> None:
+    for kind in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        assert class_numbers(torch.tensor([2, 0, -1]).to(kind)).tolist() == [2, 0, -1]

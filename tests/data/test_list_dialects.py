@@ -434,3 +434,46 @@ def test_what_was_read_rightly_keeps_its_ids(
         np.testing.assert_array_equal(images.labels, [int(label)] * len(paths))
     else:
         assert images.labels is None
+
+
+@pytest.mark.parametrize(
+    ("header", "labels"),
+    [
+        ("Path,Label", [3, 0]),
+        ("PATH,LABEL", [3, 0]),
+        ("path,Label", [3, 0]),
+        ("Path,Size", None),
+        ("path,size", None),
+    ],
+)
+def test_case_does_not_hide_the_usual_columns(
+    make_images: Make, header: str, labels: list[int] | None
+) -> None:
+    root = make_images(*TWO)
+    csv = written(root, f"{header}\na b.png,3\nc.png,0\n", "t.csv")
+    keys = header.split(",")
+    rows = [dict(zip(keys, row, strict=True)) for row in zip(TWO, (3, 0), strict=True)]
+    for file in (csv, written(root, json.dumps(rows), "t.json")):
+        found = listed(file, "manifest", num_classes=4).labels
+        assert (None if found is None else found.tolist()) == labels
+
+
+def test_a_list_whose_header_begins_with_path_keeps_its_labels(make_images: Make) -> None:
+    root = make_images(*TWO)
+    images = listed(written(root, "Path;Class\na b.png;3\nc.png;0\n"), num_classes=4)
+    np.testing.assert_array_equal(images.labels, [3, 0])
+
+
+def test_of_two_columns_that_differ_by_case_the_usual_one_is_meant(make_images: Make) -> None:
+    root = make_images(*TWO)
+    file = written(root, "Path,path,Label,LABEL\nx,a b.png,1,2\ny,c.png,1,2\n", "t.csv")
+    with pytest.raises(DataError, match="2 columns called 'Label'"):
+        listed(file, "manifest")
+    assert listed(file, "manifest", label_column="LABEL", labels="none").ids == TWO
+
+
+def test_one_column_cannot_be_paths_and_labels(make_images: Make) -> None:
+    root = make_images(*TWO)
+    file = written(root, "path,label\na b.png,3\nc.png,0\n", "t.csv")
+    with pytest.raises(DataError, match="'path' is both path_column and label_column"):
+        listed(file, "manifest", label_column="path")

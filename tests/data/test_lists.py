@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,3 +148,13 @@ def test_a_label_that_no_array_holds(make_images: Make, number: int) -> None:
         DataError, match=rf"line 2 of .*: label '{number}' is too large for a class number"
     ):
         listed(root / "list.txt")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_in_paths_may_be_stored_in_two_ways(make_images: Make, form: str) -> None:
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+    there = unicodedata.normalize(form, "é/ü.png")
+    root = make_images(there, "b.png")
+    file = root / "list.txt"
+    file.write_text(unicodedata.normalize(other, "é/ü.png") + " 1\nb.png 0\n", encoding="utf-8")
+    assert open_dataset(DataSpec("mine", "image_list", str(file), {})).ids == (there, "b.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -349,3 +350,75 @@ def test_labels_mapped_to_names_are_part_of_the_identity() -> None:
     assert isinstance(opened(first), TorchvisionSet)
     assert opened(first).labels.tolist() != opened(second).labels.tolist()
     assert opened(first).identity != opened(second).identity
+
+
+@pytest.mark.parametrize("names", [("01", "02", "03"), ("+1", "+2", "x")])
+@pytest.mark.parametrize("kind", ["image_list", "manifest"])
+def test_a_class_called_01_is_looked_up_by_its_name(
+    written: Written, kind: str, names: tuple[str, ...]
+) -> None:
+    exp = experiment(written("fit", "folder", names), written("test", kind, names[:2]),
+                     class_names=list(names))  # fmt: skip
+    assert by_label(opened(exp), kind, names) == {names[0]: 0, names[1]: 1}
+
+
+def test_a_label_map_may_speak_of_01(written: Written) -> None:
+    mapped = {**written("fit", "image_list", ("01", "02")), "label_map": {"01": 0, "02": 1}}
+    assert opened(experiment(mapped, mapped), "fit").labels.tolist() == [0, 1]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("names", [("1", "2", "3"), ("0", "1", "10", "2"), ("01", "02", "03")])
+def test_numbers_that_may_be_names_are_refused_until_a_label_map_says_it(
+    written: Written, names: tuple[str, ...]
+) -> None:
+    number = int(names[2])
+    labels = [int(names[1]), number]
+    test = written("test", "image_list", labels)
+    fit = written("fit", "folder", names)
+    with pytest.raises(DataError, match=r"may be class number .* label_map"):
+        opened(experiment(fit, test, class_names=list(names)))
+    for meant, expected in ((names[1:3], [1, 2]), ([1, 2], [1, 2]), ([2, 0], [2, 0])):
+        given = {str(x): y for x, y in zip(labels, meant, strict=True)}
+        exp = experiment(fit, {**test, "label_map": given}, class_names=list(names))
+        assert opened(exp).labels.tolist() == expected  # type: ignore[union-attr]
+
+
+def test_class_0_says_that_numbers_are_class_numbers(written: Written) -> None:
+    fit = written("fit", "image_list", [0, 1, 2])
+    images = opened(experiment(fit, fit, class_names=["1", "2", "3"]), "fit")
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 2]
+
+
+def test_letters_with_accents_are_the_same_however_a_system_stores_them(written: Written) -> None:
+    fit, test = ("caf\u00e9", "dog"), ("cafe\u0301", "dog")
+    for one, other in ((fit, test), (test, fit)):
+        for kind in ("folder", "image_list"):
+            name = f"{kind}-{len(one[0])}"
+            exp = experiment(written(f"fit{name}", "folder", one), written(name, kind, other))
+            assert by_label(opened(exp), kind, other) == {other[0]: 0, "dog": 1}
+
+
+def test_a_class_that_gets_its_first_image_is_counted_at_once(
+    written: Written, tmp_path: Path
+) -> None:
+    fit = {**written("fit", "folder", ("a", "b", "c")), "label_map": {"x": "a"}}
+    exp = experiment(fit, written("test", "image_list", ("a", "c")))
+    image = next((tmp_path / "fit/b").iterdir())
+    image.rename(tmp_path / "away.png")
+    for folder in (tmp_path / "fit", *(tmp_path / "fit").iterdir()):
+        os.utime(folder, (10**9, 10**9))
+    assert opened(exp).labels.tolist() == [0, 1]  # type: ignore[union-attr]
+    (tmp_path / "away.png").rename(image)
+    assert opened(exp).labels.tolist() == [0, 2]  # type: ignore[union-attr]
+
+
+def test_a_label_map_and_names_in_a_table_with_accents(written: Written, tmp_path: Path) -> None:
+    fit = {
+        **written("fit", "folder", ("cafe\u0301", "dog")),
+        "label_map": {"caf\u00e9": 1, "dog": 0},
+    }
+    assert by_label(opened(experiment(fit, fit), "fit"), "folder", ()) == {
+        "cafe\u0301": 1,
+        "dog": 0,
+    }

@@ -231,3 +231,26 @@ def test_a_parquet_table_by_any_other_name(make_images: Make) -> None:
     root = make_images("a.png")
     file = table(root / "t.parquet", {"path": ["a.png"], "label": [0]})
     assert opened(file.rename(root / "table.data")).ids == ("a.png",)
+
+
+def test_class_names_stored_as_binary_are_text(make_images: Make) -> None:
+    root = make_images("a.png", "b.png")
+    file = table(
+        root / "t.parquet", {"path": ["a.png", "b.png"], "label": [b"dog", b"caf\xc3\xa9"]}
+    )
+    assert opened(file).class_names == ("café", "dog")
+
+
+def test_numbers_beside_a_table_whose_class_names_are_other_numbers(tmp_path: Path) -> None:
+    names = ["0", "1", "10", "2"]
+    cells = [{"bytes": encoded(i), "path": None} for i in range(4)]
+    label = {"_type": "ClassLabel", "names": names}
+    fit = table(tmp_path / "fit.parquet", {"image": cells, "label": [0, 1, 2, 3]},
+                {"image": {"_type": "Image"}, "label": label})  # fmt: skip
+    Image.new("RGB", (4, 5)).save(tmp_path / "a.png")
+    Image.new("RGB", (4, 5)).save(tmp_path / "b.png")
+    (tmp_path / "test.txt").write_text("a.png 10\nb.png 2\n")
+    numbered = DataSpec("fit", "manifest", str(fit), {"role": "fit"})
+    spec = DataSpec("test", "image_list", str(tmp_path / "test.txt"), {"numbered_by": numbered})
+    with pytest.raises(DataError, match="label 2 may be class number 2 \\('10'\\)"):
+        open_dataset(spec)
