@@ -132,8 +132,8 @@ def _unpicklable(error: str) -> str:
         )
     if "Unsupported operand" in error:
         return (
-            "was saved with another pickle protocol than 2, which is read only by running what is "
-            "in the file. Save it with torch.save as it is, without pickle_protocol."
+            "was saved with a newer pickle protocol (4 or 5), which PyTorch does not read without "
+            "running what is in it. Save it with torch.save as it is, without pickle_protocol."
         )
     kind = _GLOBAL.search(error)
     named = f" ({kind[1]})" if kind else ""
