@@ -186,4 +186,10 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    plain = text.strip().removeprefix("[").removesuffix("]")
+    try:
+        return tuple(float(part) for part in plain.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be numbers with commas between, such as 0.485,0.456,0.406, got {text!r}"
+        ) from None

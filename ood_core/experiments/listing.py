@@ -204,7 +204,7 @@ def _walk(folder: _Path) -> Iterator[_Step]:
         here = (*came, os.path.realpath(path)) if found.links else came
         for name in found.links:
             target = os.path.realpath(os.path.join(path, name))
-            if any(p == target or p.startswith(os.path.join(target, "")) for p in here):
+            if leads_above(target, here):
                 refused.append(LeftOut(f"{name}/", "link back to a folder above"))
                 continue
             stack.append((target, f"{prefix}{name}/", here))
@@ -215,6 +215,11 @@ def _walk(folder: _Path) -> Iterator[_Step]:
                 f"{_MOST_WAYS:,} ways. Remove links that lead from one linked folder to another."
             )
         yield prefix, found, refused
+
+
+def leads_above(target: str, came: Iterable[str]) -> bool:
+    """Whether a link's target is, or lies above, one of the folders on the way to the link."""
+    return any(p == target or p.startswith(os.path.join(target, "")) for p in came)
 
 
 _MOST_WAYS = 5_000

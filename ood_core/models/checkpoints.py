@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import pickle
 import re
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 
 from ood_core.errors import ModelError
 from ood_core.models.checkpoint_formats import Format, checkpoint_format, cut_off
 from ood_core.models.checkpoint_shards import checkpoint_files, is_index, weight_map
+from ood_core.models.harmless_pickles import HARMLESS, arrays_as_tensors
 from ood_core.models.parts import Candidate, parts
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def read_checkpoint(path: Path) -> Any:
         return _read_safetensors(path)
     if found == "npz":
         return _read_npz(path)
-    return _read_torch(path, mmap=_can_map(path, found))
+    return arrays_as_tensors(_read_torch(path, mmap=_can_map(path, found)))
 
 
 def _can_map(path: Path, found: Format) -> bool:
@@ -109,12 +108,8 @@ def _read_npz(path: Path) -> dict[str, torch.Tensor]:
 def _read_torch(path: Path, mmap: bool) -> Any:
     import torch
 
-    # Plain values that training scripts store beside the weights; none of them runs code.
-    harmless: list[Any] = [argparse.Namespace, np.dtype, scalar]
-    harmless += [(scalar, "numpy.core.multiarray.scalar")]
-    harmless += [type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32)]
     try:
-        with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
+        with torch.serialization.safe_globals(list(HARMLESS)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on pickle protocols and on sparse tensors
             if mmap:
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -134,6 +129,11 @@ def _unpicklable(error: str) -> str:
         return (
             "holds tensors that are spread over several processes (DTensor). Save a full state "
             "dict: get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))."
+        )
+    if "Unsupported operand" in error:
+        return (
+            "was saved with a newer pickle protocol (4 or 5), which PyTorch does not read without "
+            "running what is in it. Save it with torch.save as it is, without pickle_protocol."
         )
     kind = _GLOBAL.search(error)
     named = f" ({kind[1]})" if kind else ""

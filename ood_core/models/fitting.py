@@ -12,9 +12,17 @@ from ood_core.errors import ModelError
 from ood_core.models.checkpoints import logger, read_checkpoint
 from ood_core.models.loaded_weights import AmbiguousPartsError, LoadedWeights
 from ood_core.models.mismatch import Mismatch, Shapes, compare, head_renamed, shapes_of
-from ood_core.models.nearest import nearest_to
+from ood_core.models.nearest import nearest_architectures, nearest_to
 from ood_core.models.normalisation import stored_normalisations, without_constants
-from ood_core.models.parts import Candidate, Part, named, parts, same_values, tensor_paths
+from ood_core.models.parts import (
+    Candidate,
+    Part,
+    named,
+    no_weights,
+    parts,
+    same_values,
+    tensor_paths,
+)
 from ood_core.models.tensor_values import hints, readable
 
 if TYPE_CHECKING:
@@ -83,10 +91,12 @@ def load_weights(
     wanted = shapes_of(network.state_dict())
     found = parts(content)
     tried = [_tried(p, network, wanted, adapt) for p in found]
+    if not tried:
+        raise ModelError(no_weights(path.name, content))
     asked = tried if part is None else [t for t in tried if t.part in named(found, part)]
     fitting = [t for t in asked if t.fits]
     if not fitting:
-        raise ModelError(_refusal(path, architecture, asked))
+        raise ModelError(_refusal(path, architecture, asked, part))
     taken = _chosen(fitting, path, architecture, part)
     state, notes = _read(taken, network, path, fitting)
     if taken.bare is not None:
@@ -191,12 +201,12 @@ def _relation(one: _Tried, taken: _Tried) -> str:
     return "averaged, differs" if one.part.averaged else "differs"
 
 
-def _refusal(path: Path, architecture: str, tried: list[_Tried]) -> str:
-    if not tried:
-        return f"{path.name} holds no network weights: it has no named tensors."
+def _refusal(path: Path, architecture: str, tried: list[_Tried], part: str | None) -> str:
     best = max(reversed(tried), key=lambda t: (t.mismatch.share, len(t.state)))
-    said = _explained(best.mismatch, architecture, [t.state for t in tried])
-    kind = hints(best.state)
+    # All of the file is compared as the wizard does, which is remembered.
+    near = nearest_architectures(path) if part is None else nearest_to([t.state for t in tried])
+    said = _explained(best.mismatch, architecture, near)
+    kind = hints(best.state) + _without_statistics(best.mismatch)
     if re.search(r"-\d+-of-\d+\.", path.name):
         kind += " The file is one of several shards: name their index, a file *.index.json."
     return f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}{kind}"
@@ -216,13 +226,24 @@ def _head_without_bias(network: nn.Module, mismatch: Mismatch) -> nn.Linear | No
     return head if mismatch.missing == (name,) else None
 
 
-def _explained(mismatch: Mismatch, architecture: str, states: list[Candidate]) -> str:
+def _without_statistics(mismatch: Mismatch) -> str:
+    """What a file is that has parameters and no buffers, as averages by hand often are."""
+    ends = {name.rpartition(".")[2] for name in mismatch.missing}
+    if mismatch.unexpected or not ends or not ends <= {"running_mean", "running_var"}:
+        return ""
+    return (
+        " Only batch norm's running statistics are missing: parameters alone were saved. Save "
+        "model.state_dict(), which has its buffers too."
+    )
+
+
+def _explained(mismatch: Mismatch, architecture: str, near: list[tuple[str, float]]) -> str:
     said = "; ".join(mismatch.lines()) + "."
     sizes = [(a, b) for a, b in mismatch.shapes.values() if a and b and a[0]]
     heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
     if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
         return f"{said} The checkpoint has {heads.pop()} classes: set num_classes to that."
-    name, share = next(iter(nearest_to(states)), (architecture, 0.0))
+    name, share = next(iter(near), (architecture, 0.0))
     if name == architecture or share <= max(mismatch.share, 0.5):
         return f"{said} No other known architecture fits better."
     degree = "fits completely" if share == 1 else f"is nearest, {share:.0%} of its names fit"

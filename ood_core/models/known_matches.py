@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,18 +20,37 @@ __all__ = ["keep_match", "kept_match"]
 Match = list[tuple[str, float]]
 _FILE, _MOST = "architecture-matches.json", 500
 """Matches kept at most; the oldest go first."""
+_UNFINISHED: dict[str, tuple[float, float, Match]] = {}
+"""Comparisons that ran out of time: seconds allowed, when that was, and what was found."""
+_TRY_AGAIN = 600.0
+"""Seconds after which a comparison that ran out of time is worth another try."""
 
 
-def kept_match(shapes: Sequence[Shapes], path: Path | None, named: Sequence[str]) -> Match | None:
-    """What was found for a checkpoint of these names and shapes; None before that."""
-    found = _read().get(_key(shapes, path, named))
+def kept_match(
+    shapes: Sequence[Shapes], path: Path | None, named: Sequence[str], seconds: float
+) -> Match | None:
+    """What was found for a checkpoint of these names and shapes; None before that.
+
+    What did not finish in these seconds counts for some minutes: it is asked for several times.
+    """
+    key = _key(shapes, path, named)
+    allowed, since, unfinished = _UNFINISHED.get(key, (-math.inf, 0.0, None))
+    again = seconds > allowed or time.monotonic() - since > _TRY_AGAIN
+    found = _read().get(key, None if again else unfinished)
     return None if found is None else [(str(name), float(share)) for name, share in found]
 
 
 def keep_match(
-    shapes: Sequence[Shapes], path: Path | None, named: Sequence[str], match: Match
+    shapes: Sequence[Shapes],
+    path: Path | None,
+    named: Sequence[str],
+    match: Match,
+    stopped_after: float | None = None,
 ) -> None:
-    """Keep what was found for the next time."""
+    """Keep what was found for the next time; what ran out of time for this process only."""
+    if stopped_after is not None:
+        _UNFINISHED[_key(shapes, path, named)] = (stopped_after, time.monotonic(), match)
+        return
     kept = list(_read().items())[1 - _MOST :]
     text = json.dumps(dict(kept) | {_key(shapes, path, named): match})
     partial = weights_dir() / f"{_FILE}.{os.getpid()}.partial"

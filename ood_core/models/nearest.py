@@ -16,7 +16,7 @@ from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
 from ood_core.models.named_architectures import named_in_path, names_written
 from ood_core.models.network_shapes import shapes_built_by
 from ood_core.models.normalisation import without_constants
-from ood_core.models.parts import named, parts
+from ood_core.models.parts import named, no_weights, parts
 from ood_core.models.published_weights import package_version
 from ood_core.models.search_order import likely_names, words_of
 from ood_core.runtime.progress import Progress
@@ -51,12 +51,14 @@ def nearest_architectures(
     Raises
     ------
     ModelError
-        When the file cannot be read.
+        When the file cannot be read or holds no weights.
     StoppedError
         When `should_stop` says so.
     """
     content = read_checkpoint(path)
     states = [state for _, state in candidates(content)]
+    if not states:
+        raise ModelError(no_weights(path.name, content))
     named = names_written(path, content)
     return nearest_to(states, path, named, progress, should_stop)[:limit]
 
@@ -109,15 +111,16 @@ def nearest_to(
     named : names of networks that the file states.
     """
     shapes = [shapes_of(state) for state in states]
-    kept = kept_match(shapes, path, named)
+    kept = kept_match(shapes, path, named, SECONDS)
     if kept is not None and all(_still(name, share, states) for name, share in kept):
         return kept
     scored: dict[str, float] = {}
-    began = time.monotonic()
+    began, stopped_after = time.monotonic(), None
     for name in _in_order(shapes, path, named):
         spent = time.monotonic() - began
         if spent > SECONDS:
-            return _ranked(scored)
+            stopped_after = SECONDS
+            break
         _report(name, spent, progress, should_stop)
         scored[name] = _best_share(name, states)
         if scored[name] == 1:
@@ -125,7 +128,7 @@ def nearest_to(
             keep_match(shapes, path, named, found)
             return found
     found = _ranked(scored)
-    keep_match(shapes, path, named, found)
+    keep_match(shapes, path, named, found, stopped_after)
     return found
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Candidate",
     "Part",
     "named",
+    "no_weights",
     "parts",
     "same_values",
     "says_averaged",
@@ -35,6 +36,9 @@ _AVERAGED = re.compile(
 )
 _NO_NETWORK = re.compile(r"optim|exp_avg|momentum_buffer|(^|_)grads?(_|$)|gradient|schedul", re.I)
 """Tensors of the network's names and shapes that are a training's, not its weights."""
+
+_INNER = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What compiling, FSDP and activation checkpointing of single blocks put into names."""
 
 _DEPTH = 3
 
@@ -124,6 +128,17 @@ def says_averaged(name: str) -> bool:
     return _AVERAGED.search(words) is not None
 
 
+def no_weights(file: str, content: Any) -> str:
+    """What is wrong with a file that has no parts."""
+    what = "it has no named tensors"
+    if _is_optimizer(content):
+        what = "it is the state of an optimizer"
+    return (
+        f"{file} holds no network weights: {what}. Name the file with the network's: "
+        "torch.save(model.state_dict(), path)."
+    )
+
+
 def tensor_paths(content: Any, inside: tuple[str, ...] = ()) -> dict[str, torch.Tensor]:
     """Tensors of a checkpoint by their path in the file; an optimizer's and counters aside."""
     import torch
@@ -185,7 +200,8 @@ def _averages(content: Any) -> set[str]:
 
 def _unprefixed(inside: tuple[str, ...], state: Candidate, averaged: bool) -> Iterator[Part]:
     for prefix in _prefixes(state):
-        inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        own = [(k, v) for k, v in state.items() if k.startswith(prefix)]
+        inner = {_INNER.sub("", k.removeprefix(prefix)): v for k, v in own}
         steps = prefix.split(".")
         above = (".".join([*steps[:n], "n_averaged"]) for n in range(len(steps)))
         found = [state[k] for k in above if k in state]

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["hints", "readable"]
 
 
+_REWRITTEN = {
+    ".weight_mask": "the network is pruned. Call torch.nn.utils.prune.remove(module, 'weight') on "
+    "each pruned module, then save.",
+    ".weight_g": "the network has weight norm. Call torch.nn.utils.remove_weight_norm(module) on "
+    "each such module, then save.",
+    ".original0": "the network has parametrised weights. Call torch.nn.utils.parametrize."
+    "remove_parametrizations(module, 'weight') on each such module, then save.",
+    ".weight_orig": "the network has spectral norm. Call torch.nn.utils.remove_spectral_norm"
+    "(module) on each such module, then save.",
+    ".zero_point": "the network is quantised, and also rounds what passes between its layers. Save "
+    "the network before it is quantised.",
+}
+"""Last names of tensors that stand for weights in another form, and how to get the weights."""
+
+
 def readable(state: Candidate, own: Mapping[str, torch.Tensor]) -> tuple[Candidate, list[str]]:
     """The tensors that a network copies from, and what was done to read them.
 
@@ -42,6 +57,10 @@ def readable(state: Candidate, own: Mapping[str, torch.Tensor]) -> tuple[Candida
 
 def hints(state: Candidate) -> str:
     """What kind of file it is, where tensors tell that it is not a plain network's; else ""."""
+    for end, how in _REWRITTEN.items():
+        name = next((k for k in state if k.endswith(end)), "")
+        if name:
+            return f" {name}: {how}"
     for name, tensor in state.items():
         if tensor.is_nested:
             return f" {name} is a nested tensor, which is no weight."

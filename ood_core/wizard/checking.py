@@ -20,7 +20,12 @@ from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.draft import Draft
 from ood_core.wizard.facts import checkpoint_facts
-from ood_core.wizard.loaded_checks import choices, normalisation_checks, weights_checks
+from ood_core.wizard.loaded_checks import (
+    choices,
+    normalisation_checks,
+    scale_checks,
+    weights_checks,
+)
 from ood_core.wizard.partial_drafts import load_classifier, only_classifier, only_set
 from ood_core.wizard.requirements import missing_weights
 
@@ -74,6 +79,7 @@ def _classifier(draft: Draft) -> Iterator[Check]:
     )  # fmt: skip
     yield from weights_checks(draft, model)
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
+    yield from scale_checks(draft, model.preprocessing)
     yield from normalisation_checks(draft, model)
 
 

@@ -11,11 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from ood_core.errors import ModelError
+from ood_core.models.checkpoint_shards import is_index, weight_map
 
 __all__ = ["CHECKPOINT_SUFFIXES", "checkpoints_at", "is_checkpoint", "rank_checkpoints"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin")
 """File names that count as checkpoints."""
+_INDEX = ".index.json"
+"""Names of indices of shards end so."""
 
 _DEPTH, _MOST = 4, 100_000
 """Levels below a folder, and files, that are looked through for checkpoints."""
@@ -35,6 +38,8 @@ _ENDING = re.compile(r"(?<=[_\-=.])\d+$")
 def is_checkpoint(path: Path) -> bool:
     """Whether a file may hold a network's weights; its first bytes tell archives of data apart."""
     name = path.name.lower()
+    if name.endswith(_INDEX):
+        return is_index(path)
     if not name.endswith(CHECKPOINT_SUFFIXES) or _BESIDE.match(name):
         return False
     if not name.endswith((".tar", ".bin")):
@@ -67,7 +72,8 @@ def checkpoints_at(source: str) -> tuple[tuple[Path, str], ...]:
     if not found:
         what = "no file matches" if pattern else "the folder holds none"
         raise ModelError(
-            f"checkpoint = {source!r}: {what}. Checkpoints end in {', '.join(CHECKPOINT_SUFFIXES)}."
+            f"checkpoint = {source!r}: {what}. Checkpoints end in "
+            f"{', '.join((*CHECKPOINT_SUFFIXES, _INDEX))}."
         )
     return rank_checkpoints(p.absolute() for p in found)
 
@@ -86,8 +92,9 @@ def rank_checkpoints(paths: Iterable[str | os.PathLike[str]]) -> tuple[tuple[Pat
 
     A name that says best comes first, then averaged weights, then one that says last, then the
     highest number of an epoch or step, then the newest file. Paths decide between equal ones.
+    An index stands for the shards beside it that it names.
     """
-    known = sorted(map(Path, paths))
+    known = _without_shards(sorted(map(Path, paths)))
     numbers = {path: _number(path, known) for path in known}
 
     def order(path: Path) -> tuple[int, int, float]:
@@ -95,6 +102,18 @@ def rank_checkpoints(paths: Iterable[str | os.PathLike[str]]) -> tuple[tuple[Pat
         return _name_place(path), -1 if number is None else -2 - number, -_changed(path)
 
     return tuple((path, _why(path, numbers[path])) for path in sorted(known, key=order))
+
+
+def _without_shards(known: Sequence[Path]) -> list[Path]:
+    """The checkpoints without those that are a part of another one among them."""
+    shards: set[Path] = set()
+    for path in known:
+        if path.name.lower().endswith(_INDEX) and is_index(path):
+            try:
+                shards |= {path.parent / name for name in weight_map(path).values()}
+            except ModelError:  # names what is not beside it: said when it is read
+                continue
+    return [path for path in known if path not in shards]
 
 
 def _why(path: Path, number: int | None) -> str:

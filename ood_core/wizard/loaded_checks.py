@@ -12,10 +12,16 @@ from ood_core.wizard.draft import Draft
 
 if TYPE_CHECKING:
     from ood_core.errors import OODLensError
+    from ood_core.experiments import Preprocessing
     from ood_core.models import LoadedModel
     from ood_core.models.normalisation import StoredNormalisation
 
-__all__ = ["choices", "normalisation_checks", "weights_checks"]
+__all__ = ["choices", "normalisation_checks", "scale_checks", "weights_checks"]
+
+
+_LARGEST = 2.0
+"""No mean or std of pixel values of 0 to 1 is above it."""
+_LOOKS = "looks like one for pixel values of 0 to 255"
 
 
 def weights_checks(draft: Draft, model: LoadedModel) -> Iterator[Check]:
@@ -59,6 +65,25 @@ def normalisation_checks(draft: Draft, model: LoadedModel) -> Iterator[Check]:
         "The network was trained with what its file stores, and the architecture does not apply "
         "it: take it over, unless images were normalised before the network as well.",
         fixes,
+    )  # fmt: skip
+
+
+def scale_checks(draft: Draft, used: Preprocessing) -> Iterator[Check]:
+    """Whether mean and std are for the pixel values of 0 to 1 that they are applied to."""
+    given = {"mean": used.mean, "std": used.std}
+    bytes_scale = {key: values for key, values in given.items() if min(values) > _LARGEST}
+    if not bytes_scale:
+        return
+    divided = {key: tuple(float(f"{v / 255:.6g}") for v in vs) for key, vs in bytes_scale.items()}
+    shown = " and ".join(f"{key} {_shown(values)}" for key, values in divided.items())
+    changed = dataclasses.replace(
+        used, mean=divided.get("mean", used.mean), std=divided.get("std", used.std)
+    )
+    yield Check(
+        "preprocessing", "Mean and std are for pixel values of 0 to 1", None,
+        " ".join(f"{k.capitalize()} {_shown(v)} {_LOOKS}." for k, v in bytes_scale.items()),
+        "Divide them by 255: pixel values are 0 to 1 here before mean and std are applied.",
+        (Fix(f"Use {shown}", dataclasses.replace(draft, preprocessing=changed)),),
     )  # fmt: skip
 
 

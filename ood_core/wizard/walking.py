@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ood_core.experiments.listing import Entries, folder_entries
+from ood_core.experiments.listing import Entries, folder_entries, leads_above
 from ood_core.experiments.sources import SET_KINDS, is_image_name, list_suffix
 from ood_core.wizard.checkpoint_files import is_checkpoint
 from ood_core.wizard.folder_words import Words, is_word, read_words
@@ -65,7 +65,7 @@ def walk(root: Path) -> tuple[list[Path], list[Place]]:
     checkpoints: list[Path] = []
     places: list[Place] = []
     left = iter(range(_MOST_FOLDERS))
-    for found in _walk(root, (), left):
+    for found in _walk(root, (), left, ()):
         if isinstance(found, Place):
             places.append(found)
         else:
@@ -73,11 +73,15 @@ def walk(root: Path) -> tuple[list[Path], list[Place]]:
     return checkpoints, places
 
 
-def _walk(folder: Path, parts: tuple[str, ...], left: Iterator[int]) -> Iterator[Path | Place]:
+def _walk(
+    folder: Path, parts: tuple[str, ...], left: Iterator[int], came: tuple[str, ...]
+) -> Iterator[Path | Place]:
+    """What lies in a folder; `came` are the folders on the way to it, without links in them."""
     if next(left, None) is None:
         return
-    found = _entries(folder)
-    folders, files = list(found.folders), found.others
+    found, here = _entries(folder), (*came, os.path.realpath(folder))
+    back = {n for n in found.links if leads_above(os.path.realpath(folder / n), here)}
+    folders, files = [n for n in found.folders if n not in back], found.others
     checkpoints = [folder / name for name in files if is_checkpoint(folder / name)]
     yield from checkpoints
     for name in files:
@@ -91,7 +95,7 @@ def _walk(folder: Path, parts: tuple[str, ...], left: Iterator[int]) -> Iterator
     below: list[Path | Place] = []
     if len(parts) < _DEPTH:
         for name in folders:
-            below += _walk(folder / name, (*parts, name), left)
+            below += _walk(folder / name, (*parts, name), left, here)
     yield from below
     # Pictures beside checkpoints are curves; a folder's set would hold those of the sets below.
     if pictures and not checkpoints and not any(isinstance(b, Place) for b in below):

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import argparse
 import pickle
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +53,18 @@ WRAPPERS = {
     "averaged": lambda s: {"n_averaged": torch.tensor(5), **prefixed(s, "module.")},
     "numpy scalar": lambda s: {"best": np.float64(0.9), "state_dict": s},
     "arguments": lambda s: {"args": argparse.Namespace(lr=0.1), "model": s},
+    "random state": lambda s: {"numpy_rng": np.random.RandomState(0).get_state(), "model": s},
+    "histories": lambda s: {"log": defaultdict(list, loss=[1.0]), "f1": np.arange(5.0), "model": s},
+    "numpy bool": lambda s: {"is_best": np.bool_(True), "half": np.float16(1), "model": s},
+    "path and time": lambda s: {"dir": Path("runs/1"), "at": datetime(2026, 1, 1), "model": s},
+    "arrays": lambda s: {name: tensor.numpy() for name, tensor in s.items()},
+    "blocks compiled": lambda s: {
+        k.replace("bn.", "bn._orig_mod."): v for k, v in prefixed(s, "model.").items()
+    },
+    "blocks wrapped": lambda s: {
+        k.replace("bn.", "bn._fsdp_wrapped_module._checkpoint_wrapped_module."): v
+        for k, v in prefixed(s, "module.").items()
+    },
     "head renamed": lambda s: {k.replace("head.", "linear."): v for k, v in s.items()},
     "no counters": lambda s: {k: v for k, v in s.items() if "num_batches" not in k},
 }
@@ -248,3 +262,63 @@ def test_the_class_count_does_not_hang_on_the_order_of_names(tmp_path, architect
     assert checkpoint_classes(path, architecture) == 17
     if not architecture.startswith("torchvision"):
         assert nearest_architectures(path) == [(architecture, 1.0)]
+
+
+def test_says_how_a_file_was_saved_that_torch_cannot_read(state, tmp_path):
+    torch.save(state, tmp_path / "new.pt", pickle_protocol=4)
+    with pytest.raises(ModelError, match="a newer pickle protocol"):
+        read_checkpoint(tmp_path / "new.pt")
+
+
+def test_arrays_of_objects_are_still_refused(state, tmp_path):
+    torch.save({"model": state, "log": np.array([1, None], dtype=object)}, tmp_path / "objects.pt")
+    with pytest.raises(ModelError, match="can run code"):
+        read_checkpoint(tmp_path / "objects.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (3, "it has no named tensors"),
+        ([torch.zeros(2, 2)], "it has no named tensors"),
+        (torch.optim.SGD(network().parameters(), lr=0.1).state_dict(), "state of an optimizer"),
+    ],
+)
+def test_a_file_without_weights_is_said_to_have_none(content, said, tmp_path):
+    """With an architecture and without one."""
+    torch.save(content, tmp_path / "none.pt")
+    with pytest.raises(ModelError, match=f"none.pt holds no network weights: .*{said}"):
+        load_weights(network(), tmp_path / "none.pt", "mine")
+    with pytest.raises(ModelError, match=f"none.pt holds no network weights: .*{said}"):
+        nearest_architectures(tmp_path / "none.pt")
+
+
+REWRITTEN = {
+    "pruned": (["conv.weight_orig", "conv.weight_mask"], "prune.remove"),
+    "weight norm": (["conv.weight_g", "conv.weight_v"], "remove_weight_norm"),
+    "quantised": (["conv.scale", "conv.zero_point"], "before it is quantised"),
+}
+
+
+@pytest.mark.parametrize(("names", "said"), REWRITTEN.values(), ids=REWRITTEN)
+def test_weights_in_another_form_are_named(names, said, state, tmp_path):
+    weight = state.pop("conv.weight")
+    torch.save({**state, **dict.fromkeys(names, weight)}, tmp_path / "form.pt")
+    with pytest.raises(ModelError, match=said):
+        load_weights(network(), tmp_path / "form.pt", "mine")
+
+
+def test_parameters_without_statistics_are_named(tmp_path):
+    torch.save(dict(network().named_parameters()), tmp_path / "parameters.pt")
+    with pytest.raises(ModelError, match="running statistics are missing"):
+        load_weights(network(), tmp_path / "parameters.pt", "mine")
+
+
+def test_a_comparison_that_ran_out_of_time_is_not_repeated(state, tmp_path, monkeypatch):
+    monkeypatch.setattr(nearest, "SECONDS", -0.5)
+    torch.save(state, tmp_path / "mine.pt")
+    assert nearest_architectures(tmp_path / "mine.pt") == []
+    monkeypatch.setattr(nearest, "_best_share", lambda *_: pytest.fail("compared again"))
+    assert nearest_architectures(tmp_path / "mine.pt") == []
+    with pytest.raises(ModelError, match="does not fit 'mine'"):
+        load_weights(network(9), tmp_path / "mine.pt", "mine")

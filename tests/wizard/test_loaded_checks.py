@@ -151,3 +151,26 @@ def test_a_run_on_a_plain_checkpoint_says_nothing(drafted, capsys, caplog):
     caplog.clear()
     assert cli.main(["extract", "mine", "--sets", "test", "--quiet"]) == 0
     assert "ood_core.models" not in caplog.text
+
+
+def test_a_mean_and_std_of_bytes_are_noticed_and_divided(drafted):
+    """Pixel values are 0 to 1 before they are applied: 127 would turn every image black."""
+    name = "Mean and std are for pixel values of 0 to 1"
+    draft = drafted(weights(1))
+    assert name not in [check.name for check in wizard.check_draft(draft)]
+    given = wizard.with_values(draft, {"mean": (127.5, 127.5, 127.5), "std": (51.0, 51.0, 51.0)})
+    said = line(given, name)
+    assert said.ok is None
+    assert "Mean 127.5, 127.5, 127.5 looks like one for pixel values of 0 to 255." in said.text
+    (fix,) = said.fixes
+    assert fix.draft.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert fix.draft.preprocessing.std == (0.2, 0.2, 0.2)
+    only = line(wizard.with_values(draft, {"std": (51.0, 51.0, 51.0)}), name)
+    assert only.fixes[0].draft.preprocessing.mean == draft.preprocessing.mean
+
+
+@pytest.mark.parametrize("text", ["0.5,,0.5", "0,5;0,5", "a,b,c", ""])
+def test_new_says_how_numbers_are_given(text, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["new", "mine", "--mean", text])
+    assert "must be numbers with commas between, such as 0.485" in capsys.readouterr().err

@@ -273,3 +273,48 @@ def test_new_takes_the_likeliest_checkpoint_and_says_why(folders, checkpoint, ca
     assert load_experiment("mine").classifier.checkpoint.name == "last.pth"
     assert main([*line, "--checkpoint", str(folders / "x*.pth")]) != 0
     assert "no file matches" in capsys.readouterr().err
+
+
+def test_an_index_stands_for_its_shards(folders, checkpoint) -> None:
+    """A shard alone is no checkpoint; the index beside it names them all."""
+    import json
+
+    import torch
+    from safetensors.torch import save_file
+
+    from ood_core.wizard import checkpoints_at, complete
+
+    whole = checkpoint()
+    state = list(torch.load(whole, weights_only=True)["state_dict"].items())
+    whole.unlink()
+    model = folders / "model"
+    model.mkdir()
+    where = {}
+    for number, part in ((1, state[:50]), (2, state[50:])):
+        name = f"model-0000{number}-of-00002.safetensors"
+        save_file(dict(part), model / name)
+        where |= {key: name for key, _ in part}
+    index = model / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": where}))
+
+    assert survey(folders).checkpoints == (index,)
+    for source in (str(model), str(model / "*")):
+        assert [path for path, _ in checkpoints_at(source)] == [index]
+    done = complete(Draft(checkpoint=str(model)))
+    assert (done.checkpoint, done.architecture) == (str(index), "resnet20")
+
+
+def test_a_link_back_to_a_folder_above_is_not_followed(tmp_path) -> None:
+    """It would find everything once more; links to elsewhere are followed."""
+    root = lay(
+        tmp_path / "mine", "train/cat/a.png", "train/dog/a.png", "test/cat/b.png", "test/dog/b.png"
+    )
+    (root / "again").symlink_to(root)
+    (root / "train" / "up").symlink_to(root / "train")
+    elsewhere = lay(tmp_path / "elsewhere", "a.png")
+    (root / "far").symlink_to(elsewhere)
+    found = survey(root)
+    assert taken(found, root) == ("train", "test", ["far"])
+    assert len(found.pairs) == 1
+    assert found.certain
+    assert not found.unused
