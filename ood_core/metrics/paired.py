@@ -41,6 +41,7 @@ def auroc_difference(
     The two scores of an image rise and fall together, which makes the interval far narrower than
     two single ones suggest. Where both scores order every image rightly (or wrongly) no variance
     shows: the ends are then ± (1 - (α/2)^(1/min(n, m))), the one-sided bound of a perfect AUROC.
+    So are they where no variance shows for another reason, as when one score is the same for all.
     With a single image in a set nothing is known: (-1, 1).
 
     Parameters
@@ -78,10 +79,11 @@ def auroc_difference(
     tail = (1 - level) / 2
     if min(n, m) < 2:
         return Difference(value, -1.0, 1.0)
-    if _all_alike(of_id_a) and _all_alike(of_id_b):
+    variance = (of_id_a - of_id_b).var(ddof=1) / n + (of_ood_a - of_ood_b).var(ddof=1) / m
+    none = math.sqrt(variance) < 1e-12  # what rounding leaves
+    if none and (value or (_all_alike(of_id_a) and _all_alike(of_id_b))):
         half = 1 - tail ** (1 / min(n, m))
     else:
-        variance = (of_id_a - of_id_b).var(ddof=1) / n + (of_ood_a - of_ood_b).var(ddof=1) / m
         half = float(ndtri(1 - tail)) * math.sqrt(variance)
     return Difference(value, max(-1.0, value - half), min(1.0, value + half))
 

@@ -44,7 +44,7 @@ def gains_figure(
         title="percentage points of AUROC, 95 % interval of the pair; right of 0: better",
         col=middle,
     )
-    figure.update_yaxes(range=[len(sets) - 0.4, -0.6])
+    figure.update_yaxes(type="category", range=[len(sets) - 0.4, -0.6])
     figure.update_annotations(font={"size": 12})
     return figure
 

@@ -148,7 +148,7 @@ def nan_gain(rows: pd.DataFrame, ood_sets: Sequence[str], title: str) -> go.Figu
         base_layout(
             title=title,
             xaxis={"title": "AUROC, % (50 is a coin)", "zeroline": False},
-            yaxis={"autorange": "reversed", "automargin": True},
+            yaxis={"type": "category", "autorange": "reversed", "automargin": True},
             legend=LEGEND_BELOW | {"y": -0.2},
             margin={"l": 76, "r": 12, "t": 40, "b": 84},
             height=150 + 34 * max(4, len(means)),

@@ -119,7 +119,7 @@ def depth_heatmap(
             330,
             left=wide.index,
             right=64,
-            yaxis={"title": "OOD set", "autorange": "reversed"},
+            yaxis={"title": "OOD set", "type": "category", "autorange": "reversed"},
             clickmode="event+select",
         )
     )

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from ood_core.errors import DataError
 from ood_core.plots.theme import GREY, ID_COLOUR, OOD_COLOURS, SEQUENTIAL, base_layout, ood_colour
+from ood_core.runtime.names import in_plotly
 from ood_core.views.projection import subsample
 from ood_core.views.regions import Region
 
@@ -166,4 +167,4 @@ def _by_class(
             "color": palette[place % len(palette)],
             "symbol": _SYMBOLS[(place // len(palette)) % len(_SYMBOLS)],
         }
-        figure.add_trace(_points(group, names.get(number, f"class {number}"), marker))
+        figure.add_trace(_points(group, in_plotly(names.get(number, f"class {number}")), marker))

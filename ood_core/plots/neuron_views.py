@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from ood_core.neurons import ImageReceipt, LineResult, NeuronDrill
 from ood_core.plots.framing import GREY, framed
 from ood_core.plots.theme import DIVERGING
+from ood_core.runtime.names import in_plotly
 
 __all__ = [
     "accuracy_figure",
@@ -33,7 +34,7 @@ def contribution_bars(drill: NeuronDrill) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=shown["contribution"],
-            y=shown["class"],
+            y=shown["class"].map(in_plotly),
             orientation="h",
             marker={"color": [_POSITIVE if v >= 0 else _NEGATIVE for v in shown["contribution"]]},
             customdata=shown[["weight", "mean_activation"]],
@@ -107,7 +108,7 @@ def image_figure(receipt: ImageReceipt, names: Sequence[str], most: int = 60) ->
     cut = f"the {len(shown)} strongest of {len(frame):,} neurons"
     figure.update_layout(
         framed(
-            f"Contributions to “{names[receipt.routed]}” before and after LINe: {cut}",
+            f"Contributions to “{in_plotly(names[receipt.routed])}” before and after LINe: {cut}",
             340,
             2,
             xaxis={
@@ -168,7 +169,7 @@ def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
     for column, name, colour in (("before", "all neurons", GREY), ("after", "without", _POSITIVE)):
         figure.add_bar(
             x=100 * shown[column],
-            y=shown["class"],
+            y=shown["class"].map(in_plotly),
             orientation="h",
             name=name,
             marker={"color": colour},

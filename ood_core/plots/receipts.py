@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ood_core.plots.theme import ID_COLOUR, OOD_COLOURS, base_layout
+from ood_core.runtime.names import in_plotly
 
 __all__ = ["neuron_bars", "percentile_dots"]
 
@@ -41,7 +42,10 @@ def neuron_bars(rows: pd.DataFrame, class_name: str) -> go.Figure:
         )
     figure.update_layout(
         **base_layout(
-            title={"text": f"Neurons for class {class_name}, before LINe", "font": {"size": 14}},
+            title={
+                "text": f"Neurons for class {in_plotly(class_name)}, before LINe",
+                "font": {"size": 14},
+            },
             height=90 + 19 * max(4, len(rows)),
             bargap=0.25,
             showlegend=True,  # one kind alone has a pattern that asks what it means

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["in_markdown", "in_utf8", "shown"]
+__all__ = ["in_markdown", "in_plotly", "in_utf8", "shown"]
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _UNREADABLE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff{_BIDI}\ud800-\udfff]")
@@ -50,6 +50,17 @@ def in_markdown(text: str, keep: str = "") -> str:
     """
     return _MARKDOWN.sub(lambda m: f"{m[0][:-1]}\\{m[0][-1]}", shown(text, keep))
 
+
+def in_plotly(text: str) -> str:
+    r"""The text, readable, where Plotly reads tags, LaTeX and templates: shown as it is written.
+
+    >>> print(in_plotly("<b>a</b> costs $5, %{x} & more"))
+    &lt;b&gt;a&lt;/b&gt; costs &#36;5, %&#123;x} &amp; more
+    """
+    return shown(text).translate(_PLOTLY)
+
+
+_PLOTLY = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "{": "&#123;"})
 
 _MARKDOWN = re.compile(
     r"""

@@ -38,6 +38,10 @@ SHIFT = 0.2
 """Largest fit/test shift accepted: a small effect in Cohen's terms."""
 
 
+ROUNDING = 1e-5
+"""Deviation of a feature, as a share of its mean, that is float32's and no variation."""
+
+
 def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult, ...]:
     """Every gate, in the order in which to read them.
 
@@ -195,7 +199,8 @@ def _shift_gate(fit: StoredActivations, test: StoredActivations) -> GateResult:
     value when there is no shift, 1/n_fit + 1/n_test."""
     (n, mean, var), (m, other, other_var) = _moments(fit), _moments(test)
     pooled = (var + other_var) / 2
-    alive = pooled > 1e-12 * max(float(pooled.max(initial=0.0)), 1e-300)
+    rounding = (ROUNDING * np.maximum(np.abs(mean), np.abs(other))) ** 2
+    alive = pooled > np.maximum(rounding, max(1e-12 * float(pooled.max(initial=0.0)), 1e-300))
     effect = (mean - other)[alive] ** 2 / pooled[alive]
     value = math.sqrt(max(0.0, float(effect.mean()) - 1 / n - 1 / m)) if alive.any() else 0.0
     ok = value <= SHIFT

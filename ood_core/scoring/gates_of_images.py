@@ -52,10 +52,15 @@ def _present(acts: ActivationSet) -> list[str]:
 
 
 def _these(what: str, found: SharedImages) -> str:
-    n = len(found.pairs)
+    n = _images(found)
     if not found.whole:
         return f"{what}s"
     return f"this {what}" if n == 1 else f"these {n:,} {what}s"
+
+
+def _images(found: SharedImages) -> int:
+    """Images of the second sets that are in a first one: in two of those they count once."""
+    return len({(p.second_set, p.second_id) for p in found.pairs})
 
 
 def _shared_gate(
@@ -71,7 +76,7 @@ def _shared_gate(
         return GateResult(name, None, math.nan, 0.0, f"images cannot be compared: {error}")
     if not found.pairs:
         return GateResult(name, True, 0.0, 0.0, "none found")
-    n, first = len(found.pairs), found.pairs[0]
+    n, first = _images(found), found.pairs[0]
     count = f"{n:,} image{'s' if n != 1 else ''}"
     if not found.whole:
         count = f"{n:,} of {found.compared:,} looked at, of {found.alike:,} that may be the same"

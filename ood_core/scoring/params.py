@@ -76,6 +76,8 @@ def params_from(text: str) -> dict[str, Any]:
         name, equals, value = part.partition("=")
         if not (name.isidentifier() and equals and value):
             raise ConfigError(f"parameters must read name=value;name=value, got {part!r}.")
+        if name in found:
+            raise ConfigError(f"parameter {name!r} is given twice in {text!r}: leave one out.")
         found[name] = _value(value)
     return found
 

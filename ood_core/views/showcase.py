@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from ood_core.activations import PENULTIMATE
 from ood_core.activations.predictions import predicted_classes
 from ood_core.detectors import detector_class
-from ood_core.detectors._arrays import by_rows, energy_of
+from ood_core.detectors._arrays import by_rows
 from ood_core.detectors._norms import active_count, lp_norm
+from ood_core.detectors.energy import energy_score
 from ood_core.detectors.line import Line
+from ood_core.detectors.msp import msp_score
 from ood_core.detectors.negative_aware_norm import DEGENERATE_VARIATION
 from ood_core.metrics import auroc
 from ood_core.scoring.gains import Gain, gain
 
 if TYPE_CHECKING:
-    from ood_core.activations import ActivationSet
+    from ood_core.activations import ActivationSet, LayerRecord
+    from ood_core.activations.stored import StoredActivations
     from ood_core.scoring import ScoreSet
 
 __all__ = ["PAIRS", "Remark", "above_id", "gains", "remarks"]
@@ -29,6 +33,10 @@ PAIRS = (
 )
 """The papers' two scores against what each sets out to improve; and NAN, which knows no classes,
 against a score that does."""
+
+
+MORE_THAN_USUAL = 1.5
+"""How many times its share of the ID images a class must be predicted to be named as a reason."""
 
 
 class Remark(NamedTuple):
@@ -55,8 +63,8 @@ def remarks(
     found : from `gains`.
     """
     why: dict[tuple[str, str], Callable[[Gain], str]] = {
-        PAIRS[0]: lambda g: _why_nan(acts, g),
-        PAIRS[1]: lambda g: _why_line(acts, g, scores["line"]),
+        PAIRS[0]: lambda g: _why_nan(acts, g, scores[g.detector], scores[g.against]),
+        PAIRS[1]: lambda g: _why_line(acts, g, scores["line"], scores["energy"]),
         PAIRS[2]: _why_energy,
     }
     return tuple(Remark(_title(g), f"{_counts(g)} {why[g.detector, g.against](g)}") for g in found)
@@ -69,57 +77,101 @@ def above_id(acts: ActivationSet, scores: ScoreSet) -> tuple[Remark, ...]:
         e = scores.evaluate(name)
         if e.auroc_high < 0.5:
             title = f"{name} scores above ID (AUROC {100 * e.auroc:.2f} %)"
-            found.append(Remark(title, _fooled(acts, name, scores.detector)))
+            found.append(Remark(title, _fooled(acts, name, scores)))
     return tuple(found)
 
 
-def _fooled(acts: ActivationSet, name: str, detector: str) -> str:
+def _fooled(acts: ActivationSet, name: str, scores: ScoreSet) -> str:
     """What makes a set look known: what the classifier calls it, its strength, its active units."""
-    here, known = acts[name], acts[acts.experiment.test_set]
-    counts = np.bincount(predicted_classes(here, acts.head), minlength=acts.head.n_classes)
-    share, top = counts.max() / len(here), acts.head.names[int(counts.argmax())]
-    norm, norm_id = (float(lp_norm(a.layer(), 1, "gap").mean()) for a in (here, known))
-    active, active_id = (float(active_count(a.layer(), "gap").mean()) for a in (here, known))
-    sure = norm > norm_id or share > 0.5
+    known = acts[acts.experiment.test_set]
+    here, (share, usual, top) = acts[name], _commonest(acts, name)
+    norm_of = _of_layer(lambda record: lp_norm(record, 1, "gap"))
+    norms, norms_id = norm_of(here), norm_of(known)
+    norm, norm_id = (f"{float(n.mean()):.1f}" for n in (norms, norms_id))
+    stronger = norms.mean() > norms_id.mean() and norm != norm_id
+    units = _of_layer(lambda record: active_count(record, _pool(scores)), _layer(scores))
+    active, active_id = (float(units(a).mean()) for a in (here, known))
+    what = ["strength"] if auroc(norms_id, norms) < 0.5 else []
+    what += ["confidence"] if auroc(_confidence(known), _confidence(here)) < 0.5 else []
     said = []
-    if share > 0.5:
-        said.append(f"{100 * share:.0f} % of its images are classified as {top}.")
-    if norm > norm_id:
+    if share > 0.5 and share > MORE_THAN_USUAL * usual:
         said.append(
-            f"Its features are stronger than those of ID images: mean L1 norm {norm:.1f} against "
-            f"{norm_id:.1f}."
+            f"{100 * share:.0f} % of its images are classified as {top} ({100 * usual:.0f} % of "
+            "the ID images are)."
         )
-    if {"negative_aware_norm", "sparsity"} & set(detector.split("+")) and active < active_id:
+    if stronger:
+        said.append(
+            f"Its features are stronger than those of ID images: mean L1 norm {norm} against "
+            f"{norm_id}."
+        )
+    if {"negative_aware_norm", "sparsity"} & set(scores.detector.split("+")) and active < active_id:
         said.append(
             f"It switches on fewer units than ID images ({active:.1f} against {active_id:.1f}), "
             "which this score takes for a sign of ID."
         )
-    if sure:
+    if what:
         said.append(
-            "What rewards strength or confidence takes it for known; what measures the distance to "
+            f"What rewards {' or '.join(what)} takes it for known; what measures the distance to "
             "the fit images need not."
         )
     return " ".join(said) or (
-        f"Neither its strength (mean L1 norm {norm:.1f}, ID {norm_id:.1f}) nor one predicted class "
+        f"Neither its strength (mean L1 norm {norm}, ID {norm_id}) nor what it is classified as "
         "explains it: this score orders these images the wrong way round."
     )
 
 
-def _why_nan(acts: ActivationSet, found: Gain) -> str:
-    record = acts[acts.experiment.test_set].layer()
-    active, units = active_count(record, "gap"), record.n_channels
-    mean = float(active.mean())
-    if active.std() < DEGENERATE_VARIATION * mean:
+def _commonest(acts: ActivationSet, name: str) -> tuple[float, float, str]:
+    """The class predicted most in a set: its share there, its share of the ID images, its name."""
+    here, known = (predicted_classes(acts[s], acts.head) for s in (name, acts.experiment.test_set))
+    top = int(np.bincount(here, minlength=acts.head.n_classes).argmax())
+    return float((here == top).mean()), float((known == top).mean()), acts.head.names[top]
+
+
+def _confidence(acts: StoredActivations) -> np.ndarray:
+    """Largest softmax per image."""
+    return np.concatenate([msp_score(np.asarray(p.logits)) for p in acts.chunks()])
+
+
+def _of_layer(
+    measure: Callable[[LayerRecord], np.ndarray], layer: str | None = None
+) -> Callable[[StoredActivations], np.ndarray]:
+    return lambda acts: measure(acts.layer(layer))
+
+
+def _layer(scores: ScoreSet) -> str | None:
+    """The layer that a score reads; None for the penultimate one."""
+    return None if scores.layer == PENULTIMATE else scores.layer
+
+
+def _pool(scores: ScoreSet) -> str:
+    return str(scores.params.get("pool", "gap"))
+
+
+def _why_nan(acts: ActivationSet, found: Gain, nan: ScoreSet, norm: ScoreSet) -> str:
+    """Counted at the layer and over the units that NAN itself reads."""
+    pool, record = _pool(nan), acts[acts.experiment.test_set].layer(_layer(nan))
+    active, units = active_count(record, pool), record.n_channels
+    units = record.n_units if pool == "flat" else units
+    of_sets = {s: active_count(acts[s].layer(_layer(nan)), pool) for s in found.differences}
+    mean, every = float(active.mean()), np.concatenate([active, *of_sets.values()])
+    there = {s: float(counts.mean()) for s, counts in of_sets.items()}
+    ends = _ends(found, lambda s: f"{there[s]:.1f} active")
+    if (nan.layer, pool) != (norm.layer, _pool(norm)) or norm.params.get("p", 1) != 1:
         return (
-            f"Nearly every ID image has the same number of active units here ({mean:.1f} ± "
-            f"{active.std():.1f} of {units:,}), so NAN is the norm divided by a constant and "
-            "can change almost no order. A layer that switches units off shows more."
+            f"The two do not read the same here: {_reads(nan)} against {_reads(norm)}, so that the "
+            f"difference is not that of dividing alone. ID images have {mean:.1f} of {units:,} "
+            f"units active where NAN reads. {ends}"
         )
-    there = {s: float(active_count(acts[s].layer(), "gap").mean()) for s in found.differences}
-    lifted = found.differences[found.least].value < 0 and there[found.least] < mean
+    if every.std() < DEGENERATE_VARIATION * every.mean():
+        return (
+            f"Nearly every image has the same number of active units here ({mean:.1f} ± "
+            f"{active.std():.1f} of {units:,} on ID images), so NAN is the norm divided by a "
+            "constant and can change almost no order. A layer that switches units off shows more."
+        )
+    lifted = found.least in found.behind and there[found.least] < mean
     return (
         "The norm misses which units are off; NAN divides it by the number of active ones: "
-        f"{mean:.1f} of {units:,} on ID images. {_ends(found, lambda s: f'{there[s]:.1f} active')}"
+        f"{mean:.1f} of {units:,} on ID images. {ends}"
         + (
             " Fewer active units than on ID images are the opposite of what NAN counts on: "
             f"dividing lifts {found.least}."
@@ -129,9 +181,16 @@ def _why_nan(acts: ActivationSet, found: Gain) -> str:
     )
 
 
-def _why_line(acts: ActivationSet, found: Gain, scores: ScoreSet) -> str:
+def _reads(scores: ScoreSet) -> str:
+    order = f"L{scores.params['p']:g} norm" if "p" in scores.params else "NAN"
+    return f"{order} of {scores.layer} ({_pool(scores)})"
+
+
+def _why_line(acts: ActivationSet, found: Gain, scores: ScoreSet, energy: ScoreSet) -> str:
     clip = float(scores.params["clip"])
-    clipped = _energy_clipped(acts, clip, tuple(found.differences))
+    temperature = float(energy.params.get("temperature", 1))
+    masks = "masks" if temperature == 1 else "masks and temperature 1"
+    clipped = _energy_clipped(acts, clip, temperature, tuple(found.differences))
     line = cast(Line, scores.fitted)
     kept, d = line.masks_.units.sum(axis=1).mean(), acts.head.weight.shape[1]
     first = _mean([clipped[s] - a for s, a in found.auroc_against.items()])
@@ -139,29 +198,36 @@ def _why_line(acts: ActivationSet, found: Gain, scores: ScoreSet) -> str:
     def steps(name: str) -> str:
         clipping = clipped[name] - found.auroc_against[name]
         masking = found.auroc[name] - clipped[name]
-        return f"clipping {_points(clipping)}, masks {_points(masking)}"
+        return f"clipping {_points(clipping)}, {masks} {_points(masking)}"
 
     return (
         f"Clipping activations at {clip:g} gives {_points(first)}; keeping {kept:.0f} of {d:,} "
-        f"neurons and few weights for the predicted class gives {_points(found.mean - first)}. "
+        f"neurons and {100 - scores.params['p_w']:g} % of the weights for the predicted class"
+        f"{'' if temperature == 1 else ', at temperature 1,'} gives {_points(found.mean - first)}. "
         f"{_ends(found, steps)}"
     )
 
 
 def _why_energy(found: Gain) -> str:
-    return (
-        "NAN reads neither the head's weights nor labels: it knows no classes, and this is what "
-        f"knowing them is worth. {_ends(found)}"
+    worth = (
+        "it knows no classes, and this is what knowing them is worth."
+        if found.mean < 0
+        else "it knows no classes, and does not need to here."
     )
+    return f"NAN reads neither the head's weights nor labels: {worth} {_ends(found)}".rstrip()
 
 
-def _energy_clipped(acts: ActivationSet, clip: float, names: Sequence[str]) -> dict[str, float]:
-    """AUROC of `logsumexp(W min(h, clip) + b)` per OOD set, 0-1: LINe without its masks."""
+def _energy_clipped(
+    acts: ActivationSet, clip: float, temperature: float, names: Sequence[str]
+) -> dict[str, float]:
+    """AUROC of the energy of `W min(h, clip) + b` per OOD set, 0-1: LINe without its masks."""
     head = acts.head
 
     def energy(name: str) -> np.ndarray:
         parts = [
-            by_rows(lambda h: energy_of(np.minimum(h, clip), head.weight, head.bias), p.features)
+            by_rows(
+                lambda h: energy_score(head.logits(np.minimum(h, clip)), temperature), p.features
+            )
             for p in acts[name].chunks()
         ]
         return np.concatenate(parts)
@@ -192,6 +258,8 @@ def _ends(found: Gain, why: Callable[[str], str] | None = None) -> str:
     """Where it gains most and least, with a reason for each."""
     if len(found.differences) == 1:
         return f"On {found.most}: {why(found.most)}." if why else ""
+    if found.most == found.least:
+        return f"The difference is the same on every set: {_points(found.mean)}."
 
     def one(name: str) -> str:
         reason = f" ({why(name)})" if why else ""

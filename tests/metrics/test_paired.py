@@ -82,6 +82,16 @@ def test_where_no_error_shows_the_interval_has_width() -> None:
     assert found.high == -found.low == pytest.approx(1 - 0.025**0.1)
 
 
+@pytest.mark.parametrize("known", [np.arange(10.0) + 100, np.arange(10.0) - 100])
+def test_a_score_that_is_the_same_for_all_leaves_no_certainty(known: np.ndarray) -> None:
+    found = auroc_difference(np.zeros(10), np.zeros(4), known, np.arange(4.0))
+    assert abs(found.value) == 0.5
+    half = 1 - 0.025**0.25
+    ends = [max(-1.0, found.value - half), min(1.0, found.value + half)]
+    assert [found.low, found.high] == pytest.approx(ends)
+    assert found.low < 0 < found.high
+
+
 def test_infinite_scores_are_compared() -> None:
     known, unknown = np.array([-np.inf, 1.0, 2.0]), np.array([-np.inf, -np.inf, 0.0])
     expected = metrics.auroc(known, unknown) - metrics.auroc(known + 1, unknown)

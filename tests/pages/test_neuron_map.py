@@ -47,5 +47,7 @@ def test_it_stays_small(c: int, d: int) -> None:
     data = map_data(view, "x")
     assert len(json.dumps(data)) < 250_000
     if view.per_cell > 1:
-        assert data["what"] == f"strongest of {view.per_cell}"
+        rows, columns = data["sizes"]
+        assert (sum(rows), sum(columns)) == (c, d)
+        assert max(rows) * max(columns) == view.per_cell
         assert "to a column" in data["x_title"]

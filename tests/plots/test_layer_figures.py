@@ -21,6 +21,7 @@ from ood_core.plots import layer_units
 from ood_core.plots import layers as plots
 from ood_core.plots.framing import framed, in_lines
 from ood_core.plots.gains import gains_figure
+from ood_core.plots.hidden_classifier import nan_gain
 from ood_core.scoring.gains import Gain
 
 BLUE, RED, ORANGE = "#0072B2", "#D55E00", "#E69F00"
@@ -166,3 +167,18 @@ def test_a_short_title_stays_in_its_line() -> None:
     in_lines(figure)
     assert figure.layout.title.text == "NAN: ID against OOD"
     assert figure.layout.height == 300
+
+
+def test_sets_that_are_called_by_numbers_and_dates_stand_in_their_order() -> None:
+    sets = ["2024", "7", "2020-01-01"]
+    values = dict.fromkeys(sets, 0.5)
+    found = Gain("a", "b", values, values, dict.fromkeys(sets, Difference(0.0, -0.1, 0.1)))
+    frame = layer_metrics({"test": ACTS["test"], **dict.fromkeys(sets, ACTS["far"])}, "test", sets)
+    rows = pd.DataFrame({"score": "norm", "ood_set": sets, "auroc": 0.5})
+    rows = pd.concat([rows, rows.assign(score="negative_aware_norm")])
+    for figure in (
+        gains_figure([found], dict.fromkeys(sets, RED), {"a": "A", "b": "B"}),
+        plots.depth_heatmap(frame, "gain", "auroc"),
+        nan_gain(rows, sets, "gain"),
+    ):
+        assert figure.layout.yaxis.type == "category"

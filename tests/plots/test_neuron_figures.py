@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
+import pandas as pd
 
 from ood_core.activations import Activations
 from ood_core.models import ClassifierHead
@@ -15,6 +18,8 @@ from ood_core.neurons import (
     summary_of_receipt,
 )
 from ood_core.plots import neuron_views
+from ood_core.plots.map import feature_map
+from ood_core.plots.receipts import neuron_bars
 
 C, D = 5, 24
 RNG = np.random.default_rng(4)
@@ -94,3 +99,29 @@ def test_contribution_table_holds_every_number() -> None:
     table = contribution_table(LAB.contributions, HEAD.names)
     assert table["class"].tolist() == list(HEAD.names)
     np.testing.assert_array_equal(table[list(range(D))].to_numpy(), LAB.contributions)
+
+
+ODD = ("<b>x</b>", "$x$", "%{x}", "a<br>b", "&lt;")
+
+
+def test_class_names_are_shown_as_they_are_written() -> None:
+    head = ClassifierHead(HEAD.weight, class_names=ODD)
+    found = drill(ACTS, list(COLOURS), LAB.contributions, LAB.class_means, head, 3, 1.0)
+    bars = neuron_views.contribution_bars(found)
+    loss = accuracy_effect(ACTS["test"], head, [0])
+    bars_of_accuracy = neuron_views.accuracy_figure(loss)
+    for figure in (bars, bars_of_accuracy):
+        labels = set(figure.data[0].y)
+        assert {html.unescape(label) for label in labels} == set(ODD)
+        assert not any(set("<$") & set(label) or "%{" in label for label in labels)
+    title = neuron_bars(pd.DataFrame({"neuron": [], "state": []}), ODD[0]).layout.title.text
+    assert "&lt;b&gt;x&lt;/b&gt;" in title
+    frame = pd.DataFrame({"set": ["test"] * 5, "x": range(5), "y": range(5)})
+    points = feature_map(
+        frame, id_set="test", ood_order=[], colour="class", values=pd.Series(range(5)),
+        class_names=dict(enumerate(ODD)),
+    )  # fmt: skip
+    for trace, name in zip(points.data, ODD, strict=True):
+        assert html.unescape(trace.name) == name
+        assert "<b>" not in trace.hovertemplate
+        assert "%{x}<br>" not in trace.hovertemplate

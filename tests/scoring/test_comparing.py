@@ -156,3 +156,5 @@ def test_parameters_survive_their_text() -> None:
     assert params_from(params_text(params)) == params
     with pytest.raises(ConfigError, match="must read name=value"):
         params_from("k:10")
+    with pytest.raises(ConfigError, match="'k' is given twice in 'k=1;k=2'"):
+        params_from("k=1;k=2")

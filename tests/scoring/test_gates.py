@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ood_core.activations import Activations, LayerRecord, extract, shared_images
-from ood_core.activations.duplicates import SharedImages
+from ood_core.activations.duplicates import SharedImage, SharedImages
 from ood_core.activations.resident_models import forget_models
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.models import ClassifierHead
@@ -293,3 +293,24 @@ def test_unreadable_images_are_reported(files: Experiment, tmp_path: Path) -> No
     found = next(g for g in run_gates(extract(files)) if g.name == READ)
     assert (found.ok, found.value) == (False, 1.0)
     assert "bad.png" in found.text
+
+
+def test_rounding_of_constant_features_is_no_shift() -> None:
+    acts = make()
+    rng = np.random.default_rng(0)
+    for name, n in (("fit", 20), ("test", 10)):
+        moved = 1e-7 if name == "test" else 0
+        h = (0.5 + moved + 1e-8 * rng.normal(size=(n, 4))).astype(np.float32)
+        acts[name] = Activations.from_arrays(h, acts.head.logits(h), np.arange(n) % 2)
+        acts[name].name = name
+    assert gate(acts, SHIFT).ok
+
+
+def test_an_image_in_both_id_sets_counts_once() -> None:
+    pairs = tuple(SharedImage(first, "a.png", "odd", "b.png") for first in ("fit", "test"))
+    found = SharedImages(pairs, 2, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gates_of_images, "shared_images", lambda *_, **__: found)
+        told = gate(make(), SHARED)
+    assert told.value == 1
+    assert told.text == "1 image, for example odd/b.png = fit/a.png"

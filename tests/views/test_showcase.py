@@ -85,7 +85,9 @@ def test_what_lies_above_id_is_said_with_its_reason(digits, scores) -> None:
     assert found.title == f"rotated scores above ID (AUROC {100 * e.auroc:.2f} %)"
     share = np.mean(digits["rotated"].logits.argmax(1) == 4)
     norms = [np.abs(digits[s].features).sum(1).mean() for s in ("rotated", "test")]
-    assert f"{100 * share:.0f} % of its images are classified as 4." in found.text
+    usual = np.mean(digits["test"].logits.argmax(1) == 4)
+    said = f"{100 * share:.0f} % of its images are classified as 4 ({100 * usual:.0f} % of the ID"
+    assert said in found.text
     assert f"stronger than those of ID images: mean L1 norm {norms[0]:.1f} against" in found.text
     assert f"against {norms[1]:.1f}. What rewards strength" in found.text
     assert "fewer units" not in found.text
@@ -118,7 +120,7 @@ def test_fewer_active_units_than_on_id_images_are_named_as_what_lifts_a_set() ->
     nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
     (fooled,) = showcase.above_id(acts, nan)
     assert "fewer units than ID images (1.0 against" in fooled.text
-    text = showcase._why_nan(acts, gain(nan, norm))
+    text = showcase._why_nan(acts, gain(nan, norm), nan, norm)
     assert "On ood: 1.0 active. Fewer active units than on ID images" in text
     assert "dividing lifts ood" in text
 
@@ -126,6 +128,8 @@ def test_fewer_active_units_than_on_id_images_are_named_as_what_lifts_a_set() ->
 def test_a_set_above_id_without_a_reason_gives_the_numbers() -> None:
     rng = np.random.default_rng(0)
     acts = _acts(rng.uniform(1, 2, (80, 4)), rng.uniform(0.5, 1, (80, 4)))
+    even = np.zeros((80, 4))
+    acts |= {k: Activations.from_arrays(a.features, even) for k, a in acts.items()}
     upside_down = _scores(np.arange(80.0), np.arange(80.0) + 100)
     (fooled,) = showcase.above_id(acts, upside_down)
     norms = [acts[s].features.sum(1).mean() for s in ("ood", "test")]
@@ -150,6 +154,68 @@ def test_one_set_and_no_difference() -> None:
 def test_where_no_unit_is_ever_off_nan_says_that_it_divides_by_a_constant() -> None:
     rng = np.random.default_rng(0)
     acts = _acts(rng.uniform(1, 2, (50, 4)), rng.uniform(0.5, 1, (50, 4)))
-    found = gain(_scores(np.arange(50.0), np.arange(50.0)), _scores(np.arange(50.0), np.ones(50)))
-    text = showcase._why_nan(acts, found)
-    assert "(4.0 ± 0.0 of 4), so NAN is the norm divided by a constant" in text
+    nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
+    text = showcase._why_nan(acts, gain(nan, norm), nan, norm)
+    assert "(4.0 ± 0.0 of 4 on ID images), so NAN is the norm divided by a constant" in text
+
+
+def test_units_off_on_ood_images_alone_are_no_constant() -> None:
+    rng = np.random.default_rng(0)
+    few = rng.uniform(0.5, 1, (50, 4)) * [1, 1, 0, 0]
+    acts = _acts(rng.uniform(1, 2, (50, 4)), few)
+    nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
+    text = showcase._why_nan(acts, gain(nan, norm), nan, norm)
+    assert "constant" not in text
+    assert "4.0 of 4 on ID images. On ood: 2.0 active." in text
+
+
+def test_a_loss_within_chance_is_not_explained() -> None:
+    acts = _acts(np.tile([1.0, 1, 1, 0], (8, 1)), np.tile([1.0, 1, 0, 0], (1, 1)))
+    nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
+    found = gain(nan, norm)
+    assert found.differences["ood"].value < 0
+    assert "lifts" not in showcase._why_nan(acts, found, nan, norm)
+
+
+def test_remarks_speak_of_what_the_experiments_own_parameters_read(digits) -> None:
+    scores = {
+        "negative_aware_norm": scoring.score(digits, "nan", {"pool": "flat"}, "block1"),
+        "feature_norm": scoring.score(digits, "feature_norm", {"p": 2.0}),
+        "line": scoring.score(digits, "line", {"p_w": 25.0, "p_a": 0.0, "clip": 1e9}),
+        "energy": scoring.score(digits, "energy", {"temperature": 50.0}),
+    }
+    found = showcase.gains(scores)
+    nan, line, energy = showcase.remarks(digits, scores, found)
+    record = digits["test"].layer("block1")
+    assert f"{record.l0.mean():.1f} of {record.n_units:,} units active" in nan.text
+    assert "NAN of block1 (flat) against L2 norm of penultimate (gap)" in nan.text
+    assert "divides it by" not in nan.text
+    assert "Clipping activations at 1e+09 gives ±0.0" in line.text
+    assert "75 % of the weights" in line.text
+    assert "masks and temperature 1" in line.text
+    assert ("is worth" in energy.text) == (found[2].mean < 0)
+
+
+def test_a_class_that_id_images_are_called_too_explains_nothing() -> None:
+    rng = np.random.default_rng(0)
+    acts = _acts(rng.uniform(0, 1, (80, 4)), rng.uniform(0, 1, (80, 4)))
+    called_b = np.tile([0.0, 20, 0, 0], (80, 1))
+    acts |= {k: Activations.from_arrays(a.features, called_b) for k, a in acts.items()}
+    upside_down = _scores(np.arange(80.0), np.arange(80.0) + 100)
+    (fooled,) = showcase.above_id(acts, upside_down)
+    assert "of its images are classified as" not in fooled.text
+
+
+def test_strength_that_rounds_to_the_same_is_not_called_stronger() -> None:
+    known = np.tile([1.0, 2, 3, 4], (80, 1))
+    acts = _acts(known, known + 1e-6)
+    upside_down = _scores(np.arange(80.0), np.arange(80.0) + 100)
+    (fooled,) = showcase.above_id(acts, upside_down)
+    assert "stronger" not in fooled.text
+
+
+def test_the_same_difference_on_every_set_has_no_best_and_worst() -> None:
+    known, unknown = np.arange(30.0), np.arange(-10.0, 20.0)
+    both = dataclasses.replace(_scores(known, unknown), ood={"a": unknown, "b": unknown})
+    found = gain(both, both)
+    assert showcase._ends(found) == "The difference is the same on every set: ±0.0."

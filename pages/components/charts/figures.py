@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
@@ -89,7 +90,7 @@ def show(
     in_lines(fig)
     fig.update_traces(colorscale=diverging(), selector=_around_zero)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": name}}
-    alt = alt or (fig.layout.title.text or name).replace("<br>", " ")
+    alt = alt or html.unescape((fig.layout.title.text or name).replace("<br>", " "))
     event = None
     if on_select is None:
         st.plotly_chart(fig, key=key, config=config, alt=alt)

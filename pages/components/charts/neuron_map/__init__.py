@@ -71,7 +71,7 @@ def map_data(
         "height": height,
         "title": f"Contribution of each neuron to each class{faded}",
         "x_title": _x_title(view.columns),
-        "what": "contribution" if view.per_cell == 1 else f"strongest of {view.per_cell}",
+        "sizes": [[len(r) for r in view.rows], [len(k) for k in view.columns]],
         "labels": list(view.labels),
         "columns": [_span(numbers.tolist()) for numbers in view.columns],
         "window": window,

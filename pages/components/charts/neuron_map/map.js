@@ -150,9 +150,11 @@ class NeuronMap {
   words({ row, column }) {
     const d = this.data
     const i = row * d.columns.length + column
+    const entries = d.sizes[0][row] * d.sizes[1][column] // the last bins are smaller
+    const what = entries === 1 ? "contribution" : `strongest of ${entries}`
     const share = this.removed ? this.removed[i] : 0
     const gone = !share ? "" : share === 100 ? ", removed by LINe" : `, ${share} % removed by LINe`
-    return [`neuron ${d.columns[column]}, class ${d.labels[row]}`, `${d.what} ${signed(this.values[i])}${gone}`]
+    return [`neuron ${d.columns[column]}, class ${d.labels[row]}`, `${what} ${signed(this.values[i])}${gone}`]
   }
 
   show(place) {
