@@ -109,24 +109,27 @@ def _why_nan(acts: ActivationSet, found: Gain) -> str:
     record = acts[acts.experiment.test_set].layer()
     active, units = active_count(record, "gap"), record.n_channels
     mean = float(active.mean())
-    if active.std() < DEGENERATE_VARIATION * mean:
-        return (
-            f"Nearly every ID image has the same number of active units here ({mean:.1f} ± "
-            f"{active.std():.1f} of {units:,}), so NAN is the norm divided by a constant and "
-            "can change almost no order. A layer that switches units off shows more."
-        )
     there = {s: float(active_count(acts[s].layer(), "gap").mean()) for s in found.differences}
     lifted = found.differences[found.least].value < 0 and there[found.least] < mean
-    return (
-        "The norm misses which units are off; NAN divides it by the number of active ones: "
-        f"{mean:.1f} of {units:,} on ID images. {_ends(found, lambda s: f'{there[s]:.1f} active')}"
-        + (
+    if same := active.std() < DEGENERATE_VARIATION * mean:
+        first = (
+            f"Nearly every ID image has the same number of active units here ({mean:.1f} ± "
+            f"{active.std():.1f} of {units:,}), so among them NAN is the norm divided by a constant"
+        )
+    else:
+        first = (
+            "The norm misses which units are off; NAN divides it by the number of active ones: "
+            f"{mean:.1f} of {units:,} on ID images."
+        )
+    if same and not (found.ahead or found.behind):
+        return f"{first}; it changes almost no order. A layer that switches units off shows more."
+    why = _ends(found, lambda s: f"{there[s]:.1f} active")
+    if lifted:
+        why += (
             " Fewer active units than on ID images are the opposite of what NAN counts on: "
             f"dividing lifts {found.least}."
-            if lifted
-            else ""
         )
-    )
+    return f"{first}. {why}" if same else f"{first} {why}"
 
 
 def _why_line(acts: ActivationSet, found: Gain, scores: ScoreSet) -> str:

@@ -152,4 +152,17 @@ def test_where_no_unit_is_ever_off_nan_says_that_it_divides_by_a_constant() -> N
     acts = _acts(rng.uniform(1, 2, (50, 4)), rng.uniform(0.5, 1, (50, 4)))
     found = gain(_scores(np.arange(50.0), np.arange(50.0)), _scores(np.arange(50.0), np.ones(50)))
     text = showcase._why_nan(acts, found)
-    assert "(4.0 ± 0.0 of 4), so NAN is the norm divided by a constant" in text
+    assert "(4.0 ± 0.0 of 4), so among them NAN is the norm divided by a constant" in text
+
+
+def test_a_constant_on_id_images_alone_does_not_excuse_what_unknown_images_lose() -> None:
+    rng = np.random.default_rng(0)
+    few = rng.uniform(0.4, 0.6, (80, 4))
+    few[:, 1:] = 0
+    acts = _acts(rng.uniform(0.1, 0.6, (80, 4)), few)
+    found = gain(*(_of(acts, name) for name in ("negative_aware_norm", "feature_norm")))
+    assert found.behind == ("ood",)
+    text = showcase._why_nan(acts, found)
+    assert "(4.0 ± 0.0 of 4), so among them NAN is the norm divided by a constant. On ood:" in text
+    assert "dividing lifts ood" in text
+    assert "almost no order" not in text
