@@ -240,7 +240,7 @@ def test_what_the_tour_says_first(digits) -> None:
     assert line.behind == ("held-out", "shuffled", "noise")
     check(r"`rotated` alone \(#\)", [100 * line.differences["rotated"].value])
     check(r"`shuffled` and `noise` \(#\)", [100 * line.differences["noise"].value])
-    clipped = showcase._energy_clipped(digits, 1.0, digits.experiment.ood_sets)
+    clipped = showcase._energy_clipped(digits, 1.0, 1.0, digits.experiment.ood_sets)
     cost = 100 * (np.mean(list(clipped.values())) - np.mean(list(line.auroc.values())))
     kept = scores["line"].fitted.masks_.units.sum(1).mean()
     check("keeping # of 256 neurons for the predicted class costs # point", [kept, cost])

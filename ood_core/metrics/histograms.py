@@ -50,10 +50,11 @@ class Bins:
         """The scores that bin i holds, in words."""
         last = len(self.edges) - 2
         if self.underflow and i == 0:
-            return f"below {self.edges[1]:.6g}" + (", −inf" if any(self.minus_inf.values()) else "")
+            infinite = ", −inf" if any(self.minus_inf.values()) else ""
+            return f"below {_number(self.edges[1])}{infinite}"
         if self.overflow and i == last:
-            return f"{self.edges[last]:.6g} and above"
-        return f"{self.edges[i]:.6g} to {self.edges[i + 1]:.6g}"
+            return f"{_number(self.edges[last])} and above"
+        return f"{_number(self.edges[i])} to {_number(self.edges[i + 1])}"
 
     @property
     def note(self) -> str:
@@ -63,10 +64,10 @@ class Bins:
             n = sum(int(c[0]) for c in self.counts.values())
             infinite = sum(self.minus_inf.values())
             more = f", {infinite} of them −inf" if infinite else ""
-            parts.append(f"First bar: {n} scores below {self.edges[1]:.6g}{more}.")
+            parts.append(f"First bar: {n} scores below {_number(self.edges[1])}{more}.")
         if self.overflow:
             n = sum(int(c[-1]) for c in self.counts.values())
-            parts.append(f"Last bar: {n} scores of {self.edges[-2]:.6g} and above.")
+            parts.append(f"Last bar: {n} scores of {_number(self.edges[-2])} and above.")
         return " ".join(parts)
 
     def place(self, score: float) -> float:
@@ -200,3 +201,8 @@ def _nice(low: float, high: float, parts: int) -> tuple[float, int]:
     step = max(step, 8 * float(np.spacing(max(abs(low), abs(high)))))
     decimals = 1 - math.floor(math.log10(step))
     return round(step, decimals), decimals
+
+
+def _number(value: float) -> str:
+    """A score as a reader reads it, with the minus sign that the axes have."""
+    return f"{value:.6g}".replace("-", "−")

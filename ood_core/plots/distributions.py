@@ -69,7 +69,7 @@ def histogram(
     if markers:
         figure.add_scatter(**_markers(binned, markers, floor))
     if threshold is not None and math.isfinite(threshold):
-        _threshold_line(figure, binned.place(threshold), threshold)
+        _threshold_line(figure, binned, threshold)
     figure.update_layout(_layout(binned, unit, log, floor, top, score_name, id_name, list(shown)))
     return figure
 
@@ -122,12 +122,15 @@ def _markers(binned: Bins, markers: Mapping[str, float], floor: float) -> dict[s
     }
 
 
-def _threshold_line(figure: go.Figure, x: float, threshold: float) -> None:
+def _threshold_line(figure: go.Figure, binned: Bins, threshold: float) -> None:
+    """A line with its words on the side that has more room."""
+    x = binned.place(threshold)
     figure.add_vline(x, line={"width": 1.5, "dash": "dash", "color": "#7F7F7F"})
+    side = "left" if 2 * x < binned.edges[0] + binned.edges[-1] else "right"
+    words = f"{threshold:.5g}: ID from here →".replace("-", "−")
     figure.add_annotation(
-        x=x, y=1, yref="paper", yanchor="top", xanchor="left", showarrow=False,
-        text=f" {threshold:.5g}: ID from here →",
-    )  # fmt: skip
+        x=x, y=1, yref="paper", yanchor="top", xanchor=side, showarrow=False, text=f" {words} "
+    )
 
 
 def _layout(
@@ -141,19 +144,19 @@ def _layout(
     ood: list[str],
 ) -> dict[str, Any]:
     against = ", ".join(ood) if len(ood) <= 3 else f"{len(ood)} OOD sets"
-    note = f"<br><sub>{binned.note}</sub>" if binned.note else ""
+    note, more = (f"<br><sub>{binned.note}</sub>", 12) if binned.note else ("", 0)
     span = [float(binned.edges[0]), float(binned.edges[-1])]
     y_axis: dict[str, Any] = {"title": UNITS[unit], "rangemode": "tozero", "zeroline": False}
     if log:
         y_axis |= {"type": "log", "range": [math.log10(floor), math.log10(top) + 0.05]}
     return base_layout(
         title={"text": f"{score_name}: {id_name} against {against}", "font": {"size": 14}},
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
-        margin={"l": 56, "r": 12, "t": 40, "b": 84},
+        legend={"orientation": "h", "y": -(61 + more) / 256, "yanchor": "top", "x": 0},
+        margin={"l": 56, "r": 12, "t": 40, "b": 84 + more},
         xaxis={"title": f"{score_name} (higher = more in-distribution){note}", "range": span},
         yaxis=y_axis,
         hovermode="closest",
-        height=380,
+        height=380 + more,
     )
 
 

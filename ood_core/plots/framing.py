@@ -11,7 +11,7 @@ from ood_core.plots.theme import base_layout
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["GREY", "framed", "in_lines", "room"]
+__all__ = ["GREY", "framed", "in_lines", "resized", "room"]
 
 GREY = "#7F7F7F"
 """Lines that are neither ID nor OOD: holds on light and on dark."""
@@ -70,14 +70,24 @@ def in_lines(figure: go.Figure) -> None:
             layout.title.pad.t = 10
         room(figure, "t", _LINE * (len(lines) - 1))
     for axis in figure.select_xaxes():
-        words = axis.title.text or ""
-        if len(words) > _LETTERS and "<br>" not in words:
-            axis.title.text = "<br>".join(_broken(words))
+        words, *note = (axis.title.text or "").split("<br>", 1)  # a note below it stays as it is
+        if len(words) > _LETTERS:
+            axis.title.text = "<br>".join([*_broken(words), *note])
             room(figure, "b", 15 * (len(_broken(words)) - 1))
 
 
 def _broken(words: str) -> list[str]:
     return textwrap.wrap(words, _LETTERS, break_long_words=False) or [""]
+
+
+def resized(figure: go.Figure, height: int) -> None:
+    """Give a figure another height; a legend below the plot keeps its distance in pixels."""
+    layout = figure.layout
+    margins = sum(80 if m is None else m for m in (layout.margin.t, layout.margin.b))
+    before = (layout.height or 450) - margins
+    if layout.legend.yanchor == "top" and (layout.legend.y or 0) < 0:
+        layout.legend.y *= before / (height - margins)
+    layout.height = height
 
 
 def room(figure: go.Figure, side: str, pixels: int) -> None:

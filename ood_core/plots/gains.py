@@ -22,23 +22,23 @@ def gains_figure(
     ----------
     found : gains on the same OOD sets.
     colours : OOD set -> its colour.
-    titles : detector -> its title.
+    titles : detector -> what to call it; short, because three stand side by side on a phone.
     """
     sets = list(found[0].differences)
-    heads = [
-        f"<b>{_short(titles[g.detector])}</b><br>vs {_short(titles[g.against])}" for g in found
-    ]
+    heads = [f"<b>{titles[g.detector]}</b> against<br>{titles[g.against]}" for g in found]
     figure = make_subplots(
         1, len(found), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=heads
     )
+    largest = max(abs(d.value) for one in found for d in one.differences.values())
     for column, one in enumerate(found, 1):
-        _add_sets(figure, one, colours, column)
+        _add_sets(figure, one, colours, column, largest)
     layout = framed("Gain in AUROC on each OOD set", 140 + 36 * len(sets), left=sets)
     figure.update_layout(layout)
     figure.update_layout(margin={"t": 76})
     figure.update_xaxes(
-        matches="x", zeroline=True, zerolinecolor=GREY, zerolinewidth=1.5, ticksuffix=" "
-    )
+        matches="x", zeroline=True, zerolinecolor=GREY, zerolinewidth=1.5, ticksuffix=" ",
+        nticks=4, tickangle=0,
+    )  # fmt: skip
     middle = (len(found) + 1) // 2
     figure.update_xaxes(
         title="percentage points of AUROC, 95 % interval of the pair; right of 0: better",
@@ -49,8 +49,10 @@ def gains_figure(
     return figure
 
 
-def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: int) -> None:
-    largest = max(abs(d.value) for d in one.differences.values())
+def _add_sets(
+    figure: go.Figure, one: Gain, colours: Mapping[str, str], column: int, largest: float
+) -> None:
+    """One panel; `largest` is the largest difference of all, which sets their common scale."""
     for name, d in one.differences.items():
         value, low, high = (100 * x for x in d)
         shown = f"{100 * one.auroc_against[name]:.2f} → {100 * one.auroc[name]:.2f} %"
@@ -70,16 +72,6 @@ def _add_sets(figure: go.Figure, one: Gain, colours: Mapping[str, str], column: 
             row=1,
             col=column,
         )
-
-
-def _short(title: str) -> str:
-    """The short name that a title gives in brackets, where it does: a panel is narrow.
-
-    >>> _short("Negative-aware norm (NAN)"), _short("Energy")
-    ('NAN', 'Energy')
-    """
-    name, _, short = title.rstrip(")").partition(" (")
-    return short or name
 
 
 def _beside_zero(value: float, largest: float) -> str:

@@ -144,14 +144,15 @@ def nan_gain(rows: pd.DataFrame, ood_sets: Sequence[str], title: str) -> go.Figu
                 marker={"color": colour, "symbol": symbol, "size": 11 if label == "NAN" else 9},
                 hovertemplate="%{y}: %{x:.1f} %<extra>" + label + "</extra>",
             )  # fmt: skip
+    plot = 26 + 34 * max(4, len(means))
     figure.update_layout(
         base_layout(
             title=title,
             xaxis={"title": "AUROC, % (50 is a coin)", "zeroline": False},
             yaxis={"type": "category", "autorange": "reversed", "automargin": True},
-            legend=LEGEND_BELOW | {"y": -0.2},
+            legend=LEGEND_BELOW | {"y": -46 / plot},
             margin={"l": 76, "r": 12, "t": 40, "b": 84},
-            height=150 + 34 * max(4, len(means)),
+            height=plot + 40 + 84,
         )
     )
     return figure

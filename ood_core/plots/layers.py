@@ -173,7 +173,7 @@ def _name_layers(figure: go.Figure, frame: pd.DataFrame) -> None:
     slanted = sum(map(len, text)) > _SIDE_BY_SIDE
     below = round(4.6 * max(map(len, text))) if slanted else 0
     if slanted:
-        axis |= {"tickangle": -45, "title_standoff": below + 4}
+        axis |= {"tickangle": -45, "title_standoff": 4}
     figure.update_xaxes(tickvals=named["depth"].tolist(), ticktext=text, **axis)
     room(figure, "b", below)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image as Pictures
 
 from ood_core.activations import Activations
-from ood_core.detectors import canonical_name
+from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import DataError
 from ood_core.scoring.new_images import Verdicts
 
@@ -82,7 +82,7 @@ def agreement(verdicts: pd.DataFrame, image: str) -> str:
         what = "accept it as ID" if accept else "reject it as OOD"
         return f"All {len(rows)} detectors {what}."
     fewer, verb = (reject, "Rejected") if len(reject) <= len(accept) else (accept, "Accepted")
-    names = ", ".join(fewer)
+    names = ", ".join(detector_class(name).title for name in fewer)
     return f"{len(accept)} of {len(rows)} detectors accept it as ID. {verb} only by {names}."
 
 

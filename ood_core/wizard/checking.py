@@ -203,7 +203,8 @@ def contents(images: ImageSet) -> str:
     names = images.class_names or ()
     shown = [names[c] if c < len(names) else str(c) for c in seen[:4]]
     more = ", …" if len(seen) > 4 else "."
-    how = f" {images.numbering.how.capitalize()}." if images.numbering else ""
+    how = images.numbering.how if images.numbering else ""
+    how = f" {how[0].upper()}{how[1:]}." if how else ""
     return f"{text}, {len(seen)} classes: {', '.join(shown)}{more}{how}"
 
 

@@ -47,7 +47,7 @@ def role_of(
     if pair is not None and not called and words.key == pair.fit.words.key and words.split:
         return Role("", "another part of the ID images")
     if better := _better_part(place, places):
-        return Role("", f"{better.path.name} is of the same images, and they need no other")
+        return Role("", f"not needed: {better.path.name} holds images of the same kind")
     if pair is not None and _of_another_benchmark(place, pair):
         return Role("", f"a list of another benchmark than {pair.fit.path.name}")
     if called:

@@ -81,8 +81,8 @@ def test_outliers_do_not_squeeze_the_picture():
     assert not bins.overflow
     assert bins.edges[0] > -50
     assert bins.counts["far"][0] == 100
-    assert bins.label(0).startswith("below -")
-    assert bins.note == f"First bar: 101 scores below {bins.edges[1]:.6g}."
+    assert bins.label(0).startswith("below −")
+    assert bins.note == f"First bar: 101 scores below {bins.edges[1]:.6g}.".replace("-", "−")
     assert bins.place(-1e5) == bins.centres[0]
     assert bins.place(0.5) == 0.5
 

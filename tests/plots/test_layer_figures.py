@@ -19,7 +19,7 @@ from ood_core.layers import (
 from ood_core.metrics.paired import Difference
 from ood_core.plots import layer_units
 from ood_core.plots import layers as plots
-from ood_core.plots.framing import framed, in_lines
+from ood_core.plots.framing import framed, in_lines, resized
 from ood_core.plots.gains import gains_figure
 from ood_core.plots.hidden_classifier import nan_gain
 from ood_core.scoring.gains import Gain
@@ -149,6 +149,14 @@ def test_gains_are_drawn_in_points_with_their_intervals() -> None:
     assert "points of AUROC" in figure.layout.xaxis.title.text
 
 
+def test_a_gains_label_keeps_off_the_line_at_zero_on_the_common_scale() -> None:
+    far, near = (Difference(v, v - 0.01, v + 0.01) for v in (-0.6, 0.05))
+    one = Gain("line", "energy", {"near": 0.3}, {"near": 0.9}, {"near": far})
+    two = Gain("line", "energy", {"near": 0.9}, {"near": 0.85}, {"near": near})
+    figure = gains_figure([one, two], COLOURS, {"line": "LINe", "energy": "Energy"})
+    assert [trace.textposition for trace in figure.data] == ["top center", "top right"]
+
+
 def test_titles_are_broken_into_lines_that_a_phone_shows_and_get_room_for_them() -> None:
     title = "Active units per image at penultimate: ID against OOD"
     figure = go.Figure(layout=framed(title, 300, 7, xaxis={"title": "x" * 20 + " " + "y" * 30}))
@@ -182,3 +190,26 @@ def test_sets_that_are_called_by_numbers_and_dates_stand_in_their_order() -> Non
         nan_gain(rows, sets, "gain"),
     ):
         assert figure.layout.yaxis.type == "category"
+
+
+def test_a_note_below_an_axis_title_does_not_keep_the_title_from_being_broken() -> None:
+    title = "x" * 30 + " " + "y" * 30 + "<br><sub>a note</sub>"
+    figure = go.Figure(layout=framed("short", 300, 2, xaxis={"title": title}))
+    in_lines(figure)
+    assert figure.layout.xaxis.title.text == "x" * 30 + "<br>" + "y" * 30 + "<br><sub>a note</sub>"
+    before = figure.layout.margin.b
+    in_lines(figure)
+    assert figure.layout.margin.b == before
+
+
+def test_another_height_leaves_the_legend_as_many_pixels_below_the_plot() -> None:
+    figure = go.Figure(layout=framed("short", 300, 2))
+
+    def below() -> float:
+        layout = figure.layout
+        return layout.legend.y * (layout.height - layout.margin.t - layout.margin.b)
+
+    before = below()
+    resized(figure, 460)
+    assert figure.layout.height == 460
+    assert below() == pytest.approx(before)

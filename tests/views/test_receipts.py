@@ -50,7 +50,7 @@ def test_agreement_names_the_minority() -> None:
         }
     )
     assert receipts.agreement(rows, "a") == (
-        "2 of 3 detectors accept it as ID. Rejected only by line."
+        "2 of 3 detectors accept it as ID. Rejected only by LINe."
     )
     same = rows.assign(is_id=False)
     assert receipts.agreement(same, "a") == "All 3 detectors reject it as OOD."

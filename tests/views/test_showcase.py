@@ -219,3 +219,16 @@ def test_the_same_difference_on_every_set_has_no_best_and_worst() -> None:
     both = dataclasses.replace(_scores(known, unknown), ood={"a": unknown, "b": unknown})
     found = gain(both, both)
     assert showcase._ends(found) == "The difference is the same on every set: ±0.0."
+
+
+def test_a_constant_on_id_images_alone_does_not_excuse_what_unknown_images_lose() -> None:
+    rng = np.random.default_rng(0)
+    few = rng.uniform(0.4, 0.6, (80, 4))
+    few[:, 1:] = 0
+    acts = _acts(rng.uniform(0.1, 0.6, (80, 4)), few)
+    nan, norm = (_of(acts, name) for name in ("negative_aware_norm", "feature_norm"))
+    found = gain(nan, norm)
+    assert found.behind == ("ood",)
+    text = showcase._why_nan(acts, found, nan, norm)
+    assert "dividing lifts ood" in text
+    assert "constant" not in text

@@ -412,7 +412,7 @@ def test_several_checkpoints_are_ranked_and_another_can_be_chosen(
     wait(page, "resnet20: 3 classes")
     page.run()
     assert page.text_input(key="new_checkpoint").value == str(full / "best.pth")
-    assert [c.value for c in page.caption if c.value.startswith("Taken of 2: named best.")]
+    assert [c.value for c in page.caption if c.value.startswith("One of 2 found: named best.")]
     page.selectbox(key="new_checkpoint_found").set_value(str(last)).run()
     wait(page, "resnet32: 3 classes")
     assert draft(page).checkpoint == str(last)

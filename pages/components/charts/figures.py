@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 import streamlit as st
 
 from ood_core.export.csv_file import csv_text
-from ood_core.plots.framing import in_lines
+from ood_core.plots.framing import in_lines, resized
 from ood_core.plots.theme import DIVERGING, DIVERGING_DARK
 from pages.components.kit import theme
 
@@ -86,7 +86,7 @@ def show(
     """
     name = name or key
     if height:
-        fig.update_layout(height=height)
+        resized(fig, height)
     in_lines(fig)
     fig.update_traces(colorscale=diverging(), selector=_around_zero)
     config = CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": name}}

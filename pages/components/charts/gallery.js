@@ -29,9 +29,10 @@ function fill(list, items) {
     } else element("small", frame, "not readable")
     const caption = element("figcaption", figure)
     if (item.score) {
-      const line = element("div", caption)
+      const line = element("div", caption, undefined, "score")
       element("b", line, item.score)
-      if (item.percentile) element("span", line, ` ${item.percentile}`, "quiet").title = "Share of the ID test images that score no higher than this one"
+      line.append(" ")
+      if (item.percentile) element("span", line, item.percentile, "quiet").title = "Share of the ID test images that score no higher than this one"
     }
     if (item.prediction) {
       const line = element("div", caption, item.prediction)

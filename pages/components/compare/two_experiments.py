@@ -49,6 +49,11 @@ def choose(view: View) -> View:
     other = known[name]
     acts = cache.prepared(other)
     if acts is None:
+        if not ready:
+            st.caption(
+                "No second experiment is prepared yet. Choose one here and prepare it, or make "
+                "one of your own on the Overview page."
+            )
         prepare.panel(other)
         st.stop()
     left_out = set(view.experiment.ood_sets) - set(view.ood_sets)

@@ -187,7 +187,8 @@ def _key(method: str, colour: str) -> str:
 def _about(points: pd.DataFrame, method: str) -> None:
     share, parts = points.attrs.get("explained"), []
     if share is not None:
-        parts.append(f"The two directions hold {share:.0%} of the variance of the ID test images.")
+        held = f"{100 * share:.0f} % of the variance of the ID test images"
+        parts.append(f"The two directions hold {held}.")
     if len(points) > MOST_POINTS:
         parts.append(
             f"{len(drawn_rows(points)):,} points drawn, evenly; a drawn region selects among all."

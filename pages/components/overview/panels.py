@@ -49,7 +49,7 @@ _STEPS = (
 
 def draw(view: View) -> None:
     """Draw the page."""
-    _guide()
+    _guide(view.stored is not None)
     _facts(view)
     if view.stored is None:
         prepare.panel(view.experiment)
@@ -62,16 +62,17 @@ def draw(view: View) -> None:
     state.publish()
 
 
-def _guide() -> None:
+def _guide(prepared: bool) -> None:
     if state.choose("guide", ["on", "off"], "on") == "off":
         return
+    chart = "The chart below" if prepared else "Once everything is prepared, a chart"
     with st.container(border=True, key="guide"):
         left, right = st.columns([12, 1], vertical_alignment="top")
         with left:
             st.markdown(
                 "**New here?** A classifier answers even when the image is nothing it knows. Each "
                 "detector gives an image one score, higher means more in-distribution (ID); below "
-                "a threshold it is called out of distribution (OOD). The chart below shows "
+                f"a threshold it is called out of distribution (OOD). {chart} shows "
                 "what NAN and LINe, the two scores at the heart of this, gain on these images, "
                 "where they lose, and why. From there three questions lead on:"
             )
@@ -116,16 +117,20 @@ def _facts_table(view: View) -> str:
         how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
         accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
         shown += [
-            ("Classes", f"{facts.classes}; {how}" if how else str(facts.classes)),
+            ("Classes", f"{facts.classes:,}; {how}" if how else f"{facts.classes:,}"),
             ("ID test accuracy", accuracy),
             ("Fit set", f"{facts.fit:,} images"),
             ("ID test set", f"{facts.test:,} images"),
-            ("OOD", f"{sum(facts.ood.values()):,} images in {len(facts.ood)} sets"),
+            ("OOD", f"{sum(facts.ood.values()):,} images in {_sets(len(facts.ood))}"),
         ]
         if facts.skipped:
             shown.append(("Not readable, left out", f"{facts.skipped:,} images"))
     cells = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in shown)
     return f"<dl class='facts'>{cells}</dl>"
+
+
+def _sets(count: int) -> str:
+    return "1 set" if count == 1 else f"{count} sets"
 
 
 @told()
@@ -156,8 +161,7 @@ def _headline(view: View) -> None:
 
 
 def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:
-    titles = cache.detector_titles()
-    head = "".join(f"<th scope='col'>{html.escape(titles[n])}</th>" for n in sets)
+    head = "".join(f"<th scope='col'>{html.escape(cache.short_title(n))}</th>" for n in sets)
     rows = []
     for ood in view.ood_sets:
         found = [s.evaluate(ood) for s in sets.values()]
@@ -209,9 +213,10 @@ def _next(view: View) -> None:
 
 
 def _experiments(view: View) -> None:
-    """Every experiment that there is, and whether its files are on this machine."""
+    """Every experiment that there is, those first whose files are on this machine."""
     st.html("<h2 class='section'>Experiments</h2>")
-    rows = [_experiment_row(e, e.name == view.experiment.name) for e in cache.usable().values()]
+    known = sorted(cache.usable().values(), key=lambda e: bool(_missing(e)))
+    rows = [_experiment_row(e, e.name == view.experiment.name) for e in known]
     table = (
         "<table class='figures experiments'><thead><tr><th scope='col'>experiment</th>"
         "<th scope='col'>classifier</th><th scope='col'>OOD sets</th><th scope='col'>files</th>"
@@ -226,11 +231,15 @@ def _experiments(view: View) -> None:
 
 
 def _experiment_row(experiment: Experiment, chosen: bool) -> str:
-    parts = cache.status(experiment)
-    missing = [name for name, part in parts.items() if not part.ready]
+    missing, parts = _missing(experiment), cache.status(experiment)
     files = f"{len(missing)} of {len(parts)} missing" if missing else "on this machine"
     title = html.escape(experiment.title)
     address = html.escape(urllib.parse.urlencode({"experiment": experiment.name}), quote=True)
     link = f"<b>{title}</b>" if chosen else f"<a href='?{address}' target='_self'>{title}</a>"
     cells = (link, html.escape(experiment.classifier.architecture), len(experiment.ood_sets), files)
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _missing(experiment: Experiment) -> list[str]:
+    """The parts of an experiment that are not on this machine."""
+    return [name for name, part in cache.status(experiment).items() if not part.ready]

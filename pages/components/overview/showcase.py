@@ -48,6 +48,5 @@ def draw(view: View, scores: Mapping[str, ScoreSet]) -> None:
 
 def _chart(view: View, found: Sequence[Gain]) -> None:
     colours = {name: view.colour(name) for name in view.ood_sets}
-    figures.show(
-        gains_figure(found, colours, cache.detector_titles()), "gains", data=lambda: table(found)
-    )
+    titles = {name: cache.short_title(name) for g in found for name in (g.detector, g.against)}
+    figures.show(gains_figure(found, colours, titles), "gains", data=lambda: table(found))

@@ -81,7 +81,7 @@ def _checkpoint() -> None:
                 except OODLensError as error:
                     st.error(plain(error, keep="\n"))
     if len(known) > 1 and (reason := why.get(draft.checkpoint)):
-        st.caption(f"Taken of {len(known)}: {reason}. The list beside it has the others.")
+        st.caption(f"One of {len(known)} found: {reason}. The list beside it has the others.")
     if value != draft.checkpoint:
         with contextlib.suppress(OODLensError):  # the checks say it
             # What a folder or pattern stands for; completing the draft takes the first.
@@ -201,7 +201,7 @@ def preprocessing() -> None:
     with st.expander("Values", key="new_values", on_change="rerun"):
         _values(drafting.current().preprocessing or proposals[0].preprocessing)
     if len(proposals) > 1:
-        _measure(drafting.current())
+        _measure(drafting.current(), proposals[0].preprocessing)
 
 
 def _proposals(draft: wizard.Draft) -> tuple[wizard.Proposal, ...]:
@@ -248,7 +248,8 @@ def _side(column: DeltaGenerator, label: str, key: str, value: int | None) -> in
     return side
 
 
-def _measure(draft: wizard.Draft) -> None:
+def _measure(draft: wizard.Draft, default: Preprocessing) -> None:
+    """Accuracy with each proposal, on request; `default` is what a draft without one has."""
     bare = dataclasses.replace(draft, preprocessing=None)
     key = ("measure", repr(bare))
     asked = st.session_state.get("_new_measured")
@@ -265,7 +266,7 @@ def _measure(draft: wizard.Draft) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             share = f"**{100 * m.accuracy:.0f} %**" if place == 0 else f"{100 * m.accuracy:.0f} %"
             st.markdown(f"{share} of {m.images} right with {plain(m.proposal.label)}")
-            if place == 0 and m.proposal.preprocessing != draft.preprocessing:
+            if place == 0 and m.proposal.preprocessing != (draft.preprocessing or default):
                 st.button("Use it", key="new_measured_use", on_click=drafting.change,
                           kwargs={"preprocessing": m.proposal.preprocessing})  # fmt: skip
 

@@ -52,7 +52,7 @@ def _found(found: wizard.Survey) -> None:
                 format_func=lambda u: _USES[u],
             )  # fmt: skip
             why = found.why.get(chosen.source, "")
-            st.caption(f"{why[:1].upper()}{why[1:]}.")
+            st.caption(f"{why[:1].upper()}{why[1:]}{'' if why.endswith('…') else '.'}")
             if use != shown:
                 _use(chosen, str(use))
 
