@@ -117,10 +117,10 @@ def _table(table: pd.DataFrame) -> None:
             "ood_set": st.column_config.Column("OOD set", width=70),
             "auroc_a": number("AUROC A", format="%.2f", width=64),
             "auroc_b": number("AUROC B", format="%.2f", width=64),
-            "auroc_difference": number("B − A", format="%+.2f", width=50),
+            "auroc_difference": number("B − A", format="%+.2f", width=60),
             "fpr95_a": number("FPR95 A", format="%.2f", width=62),
             "fpr95_b": number("FPR95 B", format="%.2f", width=62),
-            "fpr95_difference": number("B − A", format="%+.2f", width=50),
+            "fpr95_difference": number("B − A", format="%+.2f", width=60),
             "apart": st.column_config.CheckboxColumn("Apart", width=50),
         },
     )
