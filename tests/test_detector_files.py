@@ -43,7 +43,10 @@ MENTIONS: dict[str, tuple[str, str]] = {
     "theory/claims/of_training.py": ("negative_aware_norm", _COLUMNS),
     "theory/hidden_classifier/result.py": ("feature_norm", _COLUMNS),
     "theory/lab/observing.py": ("negative_aware_norm sparsity", _COLUMNS),
-    "views/showcase.py": ("negative_aware_norm feature_norm sparsity line Line energy", _SHOWCASE),
+    "views/showcase.py": (
+        "negative_aware_norm feature_norm sparsity line Line energy msp",
+        _SHOWCASE,
+    ),
 }
 """File of `ood_core` -> what it may mention of a detector (module, class or name), and why."""
 

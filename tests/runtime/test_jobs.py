@@ -464,7 +464,7 @@ def test_the_process_ends_while_work_runs(how, work):
 
 def test_work_that_asks_ends_in_order_when_the_process_ends():
     code = """
-import threading, time
+import os, threading, time
 from ood_core.errors import StoppedError
 from ood_core.runtime.jobs import Lane
 
@@ -472,7 +472,7 @@ def work(progress, should_stop):
     entered.release()
     while not should_stop():
         time.sleep(0.01)
-    print("put away", flush=True)
+    os.write(1, b"put away\\n")  # in one piece: two threads print at once
     raise StoppedError("stopped")
 
 entered = threading.Semaphore(0)
