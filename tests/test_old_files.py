@@ -18,6 +18,7 @@ from ood_core.commands import _main as cli
 from ood_core.data import DIGITS_SOURCES
 from ood_core.data.digits import DigitsSet
 from ood_core.data.files import FileSet
+from ood_core.data.numbering import Numbering
 from ood_core.experiments import Preprocessing
 from ood_core.export.recipe import is_recipe, load_recipe
 from ood_core.models import model_fingerprint
@@ -130,7 +131,8 @@ def test_results_are_found_again(no_pass: None) -> None:
 
 def test_keys_of_image_sets_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {source: DigitsSet(source).identity for source in DIGITS_SOURCES} == KEYS["digits"]
-    files = FileSet("photos", Path("/photos"), ["a.png", "b/ö.png"], np.array([0, 1]), ("x", "y"))
+    names = Numbering("given", ("x", "y"))
+    files = FileSet("photos", Path("/photos"), ["a.png", "b/ö.png"], np.array([0, 1]), names)
     stat = SimpleNamespace(st_size=1234, st_mtime_ns=1_700_000_000_123_456_789)
     monkeypatch.setattr("os.stat", lambda _path: stat)
     identity = files.identity

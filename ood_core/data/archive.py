@@ -47,7 +47,7 @@ class ZipSet(ListedSet):
     ----------
     file : the zip file.
     ids : paths of its members, as `zip_members` has them.
-    name, labels, class_names, left_out, numbering : as in `ListedSet`.
+    name, labels, numbering, left_out : as in `ListedSet`.
     """
 
     def __init__(
@@ -56,11 +56,10 @@ class ZipSet(ListedSet):
         file: Path,
         ids: Sequence[str],
         labels: np.ndarray | None = None,
-        class_names: tuple[str, ...] | None = None,
-        left_out: tuple[LeftOut, ...] = (),
         numbering: Numbering | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
-        super().__init__(name, ids, labels, class_names, left_out, numbering)
+        super().__init__(name, ids, labels, numbering, left_out)
         self.file = file
         self._lock = threading.Lock()
 

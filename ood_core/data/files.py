@@ -28,7 +28,7 @@ class FileSet(ListedSet):
     ----------
     root : folder that the ids are relative to.
     ids : path of each image with forward slashes; one that is absolute stands for itself.
-    name, labels, class_names, left_out, numbering : as in `ListedSet`.
+    name, labels, numbering, left_out : as in `ListedSet`.
     """
 
     def __init__(
@@ -37,11 +37,10 @@ class FileSet(ListedSet):
         root: Path,
         ids: Sequence[str],
         labels: np.ndarray | None = None,
-        class_names: tuple[str, ...] | None = None,
-        left_out: tuple[LeftOut, ...] = (),
         numbering: Numbering | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
-        super().__init__(name, ids, labels, class_names, left_out, numbering)
+        super().__init__(name, ids, labels, numbering, left_out)
         self.root = root.absolute()  # whatever the working directory becomes
         self._gone: dict[int, str] = {}
         self._states = np.empty((0, 2), np.int64)

@@ -25,9 +25,8 @@ class ListedSet(ImageSet):
     name : the data set's name.
     ids : unique id of each image.
     labels : class numbers (n,), or None.
-    class_names : their names, or None.
+    numbering : how the labels became class numbers, and their names; or None.
     left_out : what lies beside the images.
-    numbering : how the labels became class numbers, or None.
     """
 
     def __init__(
@@ -35,15 +34,13 @@ class ListedSet(ImageSet):
         name: str,
         ids: Sequence[str],
         labels: np.ndarray | None = None,
-        class_names: tuple[str, ...] | None = None,
-        left_out: tuple[LeftOut, ...] = (),
         numbering: Numbering | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
         self.name = name
         self.left_out = left_out
         self._ids = tuple(ids)
         self._labels = labels
-        self._class_names = class_names
         self._numbering = numbering
 
     @property
@@ -59,7 +56,7 @@ class ListedSet(ImageSet):
     @property
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the classes, or None."""
-        return self._class_names
+        return self._numbering.names if self._numbering else None
 
     @property
     def numbering(self) -> Numbering | None:

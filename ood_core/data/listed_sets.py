@@ -52,8 +52,7 @@ class Listed:
         self, ids: Sequence[str], labels: np.ndarray | None, numbering: Numbering | None
     ) -> ListedSet:
         """The set of these of the images."""
-        names, name = numbering.names if numbering else None, self.spec.name
-        about = labels, names, self.left_out, numbering
+        name, about = self.spec.name, (labels, numbering, self.left_out)
         if self.column is None:
             return FileSet(name, self.root, ids, *about)
         row = {path: i for i, path in enumerate(self.entries.paths)}

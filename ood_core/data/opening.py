@@ -95,8 +95,7 @@ def _zip(spec: DataSpec) -> ImageSet:
         raise DataError(text.rstrip())
     raw = _by_folder(spec, _without_common_folders(ids, spec))
     chosen, labels, numbering = _chosen(spec, ids, raw)
-    names = numbering.names if numbering else None
-    return ZipSet(spec.name, file, chosen, labels, names, tuple(left_out), numbering)
+    return ZipSet(spec.name, file, chosen, labels, numbering, tuple(left_out))
 
 
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
@@ -157,8 +156,7 @@ def _files(
     left_out: tuple[LeftOut, ...] = (),
 ) -> FileSet:
     chosen, labels, numbering = _chosen(spec, ids, raw, folders)
-    names = numbering.names if numbering else None
-    return FileSet(spec.name, root, chosen, labels, names, left_out, numbering)
+    return FileSet(spec.name, root, chosen, labels, numbering, left_out)
 
 
 def _chosen(

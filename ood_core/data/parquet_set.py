@@ -33,7 +33,7 @@ class ParquetSet(ListedSet):
     file : the table.
     column : where its images are.
     rows : (n,) row of each image.
-    name, ids, labels, class_names, left_out, numbering : as in `ListedSet`.
+    name, ids, labels, numbering, left_out : as in `ListedSet`.
     """
 
     def __init__(
@@ -44,11 +44,10 @@ class ParquetSet(ListedSet):
         rows: np.ndarray,
         ids: Sequence[str],
         labels: np.ndarray | None = None,
-        class_names: tuple[str, ...] | None = None,
-        left_out: tuple[LeftOut, ...] = (),
         numbering: Numbering | None = None,
+        left_out: tuple[LeftOut, ...] = (),
     ) -> None:
-        super().__init__(name, ids, labels, class_names, left_out, numbering)
+        super().__init__(name, ids, labels, numbering, left_out)
         self.file = file
         self._column = column
         self._rows = rows
