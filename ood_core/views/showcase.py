@@ -20,8 +20,7 @@ from ood_core.metrics import auroc
 from ood_core.scoring.gains import Gain, gain
 
 if TYPE_CHECKING:
-    from ood_core.activations import ActivationSet, LayerRecord
-    from ood_core.activations.stored import StoredActivations
+    from ood_core.activations import ActivationSet
     from ood_core.scoring import ScoreSet
 
 __all__ = ["PAIRS", "Remark", "above_id", "gains", "remarks"]
@@ -72,42 +71,67 @@ def remarks(
 
 def above_id(acts: ActivationSet, scores: ScoreSet) -> tuple[Remark, ...]:
     """Why sets lie above the ID images: those whose AUROC is below 50 % by its whole interval."""
-    found = []
-    for name in scores.ood:
-        e = scores.evaluate(name)
-        if e.auroc_high < 0.5:
-            title = f"{name} scores above ID (AUROC {100 * e.auroc:.2f} %)"
-            found.append(Remark(title, _fooled(acts, name, scores)))
-    return tuple(found)
+    evaluated = {name: scores.evaluate(name) for name in scores.ood}
+    above = {name: e.auroc for name, e in evaluated.items() if e.auroc_high < 0.5}
+    if not above:
+        return ()
+    known = _Looks.of(acts, acts.experiment.test_set, scores)
+    return tuple(
+        Remark(
+            f"{name} scores above ID (AUROC {100 * area:.2f} %)",
+            _fooled(_Looks.of(acts, name, scores), known, acts.head.names, scores.detector),
+        )
+        for name, area in above.items()
+    )
 
 
-def _fooled(acts: ActivationSet, name: str, scores: ScoreSet) -> str:
+class _Looks(NamedTuple):
+    """What a score may take for known, per image of a set: (n,) each but `active`.
+
+    `predicted` classes, L1 `norms` of the penultimate features, `confidence` (the largest softmax),
+    and the mean number of `active` units where the score reads.
+    """
+
+    predicted: np.ndarray
+    norms: np.ndarray
+    confidence: np.ndarray
+    active: float
+
+    @classmethod
+    def of(cls, acts: ActivationSet, name: str, scores: ScoreSet) -> _Looks:
+        images = acts[name]
+        return cls(
+            predicted_classes(images, acts.head),
+            lp_norm(images.layer(), 1, "gap"),
+            np.concatenate([msp_score(np.asarray(p.logits)) for p in images.chunks()]),
+            float(active_count(images.layer(_layer(scores)), _pool(scores)).mean()),
+        )
+
+
+def _fooled(here: _Looks, known: _Looks, names: Sequence[str], detector: str) -> str:
     """What makes a set look known: what the classifier calls it, its strength, its active units."""
-    known = acts[acts.experiment.test_set]
-    here, (share, usual, top) = acts[name], _commonest(acts, name)
-    norm_of = _of_layer(lambda record: lp_norm(record, 1, "gap"))
-    norms, norms_id = norm_of(here), norm_of(known)
-    norm, norm_id = (f"{float(n.mean()):.1f}" for n in (norms, norms_id))
-    stronger = norms.mean() > norms_id.mean() and norm != norm_id
-    units = _of_layer(lambda record: active_count(record, _pool(scores)), _layer(scores))
-    active, active_id = (float(units(a).mean()) for a in (here, known))
-    what = ["strength"] if auroc(norms_id, norms) < 0.5 else []
-    what += ["confidence"] if auroc(_confidence(known), _confidence(here)) < 0.5 else []
+    top = int(np.bincount(here.predicted, minlength=len(names)).argmax())
+    share, usual = (float((looks.predicted == top).mean()) for looks in (here, known))
+    norm, norm_id = (f"{float(looks.norms.mean()):.1f}" for looks in (here, known))
+    stronger = here.norms.mean() > known.norms.mean() and norm != norm_id
+    what = ["strength"] if auroc(known.norms, here.norms) < 0.5 else []
+    what += ["confidence"] if auroc(known.confidence, here.confidence) < 0.5 else []
     said = []
     if share > 0.5 and share > MORE_THAN_USUAL * usual:
         said.append(
-            f"{100 * share:.0f} % of its images are classified as {top} ({100 * usual:.0f} % of "
-            "the ID images are)."
+            f"{100 * share:.0f} % of its images are classified as {names[top]} "
+            f"({100 * usual:.0f} % of the ID images are)."
         )
     if stronger:
         said.append(
             f"Its features are stronger than those of ID images: mean L1 norm {norm} against "
             f"{norm_id}."
         )
-    if {"negative_aware_norm", "sparsity"} & set(scores.detector.split("+")) and active < active_id:
+    counting = {"negative_aware_norm", "sparsity"} & set(detector.split("+"))
+    if counting and here.active < known.active:
         said.append(
-            f"It switches on fewer units than ID images ({active:.1f} against {active_id:.1f}), "
-            "which this score takes for a sign of ID."
+            f"It switches on fewer units than ID images ({here.active:.1f} against "
+            f"{known.active:.1f}), which this score takes for a sign of ID."
         )
     if what:
         said.append(
@@ -118,24 +142,6 @@ def _fooled(acts: ActivationSet, name: str, scores: ScoreSet) -> str:
         f"Neither its strength (mean L1 norm {norm}, ID {norm_id}) nor what it is classified as "
         "explains it: this score orders these images the wrong way round."
     )
-
-
-def _commonest(acts: ActivationSet, name: str) -> tuple[float, float, str]:
-    """The class predicted most in a set: its share there, its share of the ID images, its name."""
-    here, known = (predicted_classes(acts[s], acts.head) for s in (name, acts.experiment.test_set))
-    top = int(np.bincount(here, minlength=acts.head.n_classes).argmax())
-    return float((here == top).mean()), float((known == top).mean()), acts.head.names[top]
-
-
-def _confidence(acts: StoredActivations) -> np.ndarray:
-    """Largest softmax per image."""
-    return np.concatenate([msp_score(np.asarray(p.logits)) for p in acts.chunks()])
-
-
-def _of_layer(
-    measure: Callable[[LayerRecord], np.ndarray], layer: str | None = None
-) -> Callable[[StoredActivations], np.ndarray]:
-    return lambda acts: measure(acts.layer(layer))
 
 
 def _layer(scores: ScoreSet) -> str | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ood_core.scoring import GateResult
+    from ood_core.views.showcase import Remark
     from ood_core.wizard import Check
 
-__all__ = ["lines_html"]
+__all__ = ["lines_html", "remarks_html"]
 
 _MARKS = {
     True: ("good", "✓", "holds"),
@@ -31,3 +32,11 @@ def lines_html(lines: Sequence[Check | GateResult]) -> str:
             f"<span>{html.escape(line.text)}</span>{remedy}</div></li>"
         )
     return f"<ul class='checks'>{''.join(rows)}</ul>"
+
+
+def remarks_html(remarks: Sequence[Remark]) -> str:
+    """Remarks as paragraphs, each with its heading in bold."""
+    return "".join(
+        f"<p class='remark'><b>{html.escape(r.title)}.</b> {html.escape(r.text)}</p>"
+        for r in remarks
+    )

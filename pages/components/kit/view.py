@@ -12,12 +12,14 @@ from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import DataError, OODLensError
 from ood_core.plots.theme import ID_COLOUR, ood_colour
 from ood_core.scoring.params import own_params, params_from, params_text
+from ood_core.views.showcase import above_id
 from pages.components.kit import cache, state
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.experiments import Experiment
     from ood_core.scoring import GateResult, ScoreSet
+    from ood_core.views.showcase import Remark
 
 __all__ = ["LINE_SLIDERS", "Params", "View", "adopt", "detector_params"]
 
@@ -126,6 +128,11 @@ class View:
     def gates(self) -> tuple[GateResult, ...]:
         """The sanity gates on everything that was prepared; computed once per process."""
         return cache.once(("gates", self.fingerprint), lambda: scoring.run_gates(self.acts))
+
+    def above_id(self, scores: ScoreSet) -> tuple[Remark, ...]:
+        """Why OOD sets score above the ID images; computed once per process."""
+        key = ("above", scores.key, tuple(scores.ood))
+        return cache.once(key, lambda: above_id(self.acts, scores))
 
     def every_detector(self) -> dict[str, ScoreSet]:
         """`ScoreSet` of each detector that can run here, by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,6 +10,7 @@ from ood_core.plots.gains import gains_figure
 from ood_core.scoring.gains import table
 from ood_core.views import showcase
 from pages.components.charts import figures
+from pages.components.charts.checklist import remarks_html
 from pages.components.kit import cache
 from pages.components.kit.messages import told
 from pages.components.kit.view import View
@@ -36,14 +36,8 @@ def draw(view: View, scores: Mapping[str, ScoreSet]) -> None:
         left, right = st.columns([7, 5], gap="medium")
     with left:
         _chart(view, found)
-    remarks = cache.once(
-        ("gains_why", *key), lambda: showcase.remarks(view.acts, scores, found)
-    ) + cache.once(("above", *key), lambda: showcase.above_id(view.acts, scores[found[0].detector]))
-    lines = "".join(
-        f"<p class='remark'><b>{html.escape(r.title)}.</b> {html.escape(r.text)}</p>"
-        for r in remarks
-    )
-    right.html(lines)
+    why = cache.once(("gains_why", *key), lambda: showcase.remarks(view.acts, scores, found))
+    right.html(remarks_html(why + view.above_id(scores[found[0].detector])))
 
 
 def _chart(view: View, found: Sequence[Gain]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ood_core.views.galleries import KINDS, Ranking, describe
-from ood_core.views.showcase import above_id
 from pages.components.charts import gallery, operating, payload, threshold
+from pages.components.charts.checklist import remarks_html
 from pages.components.kit import cache, state, words
 from pages.components.kit.messages import told
 from pages.components.kit.redraw import redraw
@@ -67,9 +66,8 @@ def _follow(view: View, scores: ScoreSet) -> None:
 @told()
 def _why_above(view: View, scores: ScoreSet) -> None:
     """Why an OOD set lies to the right of the ID images, where one does."""
-    key = ("above", scores.key, tuple(scores.ood))
-    for remark in cache.once(key, lambda: above_id(view.acts, scores)):
-        st.html(f"<p class='remark'><b>{escape(remark.title)}.</b> {escape(remark.text)}</p>")
+    if remarks := view.above_id(scores):
+        st.html(remarks_html(remarks))
 
 
 def _marked(scores: ScoreSet, ends: tuple[float, float]) -> tuple[float, float] | None:
