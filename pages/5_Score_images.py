@@ -70,7 +70,7 @@ with told():
     )  # fmt: skip
     tpr = accepted / 100
     point = thresholds.at_tpr(scores.sample(), tpr=tpr)
-    found = scoring.verdicts(view.every_detector().values(), acts, view.acts.head, tpr=tpr)
+    found = scoring.verdicts(view.every_detector().values(), acts, view.acts.need_head(), tpr=tpr)
     verdicts, table = receipts.table(found), receipts.wide(found, view.detector)
     rejected = int((~table["is_id"]).sum())
     st.markdown(

@@ -28,7 +28,9 @@ MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 50
 HEAVY = {"torch", "torchvision", "pandas", "scipy", "sklearn", "plotly", "pyarrow", "PIL"}
 """What takes long to import: the reason for an import inside a function."""
-OPTIONAL = {"timm", "ray", "umap", "pytorch_ood"}
+OPTIONAL = {
+    "timm", "ray", "umap", "pytorch_ood", "onnx", "onnxruntime", "transformers", "h5py",
+}  # fmt: skip
 """Packages that need not be installed: the other reason."""
 AT_ONCE = {"numpy"}
 """What commands do not import before they run, so that `--help` answers at once."""

@@ -11,7 +11,7 @@ from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.store import BASE, Entry, EntryIndex, hash_of
 from ood_core.activations.stored import StoredActivations, StoredLayer, StoredTable
 from ood_core.data import open_dataset
-from ood_core.errors import ConfigError, did_you_mean
+from ood_core.errors import ConfigError, DataError, did_you_mean
 from ood_core.models import WeightsMissingError, model_fingerprint
 from ood_core.models.layer_info import find_layer
 from ood_core.runtime.bounded import Bounded
@@ -40,7 +40,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
     Attributes
     ----------
     experiment : the experiment.
-    head : the classifier's last linear layer, with class names where known.
+    head : the classifier's last linear layer, with class names where known; None without one.
     layers : recorded layers in order of depth; the last is PENULTIMATE.
     preprocessing : the resolved transform.
     model : fingerprint of weights and architecture.
@@ -59,7 +59,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
         left_out: Mapping[str, tuple[LeftOut, ...]],
     ) -> None:
         self.experiment = experiment
-        self.head: ClassifierHead = manifest.head
+        self.head: ClassifierHead | None = manifest.head
         self.preprocessing: Preprocessing = manifest.preprocessing
         self.model = manifest.model
         self.layers = tuple(layers)
@@ -76,6 +76,21 @@ class ActivationSet(Mapping[str, StoredActivations]):
     def notes(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """What was assumed of pixels, by set: (id, note)."""
         return {name: acts.notes for name, acts in self._sets.items()}
+
+    def need_head(self) -> ClassifierHead:
+        """The head, for what is not defined without one.
+
+        Raises
+        ------
+        DataError
+            When the network has none.
+        """
+        if self.head is None:
+            raise DataError(
+                f"the network of {self.experiment.name!r} has no head: what needs classes, logits "
+                "or the head's weights is not defined for it."
+            )
+        return self.head
 
     def __getitem__(self, name: str) -> StoredActivations:
         if name not in self._sets:

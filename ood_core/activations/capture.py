@@ -50,6 +50,10 @@ def captured(
 def _hook(
     loaded: LoadedModel, layer: LayerInfo, collect: Callable[[LayerInfo, torch.Tensor], None]
 ) -> Any:
+    if layer.name == PENULTIMATE and loaded.head is None:
+        return loaded.module.register_forward_hook(
+            lambda _module, _inputs, output: collect(layer, output)
+        )
     if layer.name == PENULTIMATE:
         return loaded.head_module.register_forward_pre_hook(
             lambda _module, inputs: collect(layer, inputs[0])

@@ -142,7 +142,7 @@ class Runner:
         return batch.pin_memory() if self.device.type == "cuda" else batch
 
     def statistics(self, images: torch.Tensor, layers: Sequence[LayerInfo]) -> list[dict[str, Any]]:
-        """Statistics of each layer, and "logits", for parts of the batch, in order.
+        """Statistics of each layer, and "logits" where there is a head, for parts of the batch.
 
         On out-of-memory the part is halved and tried again; the smaller size is kept.
 
@@ -176,11 +176,11 @@ class Runner:
         with captured(
             self.loaded, layers, lambda tensor, layer: layer_statistics(to_positions(tensor, layer))
         ) as found:
-            logits = self._run(images)
+            output = self._run(images)
         missing = [layer.name for layer in layers if layer.name not in found]
         if missing:
             raise ModelError(f"the forward pass never reached layers {', '.join(missing)}.")
-        return {**found, "logits": logits.float()}
+        return found if self.loaded.head is None else {**found, "logits": output.float()}
 
     def _run(self, images: torch.Tensor) -> torch.Tensor:
         import torch

@@ -124,13 +124,16 @@ class _Extraction:
     ) -> None:
         """Fill every set; what was not used for longest makes room."""
         exp = self.exp
-        for name in {exp.fit_set, exp.test_set} & sources.keys():
-            check_classes(sources[name], self.manifest.head.n_classes)
+        head = self.manifest.head
+        if head is not None:
+            for name in {exp.fit_set, exp.test_set} & sources.keys():
+                check_classes(sources[name], head.n_classes)
         total = sum(map(len, sources.values()))
-        _check_room(total, self.layers, self.manifest.head.n_classes, keys.values())
+        _check_room(total, self.layers, head.n_classes if head else 0, keys.values())
         meter = Meter(f"extracting {exp.name}", total, progress, should_stop)
         for name, source in sources.items():
-            info = {"experiment": exp.name, "set": name, "model": self.manifest.model}
+            named = {"experiment": exp.name, "set": name, "model": self.manifest.model}
+            info = named if head else {**named, "logits": False}
             filler = SetFiller(keys[name], source, self.layers, info)
             with _held(keys[name], meter, name):
                 meter.stage = f"extracting {name}"

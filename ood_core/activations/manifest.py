@@ -36,13 +36,13 @@ class Manifest:
     Parameters
     ----------
     model : fingerprint of weights and architecture.
-    head : the last linear layer, with class names where known.
+    head : the last linear layer, with class names where known; None without one.
     layers : every useful layer in order of depth; the last is PENULTIMATE.
     preprocessing : the resolved transform.
     """
 
     model: str
-    head: ClassifierHead
+    head: ClassifierHead | None
     layers: tuple[LayerInfo, ...]
     preprocessing: Preprocessing
 
@@ -55,15 +55,13 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
     path = _path(exp, model, fit)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        arrays = path.with_suffix(".safetensors")
-        weight, bias = read_array(arrays, "weight"), read_array(arrays, "bias")
+        head = _read_head(path, content["class_names"]) if content.get("head", True) else None
     except (OSError, ValueError, DamagedShardError):
         return None
-    names = content["class_names"]
     layers = tuple(LayerInfo(**_tuples(layer)) for layer in content["layers"])
     return Manifest(
         model=model,
-        head=ClassifierHead(weight, bias, tuple(names) if names else None),
+        head=head,
         layers=layers,
         preprocessing=Preprocessing(**_tuples(content["preprocessing"])),
     )
@@ -71,20 +69,28 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
 
 def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = None) -> Manifest:
     """Store what a loaded model tells, the arrays first: the JSON file makes it count."""
-    # A model that was loaded a while ago may have been given other names.
-    names = class_names(exp, loaded.head.n_classes)
-    head = dataclasses.replace(loaded.head, class_names=names)
     path = _path(exp, loaded.fingerprint, fit)
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {"weight": head.weight, "bias": np.asarray(head.bias)}
-    write_shard(path.with_suffix(".safetensors"), arrays, {"model": loaded.fingerprint})
+    head = loaded.head
+    if head is not None:
+        # A model that was loaded a while ago may have been given other names.
+        head = dataclasses.replace(head, class_names=class_names(exp, head.n_classes))
+        arrays = {"weight": head.weight, "bias": np.asarray(head.bias)}
+        write_shard(path.with_suffix(".safetensors"), arrays, {"model": loaded.fingerprint})
     content = {
-        "class_names": head.class_names,
+        "head": head is not None,
+        "class_names": None if head is None else head.class_names,
         "layers": [dataclasses.asdict(layer) for layer in loaded.layers],
         "preprocessing": dataclasses.asdict(loaded.preprocessing),
     }
     write_bytes(path, json.dumps(content).encode())
     return Manifest(loaded.fingerprint, head, tuple(loaded.layers), loaded.preprocessing)
+
+
+def _read_head(path: Path, names: list[str] | None) -> ClassifierHead:
+    arrays = path.with_suffix(".safetensors")
+    weight, bias = read_array(arrays, "weight"), read_array(arrays, "bias")
+    return ClassifierHead(weight, bias, tuple(names) if names else None)
 
 
 def _path(exp: Experiment, model: str, fit: ImageSet | None) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ood_core.activations.decoding import Batch, Span, decoded_batches
+from ood_core.activations.record import PENULTIMATE
 from ood_core.activations.shard_tasks import ShardResult, ShardTask
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ def compute_shards(
 
 def _not_finite(result: ShardResult, source: ImageSet) -> dict[int, str]:
     """Images to leave out when the shard is passed again: number -> why."""
-    rows = ~np.isfinite(result.logits).all(1)
+    outputs = result.logits
+    if outputs is None:
+        outputs = result.layers.get(PENULTIMATE, {}).get("pooled", np.empty((0, 0)))
+    rows = ~np.isfinite(outputs).all(1)
     if not rows.any():
         return {}
     why = "the network's output is not a finite number. Try without amp; check the weights."
@@ -111,7 +115,8 @@ class _Building:
             }
             for layer in self.task.layers
         }
-        logits = _joined([part["logits"] for part in self.parts], "logits")
+        has_head = "logits" in self.parts[0]
+        logits = _joined([p["logits"] for p in self.parts], "logits") if has_head else None
         return ShardResult(self.task, index, self.skipped, logits, layers, self.notes)
 
 

@@ -45,7 +45,7 @@ class ShardResult:
     ----------
     index : (n,) numbers of the images that could be read, in order.
     skipped : (number, message) of the others.
-    logits : (n, c) float32.
+    logits : (n, c) float32; None for a network without a head.
     layers : layer name -> statistics as of `layer_statistics`, as arrays; empty without images.
     notes : (number, what was assumed of its pixels) of the images of which something was.
     """
@@ -53,7 +53,7 @@ class ShardResult:
     task: ShardTask
     index: np.ndarray
     skipped: list[tuple[int, str]]
-    logits: np.ndarray
+    logits: np.ndarray | None
     layers: dict[str, dict[str, np.ndarray]]
     notes: list[tuple[int, str]] = field(default_factory=list)
 
@@ -177,9 +177,10 @@ class SetFiller:
         ids = json.dumps([self._ids[i] for i in result.index]).encode()
         arrays = {
             "index": result.index,
-            "logits": result.logits,
             "ids": np.frombuffer(ids, np.uint8),
         }
+        if result.logits is not None:
+            arrays["logits"] = result.logits
         if self._labels is not None:
             arrays["labels"] = np.asarray(self._labels, np.int64)[result.index]
         skipped = [(self._ids[i], message) for i, message in result.skipped]

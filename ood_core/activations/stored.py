@@ -126,14 +126,14 @@ class StoredActivations(Activations):
         self.notes = _listed(base, "notes", base.info.get("noted", 0))
 
     @property
-    def logits(self) -> np.ndarray:
-        """Logits, shape (n, c)."""
-        return self._base.field("logits")
+    def logits(self) -> np.ndarray | None:
+        """Logits, shape (n, c); None where the network has no head."""
+        return self._base.field("logits") if self._has("logits") else None
 
     @property
     def labels(self) -> np.ndarray | None:
         """Class numbers, shape (n,), int64, -1 where unknown; None where there are none."""
-        return self._base.field("labels") if self._base.info["labelled"] else None
+        return self._base.field("labels") if self._has("labels") else None
 
     @property
     def index(self) -> np.ndarray:
@@ -153,13 +153,18 @@ class StoredActivations(Activations):
             stop = min(start + size, len(self))
             yield Activations(
                 {name: layer.rows(start, stop) for name, layer in self._stored.items()},
-                logits=self._base.read("logits", start, stop),
-                labels=self._base.read("labels", start, stop)
-                if self._base.info["labelled"]
-                else None,
+                logits=self._rows("logits", start, stop),
+                labels=self._rows("labels", start, stop),
                 ids=self._ids_of(start, stop),
                 name=self.name,
             )
+
+    def _has(self, field: str) -> bool:
+        info = self._base.info
+        return bool(info["labelled"] if field == "labels" else info.get("logits", True))
+
+    def _rows(self, field: str, start: int, stop: int) -> np.ndarray | None:
+        return self._base.read(field, start, stop) if self._has(field) else None
 
     def _ids_of(self, start: int, stop: int) -> tuple[str, ...]:
         starts = self._base.starts

@@ -58,7 +58,9 @@ def embed(
         layer.name: _record([part[layer.name] for part in parts], layer.positions)
         for layer in loaded.layers
     }
-    logits = np.concatenate([part["logits"].cpu().numpy() for part in parts])
+    logits = None
+    if loaded.head is not None:
+        logits = np.concatenate([part["logits"].cpu().numpy() for part in parts])
     return Activations(layers, logits=logits, ids=ids, name="upload")
 
 

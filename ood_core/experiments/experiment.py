@@ -14,12 +14,14 @@ __all__ = ["ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
 class ClassifierSpec:
     """Which network, and where its weights come from.
 
-    `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME". Exactly one of
-    `checkpoint` (a file), `weights` (a name the architecture knows) or `random_weights` (a seed)
-    is set. `part` says which set of weights of a checkpoint that holds several. Two names of
+    `architecture` is a built-in name, "torchvision:NAME" or "timm:NAME", or one of
+    NETWORK_FORMATS where `checkpoint` holds the whole network. Exactly one of `checkpoint` (a file,
+    or a folder from a model hub), `weights` (a name the architecture knows) or `random_weights` (a
+    seed) is set. `part` says which set of weights of a checkpoint that holds several. Two names of
     weights are for `digits_cnn` alone: "shipped" are those that come with OOD Lens,
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
-    is not on disk is to be had.
+    is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
+    features. `features` names the tensor of a network file that holds the penultimate features.
     """
 
     architecture: str
@@ -31,6 +33,12 @@ class ClassifierSpec:
     class_names: tuple[str, ...] | None = None
     expected_accuracy: float | None = None
     obtain: str | None = None
+    features: str | None = None
+
+    @property
+    def headless(self) -> bool:
+        """Whether the network is declared to have no head."""
+        return self.num_classes == 0
 
 
 @dataclass(frozen=True)

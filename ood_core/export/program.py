@@ -186,7 +186,7 @@ def _metadata(acts_set: ActivationSet, loaded: Any, scores: Any, point: Any, at:
             "threshold": point.threshold,
             "how": point.how,
             "id_accepted": point.tpr,
-            "class_names": list(acts_set.head.names),
+            "class_names": list(acts_set.need_head().names),
             "input_shape": list(loaded.input_shape),
             "preprocessing": asdict(loaded.preprocessing),
         },

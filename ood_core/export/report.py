@@ -73,7 +73,7 @@ def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> lis
     fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
     return [
         f"- Classifier: {in_markdown(source.architecture)}, weights "
-        f"{in_markdown(str(weights))}, {acts.head.n_classes} classes",
+        f"{in_markdown(str(weights))}, {acts.head.n_classes if acts.head else 'no'} classes",
         f"- Parameters: {params_text(scores.params) or 'none'}; layer {in_markdown(scores.layer)}",
         f"- Fitted on {len(acts[scores.fit_set]):,} images of '{fitted}'; ID test set "
         f"'{tested}', {len(scores.id_scores):,} images",

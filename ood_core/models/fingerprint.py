@@ -10,8 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
+from ood_core.models.network_files import network_files, network_version
 from ood_core.models.parts import says_averaged
 from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
 
@@ -39,13 +41,17 @@ def model_fingerprint(exp: Experiment) -> str:
     """
     spec = exp.classifier
     weights = f"random:{spec.random_weights}"
+    whole = spec.architecture in NETWORK_FORMATS
     if spec.random_weights is None:
-        files = checkpoint_files(weights_file(exp))
+        file = weights_file(exp)
+        files = network_files(spec) if whole else checkpoint_files(file)
         weights = "+".join(_file_hash(*_identity(file)) for file in files)
     parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
+    if spec.features is not None:
+        parts.append(f"features:{spec.features}")
     if spec.part is not None:
         parts.append(f"part:{spec.part}")
-    elif spec.checkpoint is not None and _takes_average(*_identity(spec.checkpoint)):
+    elif spec.checkpoint is not None and not whole and _takes_average(*_identity(spec.checkpoint)):
         parts.append("averaged weights win")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -60,7 +66,8 @@ def weights_file(exp: Experiment) -> Path:
     """
     spec = exp.classifier
     if spec.checkpoint is not None:
-        if not spec.checkpoint.is_file():
+        folder = spec.architecture in NETWORK_FORMATS and spec.checkpoint.is_dir()
+        if not spec.checkpoint.is_file() and not folder:
             raise WeightsMissingError(f"checkpoint {spec.checkpoint} is not a file.")
         return spec.checkpoint
     if spec.weights == TRAINED_HERE:
@@ -114,6 +121,8 @@ def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 def _code(architecture: str) -> str:
     """What decides how weights become a network: the package's version, or our file's content."""
+    if architecture in NETWORK_FORMATS:
+        return network_version(architecture)
     package, colon, _ = architecture.partition(":")
     if colon:
         return f"{package} {package_version(package)}"

@@ -6,19 +6,20 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo
+from ood_core.models.tracing import Call
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ood_core.models.tracing import Call, Trace
+    from ood_core.models.tracing import Trace
 
 __all__ = ["find_layers"]
 
 MAX_LAYERS = 24
 
 
-def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
-    """Useful layers in order of depth; the last is the input of the head.
+def find_layers(found: Trace, head: str | None) -> tuple[LayerInfo, ...]:
+    """Useful layers in order of depth; the last is the input of the head, the output without one.
 
     A useful layer is the output of a block or an activation function that *every* path from image
     to logits goes through: then the layer alone decides the logits. Which those are is read off
@@ -26,7 +27,7 @@ def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
     the architecture. Networks with very many blocks list MAX_LAYERS of them, evenly spread.
     """
     order = _cut_points(found)
-    last = found.calls[head][0]
+    last = _output(found) if head is None else found.calls[head][0]
     end = order.get(last.node, len(order))
     chosen: dict[Any, LayerInfo] = {}
     for name in _walk(found, "", found.module, order):
@@ -39,7 +40,23 @@ def find_layers(found: Trace, head: str) -> tuple[LayerInfo, ...]:
     limit = MAX_LAYERS - 1
     if len(ordered) > limit:
         ordered = [ordered[(i + 1) * len(ordered) // limit - 1] for i in range(limit)]
+    if head is None:
+        return (
+            *ordered,
+            LayerInfo(PENULTIMATE, tuple(found.logits.shape[1:]), "vector", last.input_minimum < 0),
+        )
     return (*ordered, _penultimate(found, head))
+
+
+def _output(found: Trace) -> Call:
+    """The network's output, as the input of a head that is not there."""
+    tensor = found.logits
+    return Call(
+        node=tensor.grad_fn,
+        input_node=tensor.grad_fn,
+        input_shape=tuple(tensor.shape),
+        input_minimum=float(tensor.detach().min()),
+    )
 
 
 def _cut_points(found: Trace) -> dict[Any, int]:

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.models.architectures import adapter, build
 from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
+from ood_core.models.found_network import FoundNetwork, KnowsItself
 from ood_core.models.head import ClassifierHead
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.layer_search import find_layers
 from ood_core.models.loaded_weights import LoadedWeights
+from ood_core.models.network_files import network_class_names, open_network
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
-from ood_core.models.tracing import find_head, trace
+from ood_core.models.tracing import behead, find_head, trace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,18 +40,19 @@ class LoadedModel:
     Attributes
     ----------
     module : the network; its parameters take no gradients.
-    head : its last linear layer, float64.
-    head_name : path of the head's module.
+    head : its last linear layer, float64; None for a network without a head.
+    head_name : path of the head's module; "" without one.
     layers : useful layers in order of depth; the last is PENULTIMATE.
     preprocessing : transform of its images.
     input_shape : (channels, height, width) of one image.
     class_names : names of the classes, or None.
     fingerprint : identity of weights and architecture, see `model_fingerprint`.
     weights : what was read from which file and what was not; None for random weights.
+    no_gradients : why nothing can be differentiated through the network; "" where it can.
     """
 
     module: nn.Module
-    head: ClassifierHead
+    head: ClassifierHead | None
     head_name: str
     layers: tuple[LayerInfo, ...]
     preprocessing: Preprocessing
@@ -56,10 +60,19 @@ class LoadedModel:
     class_names: tuple[str, ...] | None
     fingerprint: str
     weights: LoadedWeights | None = None
+    no_gradients: str = ""
 
     @property
     def head_module(self) -> nn.Module:
-        """The head's module; its input is the penultimate activation."""
+        """The head's module; its input is the penultimate activation.
+
+        Raises
+        ------
+        ModelError
+            When the network has no head.
+        """
+        if not self.head_name:
+            raise ModelError("the network has no head: what it returns are features, not logits.")
         return self.module.get_submodule(self.head_name)
 
     def layer(self, name: str = PENULTIMATE) -> LayerInfo:
@@ -81,49 +94,59 @@ def load_model(
     ------
     ModelError
         When the architecture is unknown, the weights are missing or do not fit, the number of
-        classes differs, or the network has no linear head.
+        classes differs, or the network has no linear head and is not said to have none.
     """
     spec = exp.classifier
     if spec.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
     fingerprint = model_fingerprint(exp)
     preprocessing = resolve_preprocessing(exp)
-    network, weights = _network(exp)
+    shape = input_shape(preprocessing)
+    network, weights = _network(exp, shape)
     module = network.eval().requires_grad_(False)
     _warn(exp, weights, preprocessing)
-    shape = input_shape(preprocessing)
-    head_name, head, layers = inspect_module(module, shape)
-    _check_classes(exp, head)
-    names = class_names(exp, head.n_classes)
+    found = inspect_module(module, shape, spec.headless)
+    head, names = _named_head(exp, found.head)
     return LoadedModel(
         module=module,
-        head=replace(head, class_names=names),
-        head_name=head_name,
-        layers=layers,
+        head=head,
+        head_name=found.head_name,
+        layers=found.layers,
         preprocessing=preprocessing,
         input_shape=shape,
         class_names=names,
         fingerprint=fingerprint,
         weights=weights,
+        no_gradients=found.no_gradients,
     )
 
 
 def inspect_module(
-    module: nn.Module, shape: tuple[int, int, int]
-) -> tuple[str, ClassifierHead, tuple[LayerInfo, ...]]:
-    """Head's name, head and useful layers of any classifier, found by tracing it.
+    module: nn.Module, shape: tuple[int, int, int], headless: bool = False
+) -> FoundNetwork:
+    """Head and useful layers of any network, found by tracing it.
 
     Parameters
     ----------
     module : network in eval mode.
     shape : (channels, height, width) of its images.
+    headless : whether its output is features rather than logits.
+
+    Raises
+    ------
+    ModelError
+        When the network cannot take such images, or has no linear head and is not `headless`.
     """
-    found = trace(module, shape)
-    name = find_head(found)
+    if isinstance(module, KnowsItself):
+        return module.found(shape, headless)
+    traced = trace(module, shape)
+    if headless:
+        return FoundNetwork("", None, find_layers(traced, None))
+    name = find_head(traced)
     linear: Any = module.get_submodule(name)
     weight = linear.weight.detach().double().flatten(1).cpu().numpy()
     bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
-    return name, ClassifierHead(weight, bias), find_layers(found, name)
+    return FoundNetwork(name, ClassifierHead(weight, bias), find_layers(traced, name))
 
 
 def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
@@ -138,10 +161,14 @@ def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
 
 
 def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
-    """Names from the experiment, else of the published weights, else of the fit set, else None."""
+    """Names from the experiment, else of the network's file or published weights, else of the fit
+    set, else None."""
     spec = exp.classifier
     if spec.class_names is not None:
         return spec.class_names
+    stated = network_class_names(spec)
+    if stated and len(stated) == n_classes:
+        return stated
     if spec.weights not in (None, TRAINED_HERE):
         found = published_weights(spec.architecture, spec.weights)
         if found and found.class_names and len(found.class_names) == n_classes:
@@ -153,13 +180,33 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     return tuple(names) if names and len(names) == n_classes else None
 
 
-def _network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
+def _named_head(
+    exp: Experiment, head: ClassifierHead | None
+) -> tuple[ClassifierHead | None, tuple[str, ...] | None]:
+    """The head with the names of its classes, held against what the experiment says."""
+    if head is None:
+        return None, None
+    _check_classes(exp, head)
+    names = class_names(exp, head.n_classes)
+    return replace(head, class_names=names), names
+
+
+def _network(
+    exp: Experiment, shape: tuple[int, int, int]
+) -> tuple[nn.Module, LoadedWeights | None]:
     spec = exp.classifier
+    if spec.architecture in NETWORK_FORMATS:
+        return open_network(spec), None
+
+    def built() -> nn.Module:
+        named = spec.weights if ":" in spec.architecture else None
+        network = build(spec.architecture, spec.num_classes, named)
+        has_head = getattr(network, "num_classes", None) != 0  # timm's say so
+        return behead(network, shape) if spec.headless and has_head else network
+
     if spec.random_weights is not None:
-        made = randomise(lambda: build(spec.architecture, spec.num_classes), spec.random_weights)
-        return made, None
-    named = spec.weights if ":" in spec.architecture else None
-    network = randomise(lambda: build(spec.architecture, spec.num_classes, named), seed=0)
+        return randomise(built, spec.random_weights), None
+    network = randomise(built, seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
     return network, load_weights(network, file, spec.architecture, adapt, spec.part)
 

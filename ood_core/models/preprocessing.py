@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def resolve_preprocessing(exp: Experiment) -> Preprocessing:
     if exp.preprocessing is not None:
         return exp.preprocessing
     spec = exp.classifier
+    stated = network_preprocessing(spec)
+    if stated is not None:
+        return stated
     named = None if spec.random_weights is not None or spec.checkpoint else spec.weights
     found = published_weights(spec.architecture, named)
     if found is not None:

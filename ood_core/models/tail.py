@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ood_core.errors import ModelError
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 
 if TYPE_CHECKING:
@@ -32,11 +33,15 @@ def tail(model: LoadedModel, layer: str) -> Callable[[torch.Tensor], torch.Tenso
     Raises
     ------
     ModelError
-        When the model has no such layer.
+        When the model has no such layer, no head, or cannot be differentiated.
     """
     import torch
 
     info = find_layer(model.layers, layer)
+    if model.head is None:
+        raise ModelError("the network has no head: there are no logits to go on to.")
+    if model.no_gradients:
+        raise ModelError(model.no_gradients)
 
     def run(activation: torch.Tensor) -> torch.Tensor:
         shape = (len(activation), *model.input_shape)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Call", "Trace", "find_head", "trace"]
+__all__ = ["Call", "Trace", "behead", "find_head", "trace"]
 
 PROBE_IMAGES = 2
 
@@ -90,7 +90,10 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
             handle.remove()
     if not torch.is_tensor(logits) or logits.ndim != 2:
         got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
-        raise ModelError(f"the network must return logits of shape (images, classes), got {got}.")
+        raise ModelError(
+            "the network must return logits of shape (images, classes), or features of shape "
+            f"(images, features), got {got}."
+        )
     if not torch.isfinite(logits).all():
         raise ModelError(
             "the network gives NaN or infinite logits: its weights are damaged, or were trained "
@@ -122,8 +125,34 @@ def find_head(found: Trace) -> str:
             return name
     raise ModelError(
         f"{type(found.module).__name__} has no linear head: no Linear or 1x1 convolution gives "
-        "the logits directly, so scores that need penultimate features are not defined for it."
+        "the logits directly, so scores that need penultimate features are not defined for it. "
+        "Where what it returns are features and not logits, set num_classes = 0."
     )
+
+
+def behead(module: nn.Module, input_shape: tuple[int, ...]) -> nn.Module:
+    """The network with its head taken off: it returns what the head was given.
+
+    A head that is a 1x1 convolution, or runs on every token, leaves features with positions; they
+    are averaged where they are recorded.
+
+    Raises
+    ------
+    ModelError
+        As `trace` and `find_head`.
+    """
+    from torch import nn
+
+    training = module.training
+    try:
+        name = find_head(trace(module.eval(), input_shape))
+    finally:
+        module.train(training)
+    if not name:
+        return module
+    parent, _, last = name.rpartition(".")
+    setattr(module.get_submodule(parent), last, nn.Identity())
+    return module
 
 
 def _seen(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Call:

@@ -55,9 +55,9 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
     record = test.layer(layer)
     where = layer or PENULTIMATE
     return (
-        _head_gate(test, acts.head),
-        _accuracy_gate(test, acts.head, exp.classifier.expected_accuracy),
-        _classes_gate(fit, acts.head),
+        _head_gate(test, acts.need_head()),
+        _accuracy_gate(test, acts.need_head(), exp.classifier.expected_accuracy),
+        _classes_gate(fit, acts.need_head()),
         _inactive_gate(record, where),
         _negatives_gate(record, where),
         _shift_gate(fit, test),

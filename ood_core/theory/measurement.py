@@ -125,7 +125,7 @@ def _closed_form(acts: ActivationSet, name: str) -> HiddenClassifier:
     labels = acts[name].labels
     whole = len(rows) == len(acts[name])
     features = acts[name].features if whole else acts[name].features[rows]
-    return measure_head(features, acts.head, None if labels is None else labels[rows])
+    return measure_head(features, acts.need_head(), None if labels is None else labels[rows])
 
 
 def _key(acts: ActivationSet, layer: str, name: str, per_set: int, top: int | None) -> Key:
@@ -133,7 +133,7 @@ def _key(acts: ActivationSet, layer: str, name: str, per_set: int, top: int | No
 
 
 def _top(acts: ActivationSet, top: int | None) -> int | None:
-    if top is None and acts.head.n_classes > MOST_CLASSES:
+    if top is None and acts.need_head().n_classes > MOST_CLASSES:
         return TOP
     return top
 

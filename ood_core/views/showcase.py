@@ -79,7 +79,7 @@ def above_id(acts: ActivationSet, scores: ScoreSet) -> tuple[Remark, ...]:
     return tuple(
         Remark(
             f"{name} scores above ID (AUROC {100 * area:.2f} %)",
-            _fooled(_Looks.of(acts, name, scores), known, acts.head.names, scores.detector),
+            _fooled(_Looks.of(acts, name, scores), known, acts.need_head().names, scores.detector),
         )
         for name, area in above.items()
     )
@@ -198,7 +198,7 @@ def _why_line(acts: ActivationSet, found: Gain, scores: ScoreSet, energy: ScoreS
     masks = "masks" if temperature == 1 else "masks and temperature 1"
     clipped = _energy_clipped(acts, clip, temperature, tuple(found.differences))
     line = cast(Line, scores.fitted)
-    kept, d = line.masks_.units.sum(axis=1).mean(), acts.head.weight.shape[1]
+    kept, d = line.masks_.units.sum(axis=1).mean(), acts.need_head().weight.shape[1]
     first = _mean([clipped[s] - a for s, a in found.auroc_against.items()])
 
     def steps(name: str) -> str:
@@ -227,7 +227,7 @@ def _energy_clipped(
     acts: ActivationSet, clip: float, temperature: float, names: Sequence[str]
 ) -> dict[str, float]:
     """AUROC of the energy of `W min(h, clip) + b` per OOD set, 0-1: LINe without its masks."""
-    head = acts.head
+    head = acts.need_head()
 
     def energy(name: str) -> np.ndarray:
         parts = [

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
     from ood_core.data import DataStatus, ImageSet
     from ood_core.experiments import Experiment
+    from ood_core.models import LoadedModel
 
 __all__ = ["QUICK", "check_draft", "gate_checks", "sample"]
 
@@ -64,12 +65,10 @@ def _classifier(draft: Draft) -> Iterator[Check]:
     except OODLensError as error:
         yield _refused(draft, error)
         return
-    head, forms = model.head, _other_forms(draft)
-    bias = "" if head.bias is not None and head.bias.any() else ", no bias in the head"
+    forms = _other_forms(draft)
     yield Check(
         "classifier", "The classifier loads", True,
-        f"{draft.architecture}: {head.n_classes} classes, {head.n_features} penultimate features, "
-        f"{len(model.layers)} layers{bias}.",
+        f"{draft.architecture}: {_network_text(model)}.",
         "".join(
             f"{fix.draft.architecture} has the same shapes and computes something else: the right "
             "one classifies more of the test images right."
@@ -81,6 +80,16 @@ def _classifier(draft: Draft) -> Iterator[Check]:
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
     yield from scale_checks(draft, model.preprocessing)
     yield from normalisation_checks(draft, model)
+
+
+def _network_text(model: LoadedModel) -> str:
+    """`10 classes, 342 penultimate features, 5 layers`, and what is unusual about the head."""
+    head, layers = model.head, f"{len(model.layers)} layers"
+    features = f"{model.layer().channels:,} penultimate features"
+    if head is None:
+        return f"no head, {features}, {layers}"
+    bias = "" if head.bias is not None and head.bias.any() else ", no bias in the head"
+    return f"{head.n_classes:,} classes, {features}, {layers}{bias}"
 
 
 def _other_forms(draft: Draft) -> tuple[Fix, ...]:

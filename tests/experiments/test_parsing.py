@@ -199,7 +199,8 @@ MISTAKES = {
     "text-for-number": (
         "num_classes = 2",
         'num_classes = "2"',
-        rf"{CLASSIFIER}: num_classes must be a whole number of at least 2, got '2'",
+        rf"{CLASSIFIER}: num_classes must be a whole number of at least 2, or 0 for a network "
+        r"without a head, got '2'",
     ),
     "true-for-number": (
         "resize = 32",

@@ -1,7 +1,8 @@
 """Architectures found by discovery: one file here adds one, nothing is registered.
 
 A file has `NAMES` (a tuple of architecture names) and `build(name, num_classes)`, which returns a
-`torch.nn.Module` with untrained weights; `num_classes` is None where the experiment gives none.
+`torch.nn.Module` with untrained weights; `num_classes` is None where the experiment gives none,
+and 0 where the head is to be left out, or will be taken off.
 A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`, and functions
 `names()`, `weight_names(name)`, `build(name, num_classes, weights)` and `published(name, weights)`.
 Either may have `adapt(state)`, which brings the names in a checkpoint to those of the network.
@@ -55,7 +56,8 @@ def build(
     Parameters
     ----------
     architecture : a name in `architectures()`, or "torchvision:NAME", "timm:NAME".
-    num_classes : number of classes; the architecture's own for None.
+    num_classes : number of classes; the architecture's own for None. For 0 the head is left out
+        where the architecture can, and has a size of its own elsewhere.
     weights : name of the published weights that it will get, where its form depends on them.
 
     Raises

@@ -35,8 +35,11 @@ def build(name: str, num_classes: int | None, weights: str | None = None) -> nn.
     options = {} if num_classes is None else {"num_classes": num_classes}
     full = f"{name}.{weights}" if weights else name
     network: nn.Module = timm.create_model(full, pretrained=False, **options)
-    if not getattr(network, "num_classes", 0):
-        raise ModelError(f"timm:{name} has no classifier of its own: give num_classes.")
+    if num_classes is None and not getattr(network, "num_classes", 0):
+        raise ModelError(
+            f"timm:{name} has no classifier of its own: set num_classes = 0, or the number of "
+            "classes of a checkpoint that has one."
+        )
     return network
 
 

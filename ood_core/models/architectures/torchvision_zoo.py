@@ -52,7 +52,7 @@ def build(name: str, num_classes: int | None, weights: str | None = None) -> nn.
         options["num_classes"] = len(meta["categories"])
         if name.startswith("vit_"):
             options["image_size"] = meta["min_size"][0]
-    if num_classes is not None:
+    if num_classes:
         options["num_classes"] = num_classes
     network: nn.Module = models.get_model(name, weights=None, **options)
     return network

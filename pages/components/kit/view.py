@@ -75,7 +75,7 @@ class View:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classifier's classes."""
-        return tuple(self.acts.head.names)
+        return tuple(self.acts.need_head().names)
 
     def colour(self, name: str) -> str:
         """Colour of a data set: blue for ID, the OOD set's own hue otherwise."""

@@ -37,7 +37,9 @@ def lab_of(view: View) -> LineLab:
     with st.spinner("Contributions of every neuron to every class …"):
         return cache.once(
             key,
-            lambda: LineLab(acts[exp.fit_set], acts, exp.test_set, view.ood_sets, acts.head, given),
+            lambda: LineLab(
+                acts[exp.fit_set], acts, exp.test_set, view.ood_sets, acts.need_head(), given
+            ),
         )
 
 

@@ -141,7 +141,7 @@ def _neurons(view: View, acts: Activations, place: int) -> None:
 
     line = view.scores("line").fitted
     assert isinstance(line, Line)
-    found = image_receipt(line, view.acts.head, acts.features[place])
+    found = image_receipt(line, view.acts.need_head(), acts.features[place])
     top = receipts.top_neurons(found.neurons)
     figures.show(
         neuron_bars(top, view.class_names[found.predicted]),

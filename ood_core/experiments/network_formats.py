@@ -1,0 +1,47 @@
+"""Files and folders that hold a whole network: told by content, without any framework."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+__all__ = ["NETWORK_FORMATS", "network_format"]
+
+NETWORK_FORMATS = ("torch.export", "torchscript", "onnx", "huggingface")
+"""Values of `architecture` for a `checkpoint` that says itself which network it is."""
+
+_HEAD = 64
+
+
+def network_format(path: Path) -> str | None:
+    """Which of NETWORK_FORMATS a file or folder is; None for weights alone or nothing."""
+    if path.is_dir():
+        return "huggingface" if (path / "config.json").is_file() else None
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_HEAD)
+    except OSError:
+        return None
+    if start.startswith(b"PK\x03\x04"):
+        return _of_zip(path)
+    return "onnx" if is_onnx(path.name, start) else None
+
+
+def is_onnx(name: str, start: bytes) -> bool:
+    """Whether a file begins as ONNX does: a protobuf with `ir_version`, a text or the graph."""
+    named = name.lower().endswith(".onnx") and start[:1] in (b"\x08", b"\x12", b"\x3a")
+    begins = start[:1] == b"\x08" and 1 <= start[1] <= 32 if len(start) > 2 else False
+    return named or (begins and start[2] in (0x12, 0x3A, 0x42))
+
+
+def _of_zip(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return None
+    inner = {name.partition("/")[2] for name in names}
+    if {"constants.pkl", "bytecode.pkl"} & inner or any(n.startswith("code/") for n in inner):
+        return "torchscript"
+    exported = {"archive_format", "models/model.json"} & inner
+    return "torch.export" if exported or "serialized_exported_program.json" in names else None
