@@ -172,9 +172,8 @@ def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
     if len(accuracy) > _BARS:
         changed = int((change > 0).sum())
         shown = accuracy.loc[change.nlargest(min(_BARS, changed or _BARS)).index].sort_index()
-        most = f"the {_BARS} that change most" if changed > _BARS else f"the {changed} that change"
-        none = f"no class changes; {_BARS}"
-        cut = f" ({most if changed else none} of {len(accuracy):,} classes)"
+        some = f"{min(_BARS, changed)} of {changed:,} classes that differ"
+        cut = f" ({some if changed else f'no class differs; {_BARS} of {len(accuracy):,} classes'})"
     figure = go.Figure()
     for column, name, colour in (("before", "all neurons", GREY), ("after", "without", _POSITIVE)):
         figure.add_bar(

@@ -83,10 +83,10 @@ def test_of_many_classes_only_those_that_change_are_drawn() -> None:
     before = np.full(100, 0.5)
     table = pd.DataFrame({"class": names, "n": 4, "before": before, "after": before})
     unchanged = neuron_views.accuracy_figure(table)
-    assert "no class changes; 24 of 100 classes" in unchanged.layout.title.text
+    assert "no class differs; 24 of 100 classes" in unchanged.layout.title.text
     table.loc[[7, 60], "after"] = 0.25
     figure = neuron_views.accuracy_figure(table)
-    assert "the 2 that change of 100 classes" in figure.layout.title.text
+    assert "2 of 2 classes that differ" in figure.layout.title.text
     assert list(figure.data[0].y) == ["7", "60"]
     table["after"] = 0.0
     assert len(neuron_views.accuracy_figure(table).data[0].y) == 24
