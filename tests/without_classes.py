@@ -12,10 +12,13 @@ from filelock import FileLock
 from ood_core.data import open_dataset
 from ood_core.experiments import DataSpec
 
-__all__ = ["EXPERIMENTS", "make_home"]
+__all__ = ["EXPERIMENTS", "HALF", "make_home"]
 
 EXPERIMENTS = ("headless", "unlabelled", "bare")
 """Without a head; without labels; without both."""
+
+HALF = "half"
+"""With a head and with labels of the fit set alone."""
 
 _SETS = """
 [preprocessing]
@@ -52,9 +55,10 @@ def make_home(home: Path) -> None:
             (folder / name).mkdir(exist_ok=True)
             for i in range(0, len(images), 3):
                 images.load(i).save(folder / name / f"{i:04}.png")
+        half = _LABELLED | {"test": _FLAT["test"]}
         wanted = zip(
-            EXPERIMENTS,
-            ((_HEADLESS, _LABELLED), (_WHOLE, _FLAT), (_HEADLESS, _FLAT)),
+            (*EXPERIMENTS, HALF),
+            ((_HEADLESS, _LABELLED), (_WHOLE, _FLAT), (_HEADLESS, _FLAT), (_WHOLE, half)),
             strict=True,
         )
         for name, (classifier, sets) in wanted:

@@ -117,7 +117,8 @@ class ActivationSet(Mapping[str, StoredActivations]):
         if self.head is None:
             raise DataError(
                 f"the network of {self.experiment.name!r} has no head: what needs classes, logits "
-                "or the head's weights is not defined for it."
+                "or the head's weights is not defined for it. Where it has one, name the network "
+                "with its head: num_classes above 0 under [classifier]."
             )
         return self.head
 

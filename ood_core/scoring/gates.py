@@ -158,7 +158,8 @@ def _classes_gate(acts: ActivationSet) -> GateResult:
     names = acts.class_names if acts.head is None else acts.head.names
     some = acts.head is None or bool(exp.id_classes)
     wanted = np.unique(np.concatenate([fit, test])) if some else range(len(names))
-    counts = {c: int((fit == c).sum()) for c in map(int, wanted)}
+    found = np.bincount(fit, minlength=len(names))
+    counts = {c: int(found[c]) for c in map(int, wanted)}
     missing = [names[c] for c, count in counts.items() if not count]
     if missing:
         shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
@@ -167,7 +168,7 @@ def _classes_gate(acts: ActivationSet) -> GateResult:
             "Add images of these classes to the fit set, or correct the class names.",
             PARTLY,
         )  # fmt: skip
-    text = f"{len(counts)} of {len(counts)} classes, {min(counts.values())} or more each"
+    text = f"{len(counts):,} of {len(counts):,} classes, {min(counts.values())} or more each"
     return GateResult(name, True, 0.0, 0.0, text)
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import ood_core
 from ood_core.scoring import run_gates
-from tests.without_classes import EXPERIMENTS
+from tests.without_classes import EXPERIMENTS, HALF
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("[0-9]*_*.py"))]
@@ -112,6 +112,14 @@ def test_neurons_without_classes(view: str) -> None:
     if view == "one":
         assert at.number_input(key="neuron").value >= 0
         assert at.dataframe
+
+
+@pytest.mark.parametrize("view", ["mean", "one", "without", "image"])
+def test_neurons_where_the_test_set_alone_has_no_labels(view: str) -> None:
+    at = open_page("pages/4_Neurons.py", experiment=HALF, neurons_view=view)
+    assert not at.exception
+    assert not at.error
+    assert any("has no labels" in i.value for i in at.info) == (view == "without")
 
 
 def test_map_by_predicted_class_is_not_offered_without_a_head() -> None:

@@ -203,7 +203,11 @@ def _without(view: View, lab: LineLab, chosen: Settings) -> None:
     with left:
         figures.show(effect_figure(before, after), "without_rates", data=after.rates)
     with right:
-        accuracy = accuracy_effect(view.acts[view.experiment.test_set], lab.head, drop)
+        test = view.acts[view.experiment.test_set]
+        if test.labels is None or not (test.labels >= 0).any():
+            st.info(_NO_ACCURACY, icon=":material/info:")
+            return
+        accuracy = accuracy_effect(test, lab.head, drop)
         figures.show(accuracy_figure(accuracy), "without_accuracy", data=accuracy)
 
 
@@ -258,6 +262,10 @@ def _image(view: View, lab: LineLab, chosen: Settings) -> None:
     figures.show(fig, "image_neurons", data=receipt.neurons, name=f"line_{name}_{index}")
 
 
+_NO_ACCURACY = (
+    "The ID test set has no labels, so which classes the network can no longer tell is not known. "
+    "Sort its images into class folders, or list them with labels, to see it."
+)
 _WITHOUT = (
     "The chosen neurons give zero for every image; nothing is trained or fitted again. LINe keeps "
     "the masks that it was fitted with. The bars say how AUROC and FPR95 move for each OOD set, "

@@ -120,6 +120,7 @@ def _facts_table(view: View) -> str:
         how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
         shown += [
             *_of_head(facts, how),
+            *_one_class(view.experiment),
             ("Fit set", f"{facts.fit:,} images"),
             ("ID test set", f"{facts.test:,} images"),
             ("OOD", f"{sum(facts.ood.values()):,} images in {_sets(len(facts.ood))}"),
@@ -137,6 +138,12 @@ def _of_head(facts: Facts, how: str) -> list[tuple[str, str]]:
     accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
     classes = f"{facts.classes:,}; {how}" if how else f"{facts.classes:,}"
     return [("Classes", classes), ("ID test accuracy", accuracy)]
+
+
+def _one_class(experiment: Experiment) -> list[tuple[str, str]]:
+    """The classes that alone count as ID, where some do."""
+    chosen = experiment.id_classes
+    return [("ID classes", ", ".join(chosen))] if chosen else []
 
 
 def _sets(count: int) -> str:
