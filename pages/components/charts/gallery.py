@@ -30,6 +30,8 @@ Row: TypeAlias = Mapping[str, Any]
 """One image: the columns of `show`'s data frame, each of its own type."""
 PAGE = 24
 _PAGE_KEY = "_page"
+_LONGEST_TEXT = 120
+"""Letters that fit in the place of a picture."""
 _GALLERY = component(Path(__file__).parent, "gallery")
 
 
@@ -121,7 +123,8 @@ def in_place_of_picture(view: View, name: str, index: int) -> str:
     spec = view.experiment.sets[name]
     images = cache.image_set(repr(spec), spec)
     text = images.text(int(view.acts[name].index[int(index)]))
-    return shown(text or ("not readable" if images.has_images else view.acts[name].ids[index]))
+    text = text or ("not readable" if images.has_images else view.acts[name].ids[index])
+    return shown(text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…")
 
 
 def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
