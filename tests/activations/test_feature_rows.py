@@ -327,3 +327,24 @@ def test_the_command_line_scores_rows(tmp_path: Path, head: dict[str, np.ndarray
         done = run(*words)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_recipe_repeats_the_figures(tmp_path: Path, head: dict[str, np.ndarray]) -> None:
+    from ood_core.experiments import to_toml
+    from ood_core.export.recipe import load_recipe, of_view
+
+    exp = written(tmp_path / "rows", random_sets(), head)
+    path = tmp_path / "rows.toml"
+    path.write_text(to_toml(exp), "utf-8")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(of_view(score(extract(exp), "line"), str(path)).to_toml(), "utf-8")
+    again = extract(load_experiment(load_recipe(recipe).experiment))
+    assert load_recipe(recipe).differences(score(again, "line"), tolerance=0.0) == []
+    command = [sys.executable, "-m", "ood_core", "benchmark", str(recipe)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sets = random_sets()
+    sets["far"]["features"] = np.asarray(sets["far"]["features"]) * 3
+    written(tmp_path / "rows", sets, head)
+    other = score(extract(load_experiment(path)), "line")
+    assert load_recipe(recipe).differences(other) != []
