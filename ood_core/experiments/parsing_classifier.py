@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from ood_core.errors import ConfigError
@@ -11,7 +12,10 @@ from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 
-__all__ = ["parse_classifier"]
+__all__ = ["CLASSIFIER_KEYS", "parse_classifier"]
+
+CLASSIFIER_KEYS = tuple(field.name for field in dataclasses.fields(ClassifierSpec))
+"""Keys of the table: the fields of what it becomes, so that parser, writer and wizard agree."""
 
 
 def parse_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
@@ -28,10 +32,8 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     ConfigError
         On what is missing, unknown, contradictory or not there.
     """
-    keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain", "features")
-    table = top.table("classifier", (*keys, *more))
-    given = [key for key in keys[1:] if key in table]
+    table = top.table("classifier", CLASSIFIER_KEYS)
+    given = [key for key in ("checkpoint", "weights", "random_weights") if key in table]
     if len(given) != 1:
         raise ConfigError(
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "

@@ -84,10 +84,10 @@ def to_toml(experiment: Experiment, folder: Path | None = None) -> str:
 
 
 def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
-    values = dict(vars(spec))
-    if spec.checkpoint is not None:
-        values["checkpoint"] = _relative(str(spec.checkpoint), folder)
-    return values
+    return {
+        key: _relative(str(value), folder) if isinstance(value, Path) else value
+        for key, value in vars(spec).items()
+    }
 
 
 def _set(spec: DataSpec, folder: Path | None) -> dict[str, Any]:

@@ -198,12 +198,14 @@ def _best_share(name: str, states: Sequence[Candidate]) -> float:
 
 
 def _share(architecture: str, found: Shapes) -> float:
-    """Names that agree, the network having as many classes as the file."""
+    """Names that agree, the network having as many classes as the file, or no head if that."""
     shapes = _known_shapes(architecture)
     share = compare(found, shapes).share
     if share < 0.5:
         return share
     classes, heads = _classes_of(architecture, found), _head_names(architecture)
+    if not heads & found.keys():  # an encoder: weights that were saved without the head
+        return compare(found, {k: s for k, s in shapes.items() if k not in heads}).share
     grown = {k: (classes or s[0], *s[1:]) if k in heads else s for k, s in shapes.items()}
     return compare(found, grown).share
 

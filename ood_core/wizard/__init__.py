@@ -11,10 +11,12 @@ from ood_core.wizard.draft import (
     new_experiment,
     set_kind,
     set_name,
+    with_kind,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts
 from ood_core.wizard.found_lists import set_from
+from ood_core.wizard.kinds import KINDS
 from ood_core.wizard.overrides import overridden_proposals, with_values
 from ood_core.wizard.proposals import (
     Measured,
@@ -32,6 +34,7 @@ from ood_core.wizard.survey import Survey, survey
 
 __all__ = [
     "CLASSIFIER",
+    "KINDS",
     "QUICK",
     "Check",
     "CheckpointFacts",
@@ -70,5 +73,6 @@ __all__ = [
     "set_name",
     "survey",
     "weight_names",
+    "with_kind",
     "with_values",
 ]

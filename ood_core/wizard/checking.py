@@ -18,7 +18,7 @@ from ood_core.models import WeightsMissingError
 from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
-from ood_core.wizard.draft import Draft
+from ood_core.wizard.draft import Draft, with_kind
 from ood_core.wizard.facts import checkpoint_facts
 from ood_core.wizard.loaded_checks import (
     choices,
@@ -166,6 +166,8 @@ def _fixes(draft: Draft) -> Iterator[Fix]:
     elif share > 0.5 and facts.classes and facts.classes != draft.num_classes:
         changed = dataclasses.replace(draft, num_classes=facts.classes)
         yield Fix(f"Set {facts.classes} classes", changed)
+    elif share == 1 and facts.classes is None and draft.num_classes != 0:
+        yield Fix("It has no head: use it as an encoder", with_kind(draft, "encoder"))
 
 
 def _image_set(draft: Draft, name: str) -> Iterator[Check]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ood_core.errors import ConfigError
-from ood_core.experiments import Experiment, Preprocessing, parse_experiment
+from ood_core.errors import ConfigError, did_you_mean
+from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS
 from ood_core.experiments.parsing_sets import RESERVED
 from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
+from ood_core.wizard.kinds import KINDS, kind_of
 
 __all__ = [
     "Draft",
@@ -23,6 +25,7 @@ __all__ = [
     "set_kind",
     "set_name",
     "tables",
+    "with_kind",
 ]
 
 _TORCHVISION = "torchvision:"
@@ -51,11 +54,17 @@ class SetDraft:
 class Draft:
     """What was chosen so far; nothing is checked yet, empty means not chosen.
 
-    Exactly one of `checkpoint`, `weights` and `random_weights` makes an experiment.
+    The fields that `ClassifierSpec` has too are the keys of the [classifier] table, and mean what
+    they mean there. Exactly one of `checkpoint`, `weights` and `random_weights` makes a network.
+
+    Parameters
+    ----------
+    kind : what the user has, one of `wizard.kinds.KINDS`.
     """
 
     name: str = ""
     title: str = ""
+    kind: str = "network"
     architecture: str = ""
     checkpoint: str = ""
     part: str = ""
@@ -64,6 +73,8 @@ class Draft:
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     expected_accuracy: float | None = None
+    obtain: str = ""
+    features: str = ""
     preprocessing: Preprocessing | None = None
     fit: SetDraft = SetDraft()
     test: SetDraft = SetDraft()
@@ -74,6 +85,32 @@ class Draft:
     def sets(self) -> dict[str, SetDraft]:
         """Every set by the name that it will have."""
         return {"fit": self.fit, "test": self.test} | {s.name: s for s in self.ood}
+
+
+def with_kind(draft: Draft, kind: str) -> Draft:
+    """The draft of a user who has something else: what cannot be meant any more is emptied.
+
+    Parameters
+    ----------
+    draft : the choices so far.
+    kind : one of KINDS.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"{kind!r} is not what the wizard asks for. {did_you_mean(kind, KINDS)}")
+    fields: dict[str, Any] = {"kind": kind}
+    if "encoder" in (kind, draft.kind):
+        fields["num_classes"] = 0 if kind == "encoder" else None
+    if "hub" in (kind, draft.kind):
+        fields |= {"checkpoint": "", "architecture": "", "preprocessing": None}
+    if "features" in (kind, draft.kind):
+        kept = ("name", "title", "description", "class_names")
+        return Draft(**{key: getattr(draft, key) for key in kept}, **fields)
+    return dataclasses.replace(draft, **fields)
 
 
 def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
@@ -117,13 +154,9 @@ def tables(draft: Draft) -> dict[str, Any]:
 
 
 def classifier_table(draft: Draft) -> dict[str, Any]:
-    """The [classifier] table."""
-    keys = (
-        "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
-        "class_names", "expected_accuracy",
-    )  # fmt: skip
-    values = {key: getattr(draft, key) for key in keys}
-    return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
+    """The [classifier] table: what was chosen of its keys."""
+    values = {key: getattr(draft, key) for key in CLASSIFIER_KEYS}
+    return {k: _plain(v) for k, v in values.items() if not _empty(v)}
 
 
 def set_table(chosen: SetDraft) -> dict[str, Any]:
@@ -185,25 +218,29 @@ def draft_of(experiment: Experiment) -> Draft:
         prefix = _TORCHVISION if spec.kind == "torchvision" else ""
         return SetDraft(prefix + spec.source, name, name in experiment.near, kept)
 
-    spec = experiment.classifier
     return Draft(
         name=experiment.name,
         title=experiment.title,
-        architecture=spec.architecture,
-        checkpoint=str(spec.checkpoint or ""),
-        part=spec.part or "",
-        weights=spec.weights or "",
-        random_weights=spec.random_weights,
-        num_classes=spec.num_classes,
-        class_names=spec.class_names or (),
-        expected_accuracy=spec.expected_accuracy,
+        kind=kind_of(experiment.classifier),
         preprocessing=experiment.preprocessing,
         fit=chosen(experiment.fit_set),
         test=chosen(experiment.test_set),
         ood=tuple(chosen(name) for name in experiment.ood_sets),
         detectors=experiment.detectors,
         description=experiment.description,
+        **_typed(experiment.classifier),
     )
+
+
+def _typed(spec: ClassifierSpec) -> dict[str, Any]:
+    """The keys of a classifier as a draft has them: paths as text, what is absent left out."""
+    given = {key: getattr(spec, key) for key in CLASSIFIER_KEYS}
+    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items() if not _empty(v)}
+
+
+def _empty(value: Any) -> bool:
+    """Whether a value says nothing: 0 classes and the seed 0 say something."""
+    return value is None or value is False or (isinstance(value, Sized) and not len(value))
 
 
 def _plain(value: Any) -> Any:

@@ -71,7 +71,7 @@ def only_set(draft: Draft, name: str) -> Experiment:
     ConfigError
         When the set's source or options are not usable.
     """
-    if not (draft.num_classes or draft.class_names):
+    if draft.num_classes is None and not draft.class_names:
         draft = dataclasses.replace(draft, class_names=_published_names(draft))
     alone = dataclasses.replace(
         draft, name="draft", preprocessing=None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ood_core.data import BrokenImageError, Transform, open_dataset
-from ood_core.errors import DataError, OODLensError
+from ood_core.errors import DataError, ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import class_folders
 from ood_core.models.architectures import architectures, collection
@@ -152,16 +152,18 @@ def complete(
     """
     if checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
-    if draft.checkpoint and not (draft.architecture and draft.num_classes):
+    known = draft.architecture and draft.num_classes is not None
+    if draft.checkpoint and not known:
         facts = checkpoint_facts(
             draft.checkpoint, draft.architecture, draft.part, progress, should_stop
         )
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,
-            num_classes=draft.num_classes or facts.classes,
+            num_classes=facts.classes if draft.num_classes is None else draft.num_classes,
         )
-    if draft.random_weights is not None and not (draft.num_classes or draft.class_names):
+    told = draft.num_classes is not None or draft.class_names
+    if draft.random_weights is not None and not told:
         draft = dataclasses.replace(draft, num_classes=_class_folders(draft))
     if draft.preprocessing is None and draft.architecture and _published(draft) is None:
         draft = dataclasses.replace(draft, preprocessing=preprocessings(draft)[0].preprocessing)
@@ -188,10 +190,15 @@ def measure(
     Raises
     ------
     ConfigError, ModelError
-        When the classifier cannot be used.
+        When the classifier cannot be used, or has no classes.
     DataError
         When the ID test set has no labels or no readable images.
     """
+    if draft.num_classes == 0:
+        raise ModelError(
+            "the network has no classes, so accuracy cannot tell which preprocessing is right. "
+            "Take the one used in training."
+        )
     proposals = preprocessings(draft) if proposals is None else proposals
     first = dataclasses.replace(draft, name="draft", preprocessing=proposals[0].preprocessing)
     exp = new_experiment(first)
