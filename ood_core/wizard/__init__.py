@@ -14,16 +14,15 @@ from ood_core.wizard.draft import (
     with_kind,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
-from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts
+from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts, whole_network
 from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.kinds import KINDS
+from ood_core.wizard.measuring import Measured, measure
 from ood_core.wizard.overrides import overridden_proposals, with_values
 from ood_core.wizard.proposals import (
-    Measured,
     Proposal,
     architecture_names,
     complete,
-    measure,
     preprocessings,
     weight_names,
 )
@@ -73,6 +72,7 @@ __all__ = [
     "set_name",
     "survey",
     "weight_names",
+    "whole_network",
     "with_kind",
     "with_values",
 ]

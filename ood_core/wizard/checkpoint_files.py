@@ -15,8 +15,10 @@ from ood_core.models.checkpoint_shards import is_index, weight_map
 
 __all__ = ["CHECKPOINT_SUFFIXES", "checkpoints_at", "is_checkpoint", "rank_checkpoints"]
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin")
-"""File names that count as checkpoints."""
+CHECKPOINT_SUFFIXES = (
+    ".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin", ".pt2", ".ts", ".onnx",
+)  # fmt: skip
+"""File names that count as checkpoints, those of whole networks among them."""
 _INDEX = ".index.json"
 """Names of indices of shards end so."""
 

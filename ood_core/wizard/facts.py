@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import resolve
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -13,7 +14,7 @@ from ood_core.wizard.checkpoint_files import checkpoints_at
 if TYPE_CHECKING:
     from ood_core.runtime.progress import ProgressCallback, StopCheck
 
-__all__ = ["CheckpointFacts", "checkpoint_facts", "one_checkpoint"]
+__all__ = ["CheckpointFacts", "checkpoint_facts", "one_checkpoint", "whole_network"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,10 @@ def one_checkpoint(source: str) -> Path:
     """The file, or the likeliest one of a folder or pattern."""
     ranked = checkpoints_at(source)
     return ranked[0][0] if ranked else resolve(source, Path.cwd())[0] or Path(source)
+
+
+def whole_network(source: str) -> tuple[Path, str] | None:
+    """A file or folder that holds all of a network, and its format; None of anything else."""
+    path = resolve(source, Path.cwd())[0] if source else None
+    found = network_format(path) if path is not None else None
+    return (path, found) if path is not None and found is not None else None

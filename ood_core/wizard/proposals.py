@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ood_core.data import BrokenImageError, Transform, open_dataset
-from ood_core.errors import DataError, ModelError, OODLensError
-from ood_core.experiments import Preprocessing
+from ood_core.errors import OODLensError
+from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.listing import class_folders
 from ood_core.models.architectures import architectures, collection
+from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.runtime.paths import find_data
 from ood_core.wizard.checkpoint_files import checkpoints_at
-from ood_core.wizard.draft import Draft, new_experiment
-from ood_core.wizard.facts import checkpoint_facts, one_checkpoint
-from ood_core.wizard.partial_drafts import load_classifier
+from ood_core.wizard.draft import Draft
+from ood_core.wizard.facts import checkpoint_facts, one_checkpoint, whole_network
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from ood_core.data import ImageSet
-    from ood_core.experiments import Experiment
     from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = [
-    "Measured",
     "Proposal",
     "architecture_names",
     "complete",
-    "measure",
     "preprocessings",
     "weight_names",
 ]
@@ -57,20 +48,6 @@ class Proposal:
 
     label: str
     preprocessing: Preprocessing
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How many of `images` labelled ID test images are classified right with a proposal."""
-
-    proposal: Proposal
-    right: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share classified right, 0-1."""
-        return self.right / self.images
 
 
 def architecture_names(family: str) -> tuple[str, ...]:
@@ -110,6 +87,8 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
     """
     if draft.architecture == "digits_cnn":
         return (Proposal("16 x 16 grey, only scaled to 0-1", _DIGITS),)
+    if (stated := _stated(draft)) is not None:
+        return (Proposal("what the file itself states", stated),)
     own = _published(draft)
     if own is not None and draft.weights:
         return (Proposal("the weights' own transforms", own),)
@@ -150,8 +129,12 @@ def complete(
     ModelError
         When the checkpoint cannot be read.
     """
-    if checkpoints_at(draft.checkpoint):
+    whole = whole_network(draft.checkpoint)
+    if whole is None and checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
+        whole = whole_network(draft.checkpoint)
+    if whole is not None:
+        return _of_whole_network(draft, *whole)
     known = draft.architecture and draft.num_classes is not None
     if draft.checkpoint and not known:
         facts = checkpoint_facts(
@@ -170,86 +153,26 @@ def complete(
     return draft
 
 
+def _of_whole_network(draft: Draft, path: Path, architecture: str) -> Draft:
+    """The draft of a file or folder that says itself which network it is."""
+    folder = architecture == "huggingface"
+    kind = "hub" if folder and draft.kind == "network" else draft.kind
+    found = dataclasses.replace(draft, checkpoint=str(path), architecture=architecture, kind=kind)
+    if found.preprocessing is not None or _stated(found) is not None:
+        return found
+    return dataclasses.replace(found, preprocessing=preprocessings(found)[0].preprocessing)
+
+
+def _stated(draft: Draft) -> Preprocessing | None:
+    """What a file that holds the whole network states of its preprocessing."""
+    try:
+        spec = ClassifierSpec(draft.architecture, Path(draft.checkpoint).expanduser())
+        return network_preprocessing(spec)
+    except OODLensError:
+        return None  # the classifier's line says it
+
+
 def _class_folders(draft: Draft) -> int | None:
     found = find_data(draft.fit.source) if draft.fit.source else None
     count = len(class_folders(found)) if found is not None and found.is_dir() else 0
     return count if count >= 2 else None
-
-
-def measure(
-    draft: Draft, proposals: Sequence[Proposal] | None = None, images: int = 100
-) -> tuple[Measured, ...]:
-    """Accuracy on ID test images with each proposal, best first: a wrong one costs points.
-
-    Parameters
-    ----------
-    draft : complete but for the preprocessing and the name.
-    proposals : what to compare; `preprocessings(draft)` for None.
-    images : at most so many images, the same ones for each proposal.
-
-    Raises
-    ------
-    ConfigError, ModelError
-        When the classifier cannot be used, or has no classes.
-    DataError
-        When the ID test set has no labels or no readable images.
-    """
-    if draft.num_classes == 0:
-        raise ModelError(
-            "the network has no classes, so accuracy cannot tell which preprocessing is right. "
-            "Take the one used in training."
-        )
-    proposals = preprocessings(draft) if proposals is None else proposals
-    first = dataclasses.replace(draft, name="draft", preprocessing=proposals[0].preprocessing)
-    exp = new_experiment(first)
-    pictures, labels = _labelled(exp, images)
-    module = load_classifier(first).module
-    found = [
-        Measured(p, _right(module, p.preprocessing, pictures, labels), len(labels))
-        for p in proposals
-    ]
-    return tuple(sorted(found, key=lambda m: -m.right))
-
-
-def _labelled(exp: Experiment, count: int) -> tuple[list[Image.Image], list[int]]:
-    test = limited(exp, exp.test_set, count)
-    labels = test.labels
-    if labels is None or not (labels >= 0).any():
-        raise DataError(
-            "the ID test set has no labels, so accuracy cannot tell which preprocessing is right. "
-            "Use class folders or a list with labels, or take the one used in training."
-        )
-    pictures, kept = [], []
-    for index in (i for i, label in enumerate(labels) if label >= 0):
-        try:
-            pictures.append(test.load(index))
-        except BrokenImageError:
-            continue  # counted and named when the experiment is prepared
-        kept.append(int(labels[index]))
-    if not kept:
-        raise DataError("none of the ID test images can be read.")
-    return pictures, kept
-
-
-def limited(exp: Experiment, name: str, count: int) -> ImageSet:
-    """A set of the experiment, at most `count` images of it."""
-    spec = exp.sets[name]
-    limit = min(count, spec.options.get("limit", count))
-    return open_dataset(dataclasses.replace(spec, options={**spec.options, "limit": limit}))
-
-
-def _right(
-    module: Any,
-    preprocessing: Preprocessing,
-    pictures: Sequence[Image.Image],
-    labels: Sequence[int],
-) -> int:
-    import torch
-
-    transform, right = Transform(preprocessing), 0
-    for start in range(0, len(pictures), 50):
-        batch = np.stack([transform(p) for p in pictures[start : start + 50]])
-        with torch.inference_mode():
-            guess = module(torch.from_numpy(batch)).argmax(1).tolist()
-        right += sum(g == y for g, y in zip(guess, labels[start : start + 50], strict=True))
-    return right

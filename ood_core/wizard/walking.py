@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ood_core.experiments.listing import Entries, folder_entries, leads_above
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import SET_KINDS, is_image_name, list_suffix
 from ood_core.wizard.checkpoint_files import is_checkpoint
 from ood_core.wizard.folder_words import Words, is_word, read_words
@@ -82,7 +83,12 @@ def _walk(
     found, here = _entries(folder), (*came, os.path.realpath(folder))
     back = {n for n in found.links if leads_above(os.path.realpath(folder / n), here)}
     folders, files = [n for n in found.folders if n not in back], found.others
-    checkpoints = [folder / name for name in files if is_checkpoint(folder / name)]
+    whole = network_format(folder) is not None
+    if whole:
+        yield folder
+        if parts:  # what lies in it belongs to it
+            return
+    checkpoints = [folder / n for n in files if is_checkpoint(folder / n) and not whole]
     yield from checkpoints
     for name in files:
         yield from _set_file(folder / name, parts)

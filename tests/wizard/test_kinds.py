@@ -114,3 +114,45 @@ def test_changing_what_one_has_keeps_what_still_applies(encoder: Draft) -> None:
     assert not features.fit.source
     with pytest.raises(OODLensError, match="'networks' is not"):
         wizard.with_kind(encoder, "networks")
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A network file that says itself what it is: here by its content alone."""
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "net.bin.zip", "w") as archive:
+        archive.writestr("net/archive_format", "pt2")
+    return (tmp_path / "net.bin.zip").rename(tmp_path / "net.pt2")
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Path:
+    folder = tmp_path / "vit"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["ViTForImageClassification"]}')
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+def test_a_file_that_holds_the_whole_network_needs_no_architecture(exported, hub) -> None:
+    done = wizard.complete(Draft(checkpoint=str(exported)))
+    assert (done.architecture, done.kind) == ("torch.export", "network")
+    done = wizard.complete(Draft(checkpoint=str(hub)))
+    assert (done.architecture, done.kind) == ("huggingface", "hub")
+    assert done.checkpoint == str(hub), "the folder, not the weights in it"
+
+
+def test_an_encoder_may_be_a_whole_network_too(exported) -> None:
+    done = wizard.complete(Draft(kind="encoder", num_classes=0, checkpoint=str(exported)))
+    assert (done.architecture, done.num_classes, done.kind) == ("torch.export", 0, "encoder")
+
+
+def test_looking_through_a_folder_finds_whole_networks(folders, exported, hub) -> None:
+    exported.rename(folders / "net.pt2")
+    (folders / "best.onnx").write_bytes(b"\x08\x09\x12\x00")
+    hub.rename(folders / "vit")
+    found = wizard.survey(folders)
+    assert {p.name for p in found.checkpoints} == {"net.pt2", "best.onnx", "vit"}
+    assert found.checkpoints[0].name == "best.onnx"
+    assert wizard.survey(folders / "vit").checkpoints == (folders / "vit",)

@@ -10,7 +10,17 @@ import streamlit as st
 
 from pages.components.kit import state
 from pages.components.kit.view import View
-from pages.components.wizard import checks, classifier, drafting, finish, images, samples, start
+from pages.components.wizard import (
+    checks,
+    classifier,
+    drafting,
+    finish,
+    images,
+    kinds,
+    preprocessing,
+    samples,
+    start,
+)
 
 __all__ = ["draw"]
 
@@ -23,11 +33,12 @@ def draw(view: View) -> bool:
         start.buttons(view)
         return False
     start.header()
+    kinds.draw()
     left, right = st.columns([3, 2], gap="large")
     with left:
         classifier.draw()
         images.draw()
-        classifier.preprocessing()
+        preprocessing.draw()
     with right:
         lines = checks.draw()
         finish.draw(lines)

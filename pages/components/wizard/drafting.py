@@ -34,11 +34,14 @@ _FLASH, _TOLD = "_draft_flash", "_draft_told"
 
 STEPS = ("Classifier", "Images", "Preprocessing", "Checks", "Save")
 """What is done one after the other; their numbers follow from their places."""
+STEPS_OF = {"features": ("Features", "Head and classes", "Checks", "Save")}
+"""The same of what is had, where it differs."""
 
 
 def heading(step: str) -> None:
     """Heading of a step, with its number."""
-    st.html(f"<h2 class='section'>{STEPS.index(step) + 1} · {step}</h2>")
+    steps = STEPS_OF.get(current().kind, STEPS)
+    st.html(f"<h2 class='section'>{steps.index(step) + 1} · {step}</h2>")
 
 
 def current() -> Draft:
