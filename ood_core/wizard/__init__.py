@@ -12,6 +12,7 @@ from ood_core.wizard.draft import (
     set_kind,
     set_name,
     with_kind,
+    with_weights,
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts, whole_network
@@ -75,4 +76,5 @@ __all__ = [
     "whole_network",
     "with_kind",
     "with_values",
+    "with_weights",
 ]

@@ -26,6 +26,7 @@ __all__ = [
     "set_name",
     "tables",
     "with_kind",
+    "with_weights",
 ]
 
 _TORCHVISION = "torchvision:"
@@ -75,6 +76,12 @@ class Draft:
     expected_accuracy: float | None = None
     obtain: str = ""
     features: str = ""
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trust: str = ""
+    keys: str = ""
+    head: str = ""
+    text: str = ""
+    temperature: float | None = None
     preprocessing: Preprocessing | None = None
     fit: SetDraft = SetDraft()
     test: SetDraft = SetDraft()
@@ -103,14 +110,23 @@ def with_kind(draft: Draft, kind: str) -> Draft:
     if kind not in KINDS:
         raise ConfigError(f"{kind!r} is not what the wizard asks for. {did_you_mean(kind, KINDS)}")
     fields: dict[str, Any] = {"kind": kind}
-    if "encoder" in (kind, draft.kind):
-        fields["num_classes"] = 0 if kind == "encoder" else None
-    if "hub" in (kind, draft.kind):
-        fields |= {"checkpoint": "", "architecture": "", "preprocessing": None}
     if "features" in (kind, draft.kind):
         kept = ("name", "title", "description", "class_names")
         return Draft(**{key: getattr(draft, key) for key in kept}, **fields)
+    if "hub" in (kind, draft.kind):
+        return with_weights(dataclasses.replace(draft, **fields))
+    if "encoder" in (kind, draft.kind):
+        fields["num_classes"] = 0 if kind == "encoder" else None
     return dataclasses.replace(draft, **fields)
+
+
+def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None = None) -> Draft:
+    """The draft with other weights: what was found out or chosen of the former is emptied."""
+    return dataclasses.replace(
+        draft, checkpoint=checkpoint, random_weights=random_weights, architecture="", part="",
+        weights="", keys="", features="", preprocessing=None,
+        num_classes=0 if draft.kind == "encoder" else None,
+    )  # fmt: skip
 
 
 def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ood_core.errors import ConfigError
 from ood_core.experiments.listing import Entries, folder_entries, leads_above
 from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import SET_KINDS, is_image_name, list_suffix
@@ -83,7 +84,7 @@ def _walk(
     found, here = _entries(folder), (*came, os.path.realpath(folder))
     back = {n for n in found.links if leads_above(os.path.realpath(folder / n), here)}
     folders, files = [n for n in found.folders if n not in back], found.others
-    whole = network_format(folder) is not None
+    whole = _is_network(folder)
     if whole:
         yield folder
         if parts:  # what lies in it belongs to it
@@ -106,6 +107,14 @@ def _walk(
     # Pictures beside checkpoints are curves; a folder's set would hold those of the sets below.
     if pictures and not checkpoints and not any(isinstance(b, Place) for b in below):
         yield Place(folder, "folder", parts)
+
+
+def _is_network(folder: Path) -> bool:
+    """Whether a folder holds one network, all of it."""
+    try:
+        return network_format(folder) is not None
+    except ConfigError:  # several of them: each is found below
+        return False
 
 
 def _set_file(path: Path, parts: tuple[str, ...]) -> Iterator[Place]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.kit.plain import plain
-from pages.components.wizard import drafting
+from pages.components.wizard import checkpoint, drafting
 
 __all__ = ["draw"]
 
@@ -20,16 +18,19 @@ _FAMILIES = ("built in", "torchvision", "timm")
 
 def draw() -> None:
     """Weights, architecture, classes."""
+    kind = drafting.current().kind
     drafting.heading("Classifier")
-    source = _source()
+    source = "file" if kind == "hub" else _source()
     if source == "file":
-        _checkpoint()
-    if source != "file" or drafting.current().checkpoint:
+        checkpoint.draw()
+    draft = drafting.current()
+    if source != "file" or (draft.checkpoint and not checkpoint.is_whole(draft)):
         _architecture(source)
     if source == "published":
         _weights()
-    with st.expander("Classes and expected accuracy"):
-        _classes()
+    if draft.num_classes != 0:  # an encoder has none
+        with st.expander("Classes and expected accuracy"):
+            _classes()
 
 
 def _source() -> str:
@@ -42,47 +43,10 @@ def _source() -> str:
     )  # fmt: skip
     chosen = chosen or shown
     if chosen != shown:
-        drafting.change(
-            checkpoint="", part="", weights="", random_weights=0 if chosen == "random" else None,
-            architecture="", num_classes=None, preprocessing=None,
-        )  # fmt: skip
+        seed = 0 if chosen == "random" else None
+        drafting.change(**vars(wizard.with_weights(draft, random_weights=seed)))
     st.session_state["_new_source"] = chosen
     return str(chosen)
-
-
-def _checkpoint() -> None:
-    draft = drafting.current()
-    survey = drafting.found()
-    ranked = st.session_state.get("_new_ranked", {})  # of a folder or pattern that was typed
-    why = {**survey.why, **ranked}
-    known = list(dict.fromkeys([*ranked, *map(str, survey.checkpoints)]))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        value = drafting.path(
-            "Checkpoint", "new_checkpoint", draft.checkpoint, known,
-            placeholder="A path such as /data/mine/best.pth",
-            help="A .safetensors file, or what torch.save(model.state_dict()) wrote, in whatever "
-            "wrapper; or a folder or a pattern such as runs/*.pt, of which the likeliest is "
-            "taken. Nothing in it is executed.",
-        )  # fmt: skip
-        with st.popover("Upload", icon=":material/upload:"):
-            given = st.file_uploader("Checkpoint to upload", key="new_checkpoint_file")
-            if given is not None and st.button("Use this checkpoint", key="new_checkpoint_use"):
-                try:
-                    value = str(wizard.keep_upload(given.name, given))
-                except OODLensError as error:
-                    st.error(plain(error, keep="\n"))
-    if len(known) > 1 and (reason := why.get(draft.checkpoint)):
-        st.caption(f"One of {len(known)} found: {reason}. The list beside it has the others.")
-    if value != draft.checkpoint:
-        with contextlib.suppress(OODLensError):  # the checks say it
-            # What a folder or pattern stands for; completing the draft takes the first.
-            several = wizard.checkpoints_at(value)
-            if several:
-                st.session_state["_new_ranked"] = {str(path): reason for path, reason in several}
-        drafting.change(
-            checkpoint=value, part="", architecture="", num_classes=None, preprocessing=None
-        )
-        st.rerun()
 
 
 def _architecture(source: str) -> None:

@@ -34,14 +34,17 @@ _FLASH, _TOLD = "_draft_flash", "_draft_told"
 
 STEPS = ("Classifier", "Images", "Preprocessing", "Checks", "Save")
 """What is done one after the other; their numbers follow from their places."""
-STEPS_OF = {"features": ("Features", "Head and classes", "Checks", "Save")}
-"""The same of what is had, where it differs."""
+_FEATURES = ("Features", "Head and classes", "Checks", "Save")
+"""The same for features that are there already."""
+_SHOWN = {"encoder": {"Classifier": "Encoder"}, "hub": {"Classifier": "Network"}}
+"""What a step is called where it is about something else."""
 
 
 def heading(step: str) -> None:
     """Heading of a step, with its number."""
-    steps = STEPS_OF.get(current().kind, STEPS)
-    st.html(f"<h2 class='section'>{steps.index(step) + 1} · {step}</h2>")
+    kind = current().kind
+    number = (_FEATURES if kind == "features" else STEPS).index(step) + 1
+    st.html(f"<h2 class='section'>{number} · {_SHOWN.get(kind, {}).get(step, step)}</h2>")
 
 
 def current() -> Draft:
