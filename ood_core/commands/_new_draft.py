@@ -35,6 +35,8 @@ def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
         num_classes=args.num_classes,
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
+        features=args.features,
+        kind="encoder" if args.num_classes == 0 else "network",
         fit=_listed(args.fit, "fit", args.fit_root),
         test=_listed(args.test, "test", args.test_root),
         ood=tuple(_ood(text, args.near) for text in args.ood),
@@ -81,9 +83,9 @@ def _first_of(found: Survey, folder: Path, terminal: Terminal) -> str:
 
 def _checkpoint(given: str | None, terminal: Terminal) -> str:
     """The file, or the likeliest one of a folder or a pattern."""
-    from ood_core.wizard import checkpoints_at
+    from ood_core.wizard import checkpoints_at, whole_network
 
-    ranked = checkpoints_at(given or "")
+    ranked = () if whole_network(given or "") else checkpoints_at(given or "")
     if not ranked:
         return _here(given)
     (first, why), *others = ranked

@@ -1,5 +1,6 @@
 """Bringing one's own network and images: proposals, checks, samples, the finished experiment."""
 
+from ood_core.wizard.arguments import arguments_from, arguments_text, named_arguments
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.checking import QUICK, check_draft, gate_checks, sample
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -47,6 +48,8 @@ __all__ = [
     "SetDraft",
     "Survey",
     "architecture_names",
+    "arguments_from",
+    "arguments_text",
     "check_draft",
     "checkpoint_facts",
     "checkpoints_at",
@@ -63,6 +66,7 @@ __all__ = [
     "look_at",
     "measure",
     "missing",
+    "named_arguments",
     "new_experiment",
     "overridden_proposals",
     "parse_draft",
