@@ -13,7 +13,6 @@ from ood_core.data import classes_numbered
 from ood_core.experiments import BrokenExperiment
 from ood_core.scoring.gate_result import gates_in_words, worst
 from ood_core.views.experiment_summary import Facts
-from ood_core.views.not_applicable import unavailable
 from pages.components.charts.checklist import lines_html
 from pages.components.kit import cache, missing, nav, prepare, state, words
 from pages.components.kit.messages import told
@@ -172,7 +171,7 @@ def _headline(view: View) -> None:
         [
             f"{cache.detector_titles()[n]}: {why}"
             for n, why in reasons.items()
-            if not unavailable(view.acts, n)  # the remarks say what cannot be here
+            if n not in view.lacking  # the remarks say what cannot be here
         ]
     )
 
