@@ -9,7 +9,7 @@ import streamlit as st
 from pages.components.kit import frame, state
 from pages.components.kit.messages import told
 from pages.components.kit.plain import plain
-from pages.components.neurons import line_lab, neuron_views, selection
+from pages.components.neurons import line_lab, neuron_views, selection, without_classes
 
 if TYPE_CHECKING:
     from ood_core.neurons import LineLab
@@ -35,10 +35,13 @@ def views(lab: LineLab) -> None:
 
 @told()
 def draw() -> None:
-    """Both, once LINe's contributions are known."""
-    lab = line_lab.lab_of(view)
+    """Both, once LINe's contributions are known; where LINe cannot run, what needs no classes."""
     if view.layer != "penultimate":
         st.caption("Neurons are those of the penultimate layer, whichever layer is chosen.")
+    if "line" in view.lacking:
+        without_classes.draw(view)
+        return
+    lab = line_lab.lab_of(view)
     for warning in lab.warnings:
         st.caption(f":material/warning: {plain(warning)}")
     neuron_views.choose()

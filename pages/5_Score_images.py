@@ -34,7 +34,8 @@ images = {u.name: u.image for u in uploads if u.image is not None}
 if not images:
     st.info(
         "Upload images, paste one, or take examples: each gets a verdict, its place among the ID "
-        "images, and a receipt that says which neurons decided.",
+        "images, and a receipt that says "
+        + ("what stands out in it." if "line" in view.lacking else "which neurons decided."),
         icon=":material/image_search:",
     )
     no_slider()
@@ -70,7 +71,7 @@ with told():
     )  # fmt: skip
     tpr = accepted / 100
     point = thresholds.at_tpr(scores.sample(), tpr=tpr)
-    found = scoring.verdicts(view.every_detector().values(), acts, view.acts.need_head(), tpr=tpr)
+    found = scoring.verdicts(view.every_detector().values(), acts, view.acts.head, tpr=tpr)
     verdicts, table = receipts.table(found), receipts.wide(found, view.detector)
     rejected = int((~table["is_id"]).sum())
     st.markdown(

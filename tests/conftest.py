@@ -16,6 +16,7 @@ from filelock import FileLock
 from ood_core.activations import PENULTIMATE, Activations
 from ood_core.models import ClassifierHead
 from tests.file_server import FileServer, serving
+from tests.without_classes import make_home
 
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 _NAMED = os.environ.get("OOD_LENS_DATA")
@@ -82,4 +83,14 @@ def digits_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="session")
+def home_without_classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the experiments of `tests.without_classes` are prepared."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if run else base) / f"without-classes-{run}"
+    make_home(home)
     return home

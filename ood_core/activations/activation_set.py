@@ -48,6 +48,8 @@ class ActivationSet(Mapping[str, StoredActivations]):
     skipped : set name -> (id, message) of each image that could not be read.
     notes : set name -> (id, what was assumed of its pixels) of images of which something was.
     left_out : set name -> what lies beside its images and is none, with the reason.
+    predicts : whether there are predicted classes.
+    class_names : what the classes are called, by number.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
         layers: Sequence[LayerInfo],
         sets: Mapping[str, StoredActivations],
         left_out: Mapping[str, tuple[LeftOut, ...]],
+        label_names: Sequence[str] | None = None,
     ) -> None:
         self.experiment = experiment
         self.head: ClassifierHead | None = manifest.head
@@ -64,6 +67,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
         self.model = manifest.model
         self.layers = tuple(layers)
         self.left_out = dict(left_out)
+        self._label_names = label_names
         self._sets = dict(sets)
         self.fingerprint = hash_of(manifest.model, {k: a.fingerprint for k, a in sets.items()})
 
@@ -76,6 +80,31 @@ class ActivationSet(Mapping[str, StoredActivations]):
     def notes(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """What was assumed of pixels, by set: (id, note)."""
         return {name: acts.notes for name, acts in self._sets.items()}
+
+    @property
+    def predicts(self) -> bool:
+        """Whether there are predicted classes: of a head, or of logits that were given."""
+        return self.head is not None or any(a.logits is not None for a in self._id_sets())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, by number: as the head has it, else as the fit set's labels
+        have it, else their numbers; () where nothing has classes."""
+        if self.head is not None:
+            return tuple(self.head.names)
+        if self._label_names:
+            return tuple(self._label_names)
+        count = 0
+        for acts in self._id_sets():
+            if acts.labels is not None:
+                count = max(count, int(acts.labels.max(initial=-1)) + 1)
+            if acts.logits is not None:
+                count = max(count, acts.logits.shape[1])
+        return tuple(map(str, range(count)))
+
+    def _id_sets(self) -> list[StoredActivations]:
+        names = {self.experiment.fit_set, self.experiment.test_set}
+        return [acts for name, acts in self._sets.items() if name in names]
 
     def need_head(self) -> ClassifierHead:
         """The head, for what is not defined without one.
@@ -170,7 +199,9 @@ def open_stored(
             return None
         found[name] = acts
     left_out = {name: sources[name].left_out for name in keys}
-    return ActivationSet(exp, manifest, layers, found, left_out)
+    fit = sources.get(exp.fit_set)
+    names = None if fit is None else fit.class_names
+    return ActivationSet(exp, manifest, layers, found, left_out, names)
 
 
 def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, ImageSet]:

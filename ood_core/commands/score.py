@@ -144,8 +144,12 @@ def _line(record: dict[str, Any]) -> str:
     if "error" in record:
         return f"error  {record['error']}"
     verdict = "ID " if record["is_id"] else "OOD"
+    predicted = (
+        ""  # a network without a head names no class
+        if record["prediction"] is None
+        else f", predicted {record['prediction']} ({100 * record['probability']:.2f} %)"
+    )
     return (
         f"{verdict}    {shown(record['path'])}: score {record['score']:.6g}, "
-        f"above {record['id_percentile']:.2f} % of the ID test set, predicted "
-        f"{record['prediction']} ({100 * record['probability']:.2f} %)"
+        f"above {record['id_percentile']:.2f} % of the ID test set{predicted}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -188,6 +189,33 @@ def _missing(cls: type[Detector], toy: Toy) -> None:
         )
 
 
+def _less(cls: type[Detector], toy: Toy) -> None:
+    """With any of head, logits and labels taken away it runs, or names one that it lacks."""
+    for head, logits, labels in product((True, False), repeat=3):
+        kept = [w for w, there in zip(_SPARED, (head, logits, labels), strict=True) if there]
+        with_only = f"with {' and '.join(kept) or 'features'} alone"
+        fit = toy.without(toy.fit, logits=not logits, labels=not labels)
+        test = toy.without(toy.test, logits=not logits, labels=not labels)
+        given = toy.head if head else None
+        reason = cls.unavailable_reason(fit, given)
+        if reason is None:
+            try:
+                scores = cls().fit(fit, given).score_samples(test)
+            except Exception as error:
+                raise BrokenError(
+                    f"{with_only} it must run or declare in needs what it lacks; "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            require(scores.shape == (len(test),), f"{with_only}: shape {scores.shape}")
+            continue
+        lacks = [what for what in _SPARED if what not in kept and what in reason]
+        require(bool(lacks), f"{with_only}: {reason!r} names nothing that is lacking")
+        _raises(DataError, f"fit {with_only}", lambda a=fit, h=given: cls().fit(a, h), cls.name)  # type: ignore[misc]
+
+
+_SPARED = ("head", "logits", "labels")
+
+
 def _orientation(cls: type[Detector], toy: Toy) -> None:
     detector = fitted(cls, toy)
     known, unknown = detector.score_samples(toy.test), detector.score_samples(toy.ood)
@@ -219,6 +247,7 @@ SCORE_CHECKS: dict[str, Check] = {
     "float32 and float64 activations agree": _float32,
     "a wrong number of features is a clear error": _wrong_shapes,
     "what it needs and lacks is a clear error": _missing,
+    "without head, logits or labels it runs or says what it lacks": _less,
     "higher means more in-distribution": _orientation,
     "a pickled copy scores the same": _copies,
 }

@@ -1,4 +1,4 @@
-"""Principal and residual subspace of features around the head's origin: ViM and Residual."""
+"""Principal and residual subspace of features around an origin: ViM and Residual."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ def default_dim(d: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class ResidualSpace:
-    """Origin `u = −W⁺ b` (d,) and the basis (d, d − dim) of the least principal directions."""
+    """Origin u (d,) and the basis (d, d − dim) of the least principal directions.
+
+    `u = −W⁺ b`, where the logits are 0; without a head `u = mean_i h_i` of the fit features, as in
+    principal component analysis.
+    """
 
     origin: np.ndarray
     basis: np.ndarray
 
     @classmethod
     def fit(
-        cls, name: str, acts: Activations, head: ClassifierHead, dim: int | None
+        cls, name: str, acts: Activations, head: ClassifierHead | None, dim: int | None
     ) -> ResidualSpace:
         """Eigenvectors of `Σ (h − u)(h − u)ᵀ / n` after the `dim` largest.
 
@@ -51,7 +55,10 @@ class ResidualSpace:
                 f"detector {name!r}: parameter 'dim' must be below the number of features "
                 f"({d}), got {dim}: no residual direction would be left."
             )
-        origin = -np.linalg.pinv(head.weight) @ head.bias
+        if head is None:
+            origin = acts.features.mean(axis=0, dtype=np.float64)
+        else:
+            origin = -np.linalg.pinv(head.weight) @ head.bias
         moment = second_moment(acts.features, origin) / len(acts)
         values, vectors = np.linalg.eigh(moment)
         rest, total = values[: d - dim].sum(), values.sum()

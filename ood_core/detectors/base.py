@@ -187,7 +187,7 @@ class Detector(Exportable, ABC):
         if "logits" in cls.needs and acts.logits is None and head is None:
             return "it needs logits (or the head to compute them), and these activations have none."
         if "head" in cls.needs and head is None:
-            return "it needs the classifier's head (weight and bias)."
+            return "it needs the classifier's head (weight and bias), and there is none."
         if "fit" in cls.needs and len(acts) == 0:
             return "it needs images to be fitted on, and the fit set is empty."
         if "labels" in cls.needs and (acts.labels is None or (acts.labels < 0).all()):

@@ -26,6 +26,10 @@ class Mahalanobis(Detector):
     labels, in float64; directions without variance are left out (pseudo-inverse). The last layer
     only: the paper's ensemble over layers needs OOD data to weigh them.
 
+    Where the fit set has no labels all its images are one class, which the paper does not define:
+
+        S = −(h − μ)ᵀ Σ⁺ (h − μ),   μ = mean_i h_i,   Σ = (1/N) Σ_i (h_i − μ)(h_i − μ)ᵀ
+
     Attributes
     ----------
     transform_ : (d, r) whitening, `transform_ @ transform_.T` = Σ⁺.
@@ -47,7 +51,7 @@ class Mahalanobis(Detector):
     equation = r"S(x) = -\min_c (h - \mu_c)^\top \Sigma^{+} (h - \mu_c)"
     reference = "Lee et al., NeurIPS 2018, arXiv 1807.03888"
     family = "Distances"
-    needs: ClassVar[frozenset[str]] = frozenset({"fit", "labels"})
+    needs: ClassVar[frozenset[str]] = frozenset({"fit"})
     fusion_role = "distance"
     distance_power = 2
 
@@ -56,8 +60,7 @@ class Mahalanobis(Detector):
     center_: np.ndarray
 
     def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
-        n_classes = self._n_classes(acts, head)
-        labels = self._class_labels(acts, n_classes)
+        labels, n_classes = self._classes(acts, head)
         features = acts.features
         means = class_means(features, labels, n_classes)
         present = ~np.isnan(means[:, 0])
@@ -93,9 +96,15 @@ class Mahalanobis(Detector):
             score, center=self.center_, transform=self.transform_, means=self.means_
         )
 
-    def _n_classes(self, acts: Activations, head: ClassifierHead | None) -> int:
+    def _classes(self, acts: Activations, head: ClassifierHead | None) -> tuple[np.ndarray, int]:
+        """Class number of each image (-1 where unknown), and how many classes there are."""
+        if acts.labels is None or (acts.labels < 0).all():
+            self._warn(f"{acts.name!r} has no labels: one mean and one covariance for all images.")
+            return np.zeros(len(acts), np.int64), 1
         if head is not None:
-            return head.n_classes
-        if acts.logits is not None:
-            return int(acts.logits.shape[1])
-        return int(np.max(acts.labels)) + 1 if acts.labels is not None else 0
+            count = head.n_classes
+        elif acts.logits is not None:
+            count = int(acts.logits.shape[1])
+        else:
+            count = int(np.max(acts.labels)) + 1
+        return self._class_labels(acts, count), count

@@ -21,13 +21,17 @@ __all__ = ["Residual"]
 class Residual(Detector):
     """Residual: `S = −‖(h − u) R‖`, R the least principal directions of the fit features.
 
+    R are eigenvectors of `Σ_i (h_i − u)(h_i − u)ᵀ / n`. The paper's origin is where the logits are
+    0, `u = −W⁺ b`. A network without a head has no such point: `u` is then the mean of the fit
+    features, and S the reconstruction error of a principal component analysis.
+
     Parameters
     ----------
     dim : principal directions left out of R; None: 1000 for d >= 2048, 512 for d >= 768, else d/2.
 
     Attributes
     ----------
-    space_ : ResidualSpace with origin `u = −W⁺ b` and basis R.
+    space_ : ResidualSpace with origin u and basis R.
 
     >>> from ood_core import Activations, ClassifierHead, make_detector
     >>> known = Activations.from_arrays([[3.0, 3.0], [1.0, 1.2], [2.0, 2.0], [1.0, 0.8]])
@@ -44,7 +48,7 @@ class Residual(Detector):
     equation = r"S(x) = -\lVert (h - u) R \rVert_2"
     reference = "Wang et al., CVPR 2022, arXiv 2203.10807"
     family = "Distances"
-    needs: ClassVar[frozenset[str]] = frozenset({"head", "fit"})
+    needs: ClassVar[frozenset[str]] = frozenset({"fit"})
     fusion_role = "distance"
     constraints: ClassVar = {"dim": DIM}
     sweep: ClassVar = {"dim": (8, 16, 32, 64, 128, 256, 512, 1000)}
@@ -55,7 +59,9 @@ class Residual(Detector):
         self.dim = dim
 
     def _fit(self, acts: Activations, head: ClassifierHead | None) -> None:
-        self.space_ = ResidualSpace.fit(self.name, acts, self._need_head(), self.dim)
+        if head is None:
+            self._warn("No head: directions are counted from the mean of the fit features.")
+        self.space_ = ResidualSpace.fit(self.name, acts, head, self.dim)
 
     def _score(self, acts: Activations) -> np.ndarray:
         return -self.space_.norm(acts.features)

@@ -138,10 +138,13 @@ class _Program:
                 std = torch.tensor(loaded.preprocessing.std, dtype=torch.float32)
                 self.mean = torch.nn.Buffer(mean.reshape(shape))
                 self.std = torch.nn.Buffer(std.reshape(shape))
-                self.weight = torch.nn.Buffer(torch.as_tensor(loaded.head.weight))
-                self.bias = torch.nn.Buffer(torch.as_tensor(loaded.head.bias))
+                if loaded.head is not None:
+                    self.weight = torch.nn.Buffer(torch.as_tensor(loaded.head.weight))
+                    self.bias = torch.nn.Buffer(torch.as_tensor(loaded.head.bias))
 
             def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+                if loaded.head is None:
+                    return self._without_head((images - self.mean) / self.std)
                 seen: list[torch.Tensor] = []
                 head = self.classifier.get_submodule(loaded.head_name)
                 hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -152,6 +155,14 @@ class _Program:
                 features = seen[0].flatten(2).mean(2) if seen[0].dim() == 4 else seen[0]
                 value = self.form(features.double(), logits.flatten(1).double())
                 return {"logits": logits, "score": value, "is_id": value >= threshold}
+
+            def _without_head(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+                features = self.classifier(images)
+                if features.dim() == 4:
+                    features = features.flatten(2).mean(2)
+                none = features.double()[:, :0]  # the form of a detector that reads no logits
+                value = self.form(features.double(), none)
+                return {"features": features, "score": value, "is_id": value >= threshold}
 
         self.module: nn.Module = Detector().eval()
 
@@ -186,7 +197,7 @@ def _metadata(acts_set: ActivationSet, loaded: Any, scores: Any, point: Any, at:
             "threshold": point.threshold,
             "how": point.how,
             "id_accepted": point.tpr,
-            "class_names": list(acts_set.need_head().names),
+            "class_names": list(acts_set.class_names),
             "input_shape": list(loaded.input_shape),
             "preprocessing": asdict(loaded.preprocessing),
         },

@@ -3,9 +3,11 @@
 from ood_core.neurons.ablation import accuracy_effect, drop_neurons, rates
 from ood_core.neurons.activity import (
     NeuronDrill,
+    activity,
     drill,
     mean_activations,
     neuron_column,
+    share_active,
     strongest_first,
     top_images,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "NeuronDrill",
     "Order",
     "accuracy_effect",
+    "activity",
     "contribution_table",
     "contribution_view",
     "drill",
@@ -42,6 +45,7 @@ __all__ = [
     "parse_neurons",
     "rates",
     "seriate",
+    "share_active",
     "strongest_first",
     "summary_of_receipt",
     "top_images",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,11 @@ from ood_core.runtime.names import in_utf8
 
 __all__ = [
     "NeuronDrill",
+    "activity",
     "drill",
     "mean_activations",
     "neuron_column",
+    "share_active",
     "strongest_first",
     "top_images",
 ]
@@ -40,6 +42,18 @@ def mean_activations(acts: Mapping[str, Activations], sets: Sequence[str]) -> pd
     means = {name: _mean(acts[name].features) for name in sets}
     d = len(next(iter(means.values()))) if means else 0
     return pd.DataFrame({"neuron": np.arange(d), **means})
+
+
+def share_active(acts: Mapping[str, Activations], sets: Sequence[str]) -> pd.DataFrame:
+    """Share of each set's images on which a penultimate neuron is active, that is above 0.
+
+    Returns
+    -------
+    data frame with `neuron` and one column per set, 0-1, d rows in order of neuron number.
+    """
+    shares = {name: _mean(acts[name].features, active=True) for name in sets}
+    d = len(next(iter(shares.values()))) if shares else 0
+    return pd.DataFrame({"neuron": np.arange(d), **shares})
 
 
 def strongest_first(means: pd.DataFrame, first: str, most: int = 3000) -> pd.DataFrame:
@@ -67,7 +81,8 @@ class NeuronDrill:
     ----------
     neuron : its number.
     by_class : columns `class, contribution, weight, mean_activation`, one row per class:
-        `contribution = weight * mean_activation` over the fit set's images of the class.
+        `contribution = weight * mean_activation` over the fit set's images of the class. No rows
+        where there are no classes.
     histogram : columns `set, left, right, count, share` of its activation; shared bins.
     summary : columns `set, n, mean, sd, active, above_clip`; the last two are shares of images.
     """
@@ -113,6 +128,23 @@ def drill(
             "mean_activation": class_means[:, neuron],
         }
     )
+    return replace(activity(acts, sets, neuron, clip, bins), by_class=by_class)
+
+
+def activity(
+    acts: Mapping[str, Activations],
+    sets: Sequence[str],
+    neuron: int,
+    clip: float = np.inf,
+    bins: int = 50,
+) -> NeuronDrill:
+    """Activation by set of one penultimate neuron, which needs neither a head nor labels.
+
+    Raises
+    ------
+    DataError
+        When the neuron does not exist.
+    """
     columns = {name: neuron_column(acts[name], neuron) for name in sets}
     ends = [end for a in columns.values() for end in (a.min(), a.max())]
     edges = np.histogram_bin_edges(ends, bins)
@@ -124,12 +156,8 @@ def drill(
         active, above = float((a > 0).mean()), float((a > clip).mean())
         rows.append((name, len(a), float(a.mean()), float(a.std()), active, above))
     summary = pd.DataFrame(rows, columns=["set", "n", "mean", "sd", "active", "above_clip"])
-    return NeuronDrill(
-        neuron,
-        by_class,
-        pd.concat(parts, ignore_index=True),
-        summary,
-    )
+    none = pd.DataFrame(columns=["class", "contribution", "weight", "mean_activation"])
+    return NeuronDrill(neuron, none, pd.concat(parts, ignore_index=True), summary)
 
 
 def top_images(
@@ -148,10 +176,12 @@ def top_images(
     return pd.concat(frames, ignore_index=True)
 
 
-def _mean(features: np.ndarray) -> np.ndarray:
+def _mean(features: np.ndarray, active: bool = False) -> np.ndarray:
+    """Mean of each column, or the share of its rows above 0."""
     total = np.zeros(features.shape[1])
     for start in range(0, len(features), _CHUNK):
-        total += np.asarray(features[start : start + _CHUNK], np.float64).sum(0)
+        part = features[start : start + _CHUNK]
+        total += np.asarray(part > 0 if active else part, np.float64).sum(0)
     return total / max(len(features), 1)
 
 

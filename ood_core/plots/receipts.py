@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from ood_core.plots.theme import ID_COLOUR, OOD_COLOURS, base_layout
 from ood_core.runtime.names import in_plotly
 
-__all__ = ["neuron_bars", "percentile_dots"]
+__all__ = ["neuron_bars", "percentile_dots", "unusual_bars"]
 
 _PATTERNS = {"kept": "", "clipped": "/", "masked": "x"}
 
@@ -55,6 +55,36 @@ def neuron_bars(rows: pd.DataFrame, class_name: str) -> go.Figure:
     )
     figure.update_xaxes(title="contribution to the logit (W · h)", zeroline=True)
     figure.update_yaxes(title="neuron", categoryorder="array", categoryarray=order)
+    return figure
+
+
+def unusual_bars(rows: pd.DataFrame) -> go.Figure:
+    """The neurons in which an image lies farthest from the fit set.
+
+    `rows` comes from `receipts.unusual_neurons`.
+    """
+    names = [f"n{n}" for n in rows["neuron"]]
+    figure = go.Figure(
+        go.Bar(
+            x=rows["unusual"],
+            y=names,
+            orientation="h",
+            marker={"color": [ID_COLOUR if v >= 0 else OOD_COLOURS[0] for v in rows["unusual"]]},
+            customdata=rows[["activation", "mean", "deviation"]],
+            hovertemplate="neuron %{y}<br>activation %{customdata[0]:.4g}<br>fit set "
+            "%{customdata[1]:.4g} ± %{customdata[2]:.4g}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        **base_layout(
+            title={"text": "Neurons in which it is least usual", "font": {"size": 14}},
+            height=90 + 19 * max(4, len(rows)),
+            bargap=0.25,
+            margin={"l": 48, "r": 12, "t": 40, "b": 50},
+        )
+    )
+    figure.update_xaxes(title="standard deviations from the mean of the fit set", zeroline=True)
+    figure.update_yaxes(title="neuron", categoryorder="array", categoryarray=names[::-1])
     return figure
 
 

@@ -42,6 +42,9 @@ ROUNDING = 1e-5
 """Deviation of a feature, as a share of its mean, that is float32's and no variation."""
 
 
+NO_HEAD = "the network has no head: it returns features, not classes"
+
+
 def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult, ...]:
     """Every gate, in the order in which to read them.
 
@@ -55,9 +58,9 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
     record = test.layer(layer)
     where = layer or PENULTIMATE
     return (
-        _head_gate(test, acts.need_head()),
-        _accuracy_gate(test, acts.need_head(), exp.classifier.expected_accuracy),
-        _classes_gate(fit, acts.need_head()),
+        _head_gate(test, acts.head),
+        _accuracy_gate(test, acts.head, exp.classifier.expected_accuracy),
+        _classes_gate(acts),
         _inactive_gate(record, where),
         _negatives_gate(record, where),
         _shift_gate(fit, test),
@@ -67,7 +70,13 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
     )
 
 
-def _head_gate(test: StoredActivations, head: ClassifierHead) -> GateResult:
+def _head_gate(test: StoredActivations, head: ClassifierHead | None) -> GateResult:
+    name = "The head explains the logits"
+    if head is None:
+        return GateResult.not_applicable(name, NO_HEAD)
+    if test.logits is None:
+        why = "no logits are recorded: they are computed from the features and the head"
+        return GateResult.not_applicable(name, why)
     worst = scale = 0.0
     for piece in test.chunks():
         logits = np.asarray(piece.logits, np.float64)
@@ -76,7 +85,7 @@ def _head_gate(test: StoredActivations, head: ClassifierHead) -> GateResult:
     limit = HEAD_ERROR * max(scale, 1e-12)
     ok = worst <= limit
     return GateResult(
-        "The head explains the logits",
+        name,
         ok,
         worst,
         limit,
@@ -90,13 +99,14 @@ def _head_gate(test: StoredActivations, head: ClassifierHead) -> GateResult:
 
 
 def _accuracy_gate(
-    test: StoredActivations, head: ClassifierHead, expected: float | None
+    test: StoredActivations, head: ClassifierHead | None, expected: float | None
 ) -> GateResult:
-    name, value = "ID accuracy is as expected", accuracy(test, head)
+    name = "ID accuracy is as expected"
+    if head is None:
+        return GateResult.not_applicable(name, NO_HEAD)
+    value = accuracy(test, head)
     if value is None or test.labels is None:
-        return GateResult(
-            name, None, math.nan, expected or math.nan, "the ID test set has no labels"
-        )
+        return GateResult.not_applicable(name, "the ID test set has no labels")
     n = int((test.labels >= 0).sum())
     target = ACCURACY_UNDECLARED if expected is None else expected - ACCURACY_MARGIN
     limit = max(0.0, target - 1.96 * math.sqrt(max(target * (1 - target), 0.0) / n))
@@ -137,19 +147,18 @@ def _other_order(test: StoredActivations, head: ClassifierHead, value: float) ->
     )
 
 
-def _classes_gate(fit: StoredActivations, head: ClassifierHead) -> GateResult:
-    name = "Every class has fit images"
-    labels = fit.labels
-    if labels is None or not (labels >= 0).any():
-        return GateResult(
-            name, None, math.nan, 0.0, "the fit set has no labels",
-            "Detectors by class (Mahalanobis, SHE, LINe's masks) need them: use class folders.",
-        )  # fmt: skip
-    counts = np.bincount(labels[labels >= 0], minlength=head.n_classes)
-    missing = [head.names[c] for c in np.flatnonzero(counts[: head.n_classes] == 0)]
-    text = (
-        f"{head.n_classes - len(missing)} of {head.n_classes} classes, {counts.min()} or more each"
-    )
+def _classes_gate(acts: ActivationSet) -> GateResult:
+    """Without a head the classes are those of the ID test set, which must be in the fit set too."""
+    name, exp = "Every class has fit images", acts.experiment
+    fit, test = (_class_numbers(acts[s]) for s in (exp.fit_set, exp.test_set))
+    if not len(fit):
+        return GateResult.not_applicable(
+            name, "the fit set has no labels: what reads them (LINe, SHE) does not run"
+        )
+    names = acts.class_names if acts.head is None else acts.head.names
+    wanted = np.unique(np.concatenate([fit, test])) if acts.head is None else range(len(names))
+    counts = {c: int((fit == c).sum()) for c in map(int, wanted)}
+    missing = [names[c] for c, count in counts.items() if not count]
     if missing:
         shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
         return GateResult(
@@ -157,7 +166,14 @@ def _classes_gate(fit: StoredActivations, head: ClassifierHead) -> GateResult:
             "Add images of these classes to the fit set, or correct the class names.",
             PARTLY,
         )  # fmt: skip
+    text = f"{len(counts)} of {len(counts)} classes, {min(counts.values())} or more each"
     return GateResult(name, True, 0.0, 0.0, text)
+
+
+def _class_numbers(acts: StoredActivations) -> np.ndarray:
+    """The class numbers of a set that are known, int64; none of them without labels."""
+    labels = acts.labels
+    return np.empty(0, np.int64) if labels is None else labels[labels >= 0]
 
 
 def _inactive_gate(record: LayerRecord, layer: str) -> GateResult:

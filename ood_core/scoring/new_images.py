@@ -27,8 +27,8 @@ class Verdicts:
     ----------
     detector : its name.
     images : sample ids.
-    predictions : name of each image's predicted class.
-    probability : (n,) softmax probability of the prediction, 0-1.
+    predictions : name of each image's predicted class; None where there are no classes.
+    probability : (n,) softmax probability of the prediction, 0-1; None where there are no classes.
     score : (n,) higher = more ID.
     threshold : accepted as ID is score >= threshold.
     is_id : (n,) bool, whether it is.
@@ -39,8 +39,8 @@ class Verdicts:
 
     detector: str
     images: tuple[str, ...]
-    predictions: tuple[str, ...]
-    probability: np.ndarray
+    predictions: tuple[str, ...] | None
+    probability: np.ndarray | None
     score: np.ndarray
     threshold: float
     is_id: np.ndarray
@@ -51,13 +51,13 @@ class Verdicts:
         """One dict of plain values per image.
 
         Keys: `path` (the sample id), `prediction`, `probability`, `score`, `threshold`, `is_id`,
-        `id_percentile`.
+        `id_percentile`. The first two are None where there are no classes.
         """
         for i, image in enumerate(self.images):
             yield {
                 "path": image,
-                "prediction": self.predictions[i],
-                "probability": float(self.probability[i]),
+                "prediction": None if self.predictions is None else self.predictions[i],
+                "probability": None if self.probability is None else float(self.probability[i]),
                 "score": float(self.score[i]),
                 "threshold": self.threshold,
                 "is_id": bool(self.is_id[i]),
@@ -68,7 +68,7 @@ class Verdicts:
 def verdicts(
     score_sets: Iterable[ScoreSet],
     acts: Activations,
-    head: ClassifierHead,
+    head: ClassifierHead | None,
     *,
     tpr: float = 0.95,
     thresholds: Mapping[str, float] | None = None,
@@ -79,7 +79,8 @@ def verdicts(
     ----------
     score_sets : fitted detectors with their scores of the ID test set.
     acts : the new images.
-    head : the classifier's head, for class names and where the images have no logits.
+    head : the classifier's head, for class names and where the images have no logits; None for a
+        network without one.
     tpr : share of the ID test set that each detector's threshold accepts, 0-1.
     thresholds : detector -> threshold, where one was chosen otherwise.
 
@@ -89,8 +90,7 @@ def verdicts(
         Without any detector.
     """
     chosen = by_canonical_name(thresholds or {})
-    known = predict(acts, head)
-    names = tuple(head.names[c] for c in known.classes)
+    names, probability = _predicted(acts, head)
     found = []
     for scores in score_sets:
         values, summary = score_rows(scores.fitted, acts), scores.summary()
@@ -102,7 +102,7 @@ def verdicts(
                 detector=scores.detector,
                 images=acts.ids,
                 predictions=names,
-                probability=known.probability,
+                probability=probability,
                 score=values,
                 threshold=threshold,
                 is_id=values >= threshold,
@@ -113,3 +113,14 @@ def verdicts(
     if not found:
         raise DataError("verdicts need at least one detector, got none.")
     return found
+
+
+def _predicted(
+    acts: Activations, head: ClassifierHead | None
+) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
+    """Name and probability of each image's predicted class, where there are classes."""
+    if head is None and acts.logits is None:
+        return None, None
+    known = predict(acts, head)
+    names = known.classes.tolist() if head is None else [head.names[c] for c in known.classes]
+    return tuple(map(str, names)), known.probability

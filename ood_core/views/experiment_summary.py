@@ -17,14 +17,14 @@ class Facts:
 
     Attributes
     ----------
-    classes : number of classes.
+    classes : number of classes that the network tells apart; None for one without a head.
     fit, test : images in the fit set and in the ID test set.
     ood : OOD set name -> images.
-    accuracy : share of ID test images classified right, 0-1; None without labels.
+    accuracy : share of ID test images classified right, 0-1; None without labels or a head.
     skipped : images left out because they cannot be read.
     """
 
-    classes: int
+    classes: int | None
     fit: int
     test: int
     ood: Mapping[str, int]
@@ -34,12 +34,12 @@ class Facts:
     @classmethod
     def of(cls, acts: Any) -> Facts:
         """Facts of an `ActivationSet`."""
-        experiment = acts.experiment
+        experiment, head = acts.experiment, acts.head
         return cls(
-            classes=acts.head.n_classes,
+            classes=None if head is None else head.n_classes,
             fit=len(acts[experiment.fit_set]),
             test=len(acts[experiment.test_set]),
             ood={name: len(acts[name]) for name in experiment.ood_sets},
-            accuracy=accuracy(acts[experiment.test_set], acts.head),
+            accuracy=None if head is None else accuracy(acts[experiment.test_set], head),
             skipped=sum(len(images) for images in acts.skipped.values()),
         )

@@ -5,7 +5,7 @@ Scores are ranked once (`Ranking`); after that each gallery, at any threshold, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from ood_core.runtime.names import shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ood_core.metrics.counts import ScoreSummary
+    from ood_core.models import ClassifierHead
 
 __all__ = ["KINDS", "NEAREST", "Ranking", "describe", "described"]
 
@@ -116,7 +119,11 @@ class Ranking:
 
 
 def describe(
-    rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any
+    rows: pd.DataFrame,
+    acts: Mapping[str, Any],
+    head: ClassifierHead | None,
+    summary: ScoreSummary,
+    names: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """What a caption says of each image; give it one page of rows, not all of them.
 
@@ -124,20 +131,25 @@ def describe(
     ----------
     rows : from `Ranking.pick`.
     acts : set name -> Activations.
-    head : the classifier's head, for class names and where logits were not kept.
+    head : the classifier's head, for class names and where logits were not kept; None for a
+        network without one.
     summary : the ID test set's `ScoreSummary`.
+    names : class names where there is no head.
 
     Returns
     -------
     One dict per row with `set`, `index`, `score`, `id`, `prediction` (class name), `label` (class
     name where known, "" otherwise) and `percentile` (share of ID test scores not above, percent).
+    `prediction` is left out where there is neither a head nor logits.
     """
+    names = names if head is None else head.names
     percentiles = summary.percentile_of(rows["score"].to_numpy())
     sets, index = rows["set"].to_numpy(str), rows["index"].to_numpy(np.int64)
-    classes = np.empty(len(rows), np.int64)
+    classes = np.full(len(rows), -1, np.int64)
     for name in dict.fromkeys(sets.tolist()):
         here = sets == name
-        classes[here] = predicted_classes(acts[name].take(index[here]), head)
+        if head is not None or acts[name].logits is not None:
+            classes[here] = predicted_classes(acts[name].take(index[here]), head)
     columns = sets, index, rows["score"], percentiles, classes
     found = []
     for name, index, score, percentile, c in zip(*(c.tolist() for c in columns), strict=True):
@@ -149,17 +161,26 @@ def describe(
                 "index": index,
                 "score": score,
                 "id": shown(a.ids[index]),
-                "prediction": head.names[c],
-                "label": head.names[label] if 0 <= label < len(head.names) else "",
+                **({"prediction": names[c]} if c >= 0 else {}),
+                "label": names[label] if 0 <= label < len(names) else "",
                 "percentile": percentile,
             }
         )
     return found
 
 
-def described(rows: pd.DataFrame, acts: Mapping[str, Any], head: Any, summary: Any) -> pd.DataFrame:
+def described(
+    rows: pd.DataFrame,
+    acts: Mapping[str, Any],
+    head: ClassifierHead | None,
+    summary: ScoreSummary,
+    names: Sequence[str] = (),
+) -> pd.DataFrame:
     """`describe` of all the rows as a table: what a download holds."""
     import pandas as pd
 
-    columns = ("set", "index", "score", "id", "prediction", "label", "percentile")
-    return pd.DataFrame(describe(rows, acts, head, summary), columns=list(columns))
+    found = describe(rows, acts, head, summary, names)
+    columns = ["set", "index", "score", "id", "prediction", "label", "percentile"]
+    if found and not any("prediction" in row for row in found):
+        columns.remove("prediction")
+    return pd.DataFrame(found, columns=columns)

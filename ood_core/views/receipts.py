@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "agreement",
     "heat",
+    "moments",
     "nearest",
     "overlay",
     "records",
     "table",
     "top_neurons",
+    "unusual_neurons",
     "wide",
 ]
 
@@ -57,13 +59,14 @@ def wide(found: Sequence[Verdicts], detector: str) -> pd.DataFrame:
     """One row per image: prediction, the chosen detector's numbers, every detector's verdict.
 
     Columns: `image, prediction, probability, score, is_id, id_percentile, p_value, rejected_by`
-    (how many detectors reject it), then one bool column per detector.
+    (how many detectors reject it), then one bool column per detector. Without classes the first
+    has neither `prediction` nor `probability`.
     """
     own = next(v for v in found if v.detector == canonical_name(detector))
-    columns = {
-        "image": own.images,
-        "prediction": own.predictions,
-        "probability": own.probability,
+    columns: dict[str, Any] = {"image": own.images}
+    if own.predictions is not None:
+        columns |= {"prediction": own.predictions, "probability": own.probability}
+    columns |= {
         "score": own.score,
         "is_id": own.is_id,
         "id_percentile": own.id_percentile,
@@ -127,6 +130,47 @@ def top_neurons(neurons: pd.DataFrame, most: int = 16) -> pd.DataFrame:
     rows = neurons.loc[order].copy()
     rows["state"] = np.where(~rows["kept"], "masked", np.where(rows["clipped"], "clipped", "kept"))
     return rows
+
+
+def moments(reference: Activations) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each penultimate neuron over a set, (d,) float64 each."""
+    h, n = reference.features, max(len(reference), 1)
+    starts = range(0, len(h), 8192)
+    mean = np.sum([h[s : s + 8192].sum(0, dtype=np.float64) for s in starts], axis=0) / n
+    square = [((h[s : s + 8192] - mean) ** 2).sum(0) for s in starts]
+    return np.asarray(mean), np.asarray(np.sqrt(np.sum(square, axis=0) / n))
+
+
+def unusual_neurons(
+    mean: np.ndarray, deviation: np.ndarray, features: np.ndarray, most: int = 16
+) -> pd.DataFrame:
+    """The neurons in which an image lies farthest from a set, the farthest first.
+
+        u_j = (h_j − mean_j) / deviation_j
+
+    Parameters
+    ----------
+    mean, deviation : (d,) each, from `moments`; neurons that never change in the set are left out.
+    features : (d,) penultimate features of the image.
+
+    Returns
+    -------
+    DataFrame with columns `neuron, activation, mean, deviation, unusual` (u).
+    """
+    h = np.asarray(features, np.float64)
+    live = np.flatnonzero(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-12))
+    unusual = (h[live] - mean[live]) / deviation[live]
+    order = np.argsort(-np.abs(unusual), kind="stable")[:most]
+    rows = live[order]
+    return pd.DataFrame(
+        {
+            "neuron": rows,
+            "activation": h[rows],
+            "mean": mean[rows],
+            "deviation": deviation[rows],
+            "unusual": unusual[order],
+        }
+    )
 
 
 def heat(activation: np.ndarray) -> np.ndarray:

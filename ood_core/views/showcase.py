@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from ood_core.activations import PENULTIMATE
-from ood_core.activations.predictions import predicted_classes
+from ood_core.activations.predictions import predict, predicted_classes
 from ood_core.detectors import detector_class
 from ood_core.detectors._arrays import by_rows
 from ood_core.detectors._norms import active_count, lp_norm
 from ood_core.detectors.energy import energy_score
 from ood_core.detectors.line import Line
-from ood_core.detectors.msp import msp_score
 from ood_core.detectors.negative_aware_norm import DEGENERATE_VARIATION
 from ood_core.metrics import auroc
 from ood_core.scoring.gains import Gain, gain
@@ -76,10 +75,11 @@ def above_id(acts: ActivationSet, scores: ScoreSet) -> tuple[Remark, ...]:
     if not above:
         return ()
     known = _Looks.of(acts, acts.experiment.test_set, scores)
+    names = acts.class_names if acts.head is None else acts.head.names
     return tuple(
         Remark(
             f"{name} scores above ID (AUROC {100 * area:.2f} %)",
-            _fooled(_Looks.of(acts, name, scores), known, acts.need_head().names, scores.detector),
+            _fooled(_Looks.of(acts, name, scores), known, names, scores.detector),
         )
         for name, area in above.items()
     )
@@ -89,39 +89,35 @@ class _Looks(NamedTuple):
     """What a score may take for known, per image of a set: (n,) each but `active`.
 
     `predicted` classes, L1 `norms` of the penultimate features, `confidence` (the largest softmax),
-    and the mean number of `active` units where the score reads.
+    and the mean number of `active` units where the score reads. Without a head there are neither
+    predicted classes nor confidence.
     """
 
-    predicted: np.ndarray
+    predicted: np.ndarray | None
     norms: np.ndarray
-    confidence: np.ndarray
+    confidence: np.ndarray | None
     active: float
 
     @classmethod
     def of(cls, acts: ActivationSet, name: str, scores: ScoreSet) -> _Looks:
         images = acts[name]
+        known = acts.head is not None or images.logits is not None
         return cls(
-            predicted_classes(images, acts.head),
+            predicted_classes(images, acts.head) if known else None,
             lp_norm(images.layer(), 1, "gap"),
-            np.concatenate([msp_score(np.asarray(p.logits)) for p in images.chunks()]),
+            predict(images, acts.head).probability if known else None,
             float(active_count(images.layer(_layer(scores)), _pool(scores)).mean()),
         )
 
 
 def _fooled(here: _Looks, known: _Looks, names: Sequence[str], detector: str) -> str:
     """What makes a set look known: what the classifier calls it, its strength, its active units."""
-    top = int(np.bincount(here.predicted, minlength=len(names)).argmax())
-    share, usual = (float((looks.predicted == top).mean()) for looks in (here, known))
     norm, norm_id = (f"{float(looks.norms.mean()):.1f}" for looks in (here, known))
     stronger = here.norms.mean() > known.norms.mean() and norm != norm_id
     what = ["strength"] if auroc(known.norms, here.norms) < 0.5 else []
-    what += ["confidence"] if auroc(known.confidence, here.confidence) < 0.5 else []
-    said = []
-    if share > 0.5 and share > MORE_THAN_USUAL * usual:
-        said.append(
-            f"{100 * share:.0f} % of its images are classified as {names[top]} "
-            f"({100 * usual:.0f} % of the ID images are)."
-        )
+    if known.confidence is not None and here.confidence is not None:
+        what += ["confidence"] if auroc(known.confidence, here.confidence) < 0.5 else []
+    said = _called(here, known, names)
     if stronger:
         said.append(
             f"Its features are stronger than those of ID images: mean L1 norm {norm} against "
@@ -141,7 +137,24 @@ def _fooled(here: _Looks, known: _Looks, names: Sequence[str], detector: str) ->
     return " ".join(said) or (
         f"Neither its strength (mean L1 norm {norm}, ID {norm_id}) nor what it is classified as "
         "explains it: this score orders these images the wrong way round."
+        if here.predicted is not None
+        else f"Its strength (mean L1 norm {norm}, ID {norm_id}) does not explain it: this score "
+        "orders these images the wrong way round."
     )
+
+
+def _called(here: _Looks, known: _Looks, names: Sequence[str]) -> list[str]:
+    """That most of a set is taken for one class, where it is and there are classes."""
+    if here.predicted is None or known.predicted is None:
+        return []
+    top = int(np.bincount(here.predicted, minlength=len(names)).argmax())
+    share, usual = (float((p == top).mean()) for p in (here.predicted, known.predicted))
+    if share <= 0.5 or share <= MORE_THAN_USUAL * usual:
+        return []
+    return [
+        f"{100 * share:.0f} % of its images are classified as {names[top]} "
+        f"({100 * usual:.0f} % of the ID images are)."
+    ]
 
 
 def _layer(scores: ScoreSet) -> str | None:

@@ -90,6 +90,10 @@ FLAWS = {
     ),
     "higher means more in-distribution": (lambda a: -a.features.sum(1), "sign flipped"),
     "activations are not changed": (lambda a: a.features.__imul__(2).sum(1), "read-only"),
+    "without head, logits or labels it runs or says what it lacks": (
+        lambda a: a.logits.max(1),
+        "with head and labels alone it must run or declare in needs what it lacks; AttributeError",
+    ),
     "same input, same scores": (lambda a: np.random.default_rng().random(len(a)), "61 of 61"),
 }
 
@@ -116,7 +120,7 @@ def test_check_detector_of_an_unknown_name():
 
 
 def test_checks_have_titles():
-    assert len(CHECKS) == 19
+    assert len(CHECKS) == 20
 
 
 @pytest.mark.parametrize("name", NAMES)

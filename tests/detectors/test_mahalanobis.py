@@ -48,6 +48,12 @@ def test_a_label_beyond_the_classes_is_an_error(small):
         make_detector("mahalanobis").fit(fit, small.head)
 
 
-def test_labels_are_needed(small):
-    with pytest.raises(DataError, match="'mahalanobis' cannot run: it needs labels"):
-        make_detector("mahalanobis").fit(Activations.from_arrays(small.h_fit), small.head)
+@pytest.mark.parametrize("labels", [None, "unknown"])
+@pytest.mark.parametrize("headless", [True, False])
+def test_without_labels_all_images_are_one_class(small, labels, headless):
+    given = None if labels is None else np.full(len(small.h_fit), -1)
+    fit = Activations.from_arrays(small.h_fit, None, given, name="fit")
+    detector = make_detector("mahalanobis").fit(fit, None if headless else small.head)
+    expected = slow(small.h_fit, np.zeros(len(small.h_fit), int), small.h)
+    np.testing.assert_allclose(detector.score_samples(small.test), expected, rtol=1e-9)
+    assert "'fit' has no labels: one mean and one covariance for all images." in detector.warnings_

@@ -151,6 +151,37 @@ def test_unlabelled_sets_cannot_be_checked() -> None:
         assert "no labels" in found.text
 
 
+def test_what_a_gate_is_not_about_is_neither_good_nor_bad() -> None:
+    """Without a head, without labels: said in words of its own, not counted, nothing to do."""
+    acts = make(fit_labels=None, test_labels=None)
+    acts.head = None
+    acts["test"] = Activations.from_arrays(acts["test"].features)
+    found = run_gates(acts)
+    outside = {g.name for g in found if not g.applies}
+    assert outside == {HEAD, ACCURACY, CLASSES}
+    for g in found:
+        assert g.ok is (None if g.name in outside else True), g
+        assert g.text.startswith("not applicable, because ") == (g.name in outside)
+        assert not g.remedy
+    assert gates_in_words(found) == "6 of 6 checks hold, 3 not applicable."
+
+
+def test_without_a_head_the_fit_set_must_have_the_classes_of_the_test_set() -> None:
+    acts = make(fit_labels=np.arange(200) % 2)
+    acts.head, acts.class_names = None, ("a", "b", "c", "d")
+    assert gate(acts, CLASSES).text == "2 classes have none: c, d"
+    whole = make()
+    whole.head, whole.class_names = None, ("a", "b", "c", "d")
+    assert gate(whole, CLASSES).ok is True
+
+
+def test_logits_that_a_head_was_used_for_are_not_held_against_it() -> None:
+    acts = make()
+    acts["test"] = Activations.from_arrays(acts["test"].features, None, acts["test"].labels)
+    assert "computed from the features" in gate(acts, HEAD).text
+    assert gate(acts, ACCURACY).ok is True
+
+
 def test_classes_missing_in_the_fit_set_are_named() -> None:
     found = gate(make(fit_labels=np.arange(200) % 2), CLASSES)
     assert (found.ok, found.value) == (False, 2.0)

@@ -18,13 +18,14 @@ _MARKS = {
     False: ("bad", "✗", "fails"),
     None: ("open", "–", "cannot be checked"),
 }
+_OUTSIDE = ("outside", "○", "does not apply")
 
 
 def lines_html(lines: Sequence[Check | GateResult]) -> str:
     """Checks as a list: a mark, what was checked, what was found, what to do."""
     rows = []
     for line in lines:
-        kind, mark, word = _MARKS[line.ok]
+        kind, mark, word = _MARKS[line.ok] if getattr(line, "applies", True) else _OUTSIDE
         remedy = f"<span class='remedy'>{html.escape(line.remedy)}</span>" if line.remedy else ""
         rows.append(
             f"<li class='{kind}'><i role='img' aria-label='{word}' title='{word}'>{mark}</i>"

@@ -34,8 +34,8 @@ function fill(list, items) {
       line.append(" ")
       if (item.percentile) element("span", line, item.percentile, "quiet").title = "Share of the ID test images that score no higher than this one"
     }
-    if (item.prediction) {
-      const line = element("div", caption, item.prediction)
+    if (item.prediction || item.label) {
+      const line = element("div", caption, item.prediction || "")
       if (item.label) element("span", line, ` ${item.label}`, "quiet")
     }
     const line = element("div", caption, undefined, "quiet")

@@ -133,8 +133,8 @@ def _item(view: View, row: Row) -> dict[str, str]:
         item["percentile"] = f"≥ {row['percentile']:.1f} % of ID"
     if "prediction" in row:
         item["prediction"] = f"→ {row['prediction']}"
-        label = str(row.get("label") or "")
-        item["label"] = f"is {label}" if label and label != str(row["prediction"]) else ""
+    if label := str(row.get("label") or ""):
+        item["label"] = f"is {label}" if label != str(row.get("prediction")) else ""
     return item
 
 

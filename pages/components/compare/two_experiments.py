@@ -67,19 +67,26 @@ def draw(view: View, other: View) -> None:
     its experiment's own."""
     first = dataclasses.replace(view, layer="penultimate")
     names = tuple(dict.fromkeys((*DETECTORS, view.detector)))
-    a = {n: first.scores(n) for n in names}
-    b = {n: other.scores(n, params=own_params(other.experiment, n)) for n in names}
+    lost = {n: _lost(first, other, n) for n in names}
+    a = {n: first.scores(n) for n in names if n not in first.lacking}
+    b = {
+        n: other.scores(n, params=own_params(other.experiment, n))
+        for n in names
+        if n not in other.lacking
+    }
     state.publish()
     state.notes()
     both = dict.fromkeys([*view.experiment.ood_sets, *other.experiment.ood_sets])
     hues = {name: ood_colour(place) for place, name in enumerate(both)}
     with st.container(key="bench_compare"):  # below each other in a narrow window
         columns = st.columns(2, gap="medium")
-    for column, one, scores, tag in zip(
-        columns, (first, other), (a[view.detector], b[view.detector]), "AB", strict=True
-    ):
+    for column, one, known, tag in zip(columns, (first, other), (a, b), "AB", strict=True):
         with column:
-            _histogram(one, scores, tag, hues)
+            if view.detector in known:
+                _histogram(one, known[view.detector], tag, hues)
+            else:
+                st.markdown(f"**{tag}: {plain(one.experiment.title)}**")
+                st.info(plain(one.lacking[view.detector]) + _CHOOSE, icon=":material/block:")
     _table(side_by_side(list(a.values()), list(b.values())))
     st.caption(
         f"A: {plain(view.experiment.name)}, B: {plain(other.experiment.name)}. Percent, "
@@ -87,6 +94,19 @@ def draw(view: View, other: View) -> None:
         "OOD sets are matched by name; their images may differ. Scores of different networks have "
         "different scales, so compare shapes and figures, not positions." + _different(a, b)
     )
+    for sentence in filter(None, lost.values()):
+        st.caption(f":material/block: {sentence}")
+
+
+def _lost(first: View, other: View, name: str) -> str:
+    """Why a detector is not in the table: what A or B lacks; "" where both have it."""
+    for tag, one in (("A", first), ("B", other)):
+        if name in one.lacking:
+            return plain(f"Not compared, because of {tag}: {one.lacking[name]}")
+    return ""
+
+
+_CHOOSE = " Choose a detector in the sidebar that both can run."
 
 
 def _histogram(one: View, scores: ScoreSet, tag: str, hues: Mapping[str, str]) -> None:
@@ -129,7 +149,7 @@ def _table(table: pd.DataFrame) -> None:
 
 def _different(a: Mapping[str, ScoreSet], b: Mapping[str, ScoreSet]) -> str:
     """A sentence for each detector that has other parameters in A than in B."""
-    found = {cache.short_title(n): different_params(a[n], b[n]) for n in a}
+    found = {cache.short_title(n): different_params(a[n], b[n]) for n in a if n in b}
     sentences = [
         f" {n}: A with {texts[0]}, B with {texts[1]}." for n, texts in found.items() if texts
     ]

@@ -19,7 +19,7 @@ __all__ = ["draw"]
 @told()
 def draw(view: View) -> None:
     """Scatter of the two scores, counts per set, four galleries."""
-    titles = cache.detector_titles()
+    titles = view.able
     others = [n for n in titles if n != view.detector]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         second = state.choose(
@@ -27,6 +27,7 @@ def draw(view: View) -> None:
             others,
             "energy" if "energy" in others else others[0],
             renamed=canonical_name,
+            lacking=view.lacking,
         )
         st.selectbox(
             f"{titles[view.detector]} against",

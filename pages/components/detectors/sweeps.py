@@ -27,13 +27,16 @@ METRICS = {"auroc": "AUROC", "fpr95": "FPR95, ID positive"}
 @told()
 def draw(view: View) -> None:
     """Choose detector and parameters, run in the background, draw, adopt."""
-    titles = cache.detector_titles()
+    titles = view.able
     sweepable = [name for name in titles if sweeps.axes(name)]
-    if "line" not in sweepable:
+    if not sweepable:
         st.info("No detector here has parameters to sweep.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        detector = state.choose("sweep_detector", sweepable, "line", renamed=canonical_name)
+        detector = state.choose(
+            "sweep_detector", sweepable, "line" if "line" in sweepable else sweepable[0],
+            renamed=canonical_name, lacking=view.lacking,
+        )  # fmt: skip
         st.selectbox(
             "Sweep", sweepable, key="sweep_detector", format_func=titles.__getitem__, width=260
         )

@@ -78,12 +78,14 @@ def report(
 def detector(view: View, at: str) -> None:
     """The detector as one file that only needs torch."""
     st.subheader("Deployable detector")
+    given = "logits" if view.acts.head else "features"
     st.caption(
-        "Classifier, score and threshold as one torch.export program: images in [0, 1] in; logits, "
+        f"Network, score and threshold as one torch.export program: images in [0, 1] in; {given}, "
         "score and verdict out. It is run on ID test images and compared before you get it."
     )
     if view.detector not in exportable():
-        names = ", ".join(cache.detector_titles().get(n, n) for n in exportable())
+        able = [n for n in exportable() if n not in view.lacking]
+        names = ", ".join(cache.detector_titles().get(n, n) for n in able)
         st.info(f"This detector cannot be exported. These can: {names}.", icon=":material/block:")
         return
     if st.button("Build the file", key="build_export", icon=":material/deployed_code:"):

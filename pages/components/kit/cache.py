@@ -19,6 +19,7 @@ from ood_core.detectors import all_detectors, detector_class
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.experiments import BrokenExperiment, Experiment, list_experiments
 from ood_core.scoring.params import given_params
+from ood_core.views.not_applicable import unavailable
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
@@ -32,6 +33,7 @@ __all__ = [
     "experiments",
     "frozen",
     "image_set",
+    "lacking_detectors",
     "once",
     "prepared",
     "refresh",
@@ -160,6 +162,24 @@ def _shared(titles: Mapping[str, str]) -> list[str]:
 def detector_titles() -> dict[str, str]:
     """Name -> title of every detector, family by family."""
     return {name: str(kind.title) for name, kind in all_detectors().items()}
+
+
+def lacking_detectors(experiment: Experiment, acts: ActivationSet | None) -> dict[str, str]:
+    """Detectors that the experiment cannot run, by name: a sentence that says what is missing.
+
+    Where nothing is prepared, as far as the experiment file tells.
+    """
+    if acts is None:
+        return {}
+    return once(("lacking", acts.fingerprint), lambda: _lacking(acts))
+
+
+def _lacking(acts: ActivationSet) -> dict[str, str]:
+    found = {}
+    for name, title in detector_titles().items():
+        if reason := unavailable(acts, name):
+            found[name] = f"{title} cannot run here: {reason}"
+    return found
 
 
 def short_title(name: str) -> str:

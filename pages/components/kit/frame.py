@@ -99,10 +99,12 @@ def _choices(experiment: Experiment, acts: ActivationSet | None) -> View:
     chosen = state.choose_many("ood_sets", sets, sets)
     st.html(f"<style>{_STYLE}{theme.style()}{_set_hues(sets)}</style>")
     st.multiselect("OOD sets", sets, key="ood_sets")
-    names = cache.detector_titles()
+    lacking = cache.lacking_detectors(experiment, acts)
+    names = {n: title for n, title in cache.detector_titles().items() if n not in lacking}
     detector = state.choose(
-        "detector", list(names), _first(DEFAULT_DETECTOR, names), renamed=canonical_name
-    )
+        "detector", list(names), _first(DEFAULT_DETECTOR, names), renamed=canonical_name,
+        lacking=lacking,
+    )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xxsmall"):
         st.selectbox("Detector", list(names), key="detector", format_func=names.__getitem__)
         params = detector_params(experiment, detector)

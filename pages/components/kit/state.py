@@ -22,7 +22,7 @@ Chromium with a select box, a slider in a fragment and a multiselect on two page
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import streamlit as st
@@ -69,13 +69,20 @@ def choose(
     default: str,
     *,
     renamed: Callable[[str], str] | None = None,
+    lacking: Mapping[str, str] | None = None,
 ) -> str:
     """Value of the single choice `name`, ready in `st.session_state` for its widget.
 
     Call it before the widget is drawn, then draw the widget with `key=name` and without a
     default of its own. `renamed` turns what an address may still call an option into its name.
+    `lacking` says of options that other experiments have why this one has not.
     """
     value = _current(name)
+    asked = value[-1] if isinstance(value, Texts) and value else value
+    asked = renamed(asked) if renamed and isinstance(asked, str) else asked
+    if lacking and isinstance(asked, str) and asked in lacking:
+        note(f"{lacking[asked]} Using {default} in place of {asked}.")
+        value = default
     if isinstance(value, Texts):
         given = [t if t in options or renamed is None else renamed(t) for t in value[-1:]]
         value = _noted(address.options(name, given, options, [default]))[0]

@@ -74,8 +74,19 @@ class View:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classifier's classes."""
-        return tuple(self.acts.need_head().names)
+        """Names of the classes, by number; () where nothing has classes."""
+        return self.acts.class_names
+
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Detectors that cannot run here, by name, each with what it needs and is not here."""
+        return cache.lacking_detectors(self.experiment, self.acts)
+
+    @property
+    def able(self) -> dict[str, str]:
+        """Titles of the detectors that lack nothing here, by name."""
+        lost = self.lacking
+        return {n: title for n, title in cache.detector_titles().items() if n not in lost}
 
     def colour(self, name: str) -> str:
         """Colour of a data set: blue for ID, the OOD set's own hue otherwise."""

@@ -46,10 +46,12 @@ def draw(view: View) -> None:
             format_func=METHODS.__getitem__,
             required=True,
         )
-        colour = state.choose("map_colour", list(COLOURS), "set")
+        lacking = {} if view.acts.predicts else {"class": _NO_CLASSES}
+        colours = [c for c in COLOURS if c not in lacking]
+        colour = state.choose("map_colour", colours, "set", lacking=lacking)
         st.segmented_control(
             "Colour",
-            list(COLOURS),
+            colours,
             key="map_colour",
             format_func=COLOURS.__getitem__,
             required=True,
@@ -68,7 +70,7 @@ def draw(view: View) -> None:
         left, right = st.columns([3, 2], gap="medium")
     with left:
         _chart(view, points, method, colour, region)
-        _about(points, method)
+        _about(points, method, "" if view.acts.predicts else _NO_CLASSES)
     with right:
         _selected(view, points, region)
 
@@ -184,7 +186,8 @@ def _key(method: str, colour: str) -> str:
     return f"map_{method}_{colour}_{st.session_state.get('_map_cleared', 0)}"
 
 
-def _about(points: pd.DataFrame, method: str) -> None:
+def _about(points: pd.DataFrame, method: str, lacking: str) -> None:
+    """What the plane holds, and what of it cannot be coloured here."""
     share, parts = points.attrs.get("explained"), []
     if share is not None:
         held = f"{100 * share:.0f} % of the variance of the ID test images"
@@ -195,6 +198,7 @@ def _about(points: pd.DataFrame, method: str) -> None:
         )
     if method != "pca":
         parts.append(f"{len(points):,} images, an even share of each set.")
+    parts += [lacking] * bool(lacking)
     st.caption(" ".join(parts))
 
 
@@ -216,7 +220,9 @@ def _selected(view: View, points: pd.DataFrame, region: Region | None) -> None:
     gallery.show(view, rows, "map_gallery", per_page=12)
     with st.container(horizontal=True):
         figures.csv_button(
-            lambda: galleries.described(rows, view.acts, view.acts.head, scores.summary()),
+            lambda: galleries.described(
+                rows, view.acts, view.acts.head, scores.summary(), view.class_names
+            ),
             "region", key="map_region_csv",
         )  # fmt: skip
         st.button(
@@ -225,6 +231,7 @@ def _selected(view: View, points: pd.DataFrame, region: Region | None) -> None:
         )  # fmt: skip
 
 
+_NO_CLASSES = "There is no colour by predicted class: the network has no head."
 _WORDS = (
     "Each point is an image, placed by its penultimate features. PCA keeps the two directions in "
     "which the ID test images vary most; distances in it are honest but most directions are lost. "

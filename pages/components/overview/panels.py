@@ -40,6 +40,7 @@ _NEXT = {
 }
 
 
+_NO_HEAD = "none: the network has no head"
 _STEPS = (
     ("Scores", "Which detector would you ship, and at which threshold?"),
     ("Layers", "At which layer does NAN beat the norm, and why?"),
@@ -110,15 +111,15 @@ def _facts_table(view: View) -> str:
     classifier = view.experiment.classifier
     shown = [("Classifier", classifier.architecture)]
     if view.stored is None:
-        shown += [("Classes", str(classifier.num_classes or "–"))]
+        shown += [
+            ("Classes", _NO_HEAD if classifier.headless else str(classifier.num_classes or "–"))
+        ]
         shown += [("OOD sets", ", ".join(view.experiment.ood_sets))]
     else:
         facts = cache.once(("facts", view.fingerprint), lambda: Facts.of(view.acts))
         how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
-        accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
         shown += [
-            ("Classes", f"{facts.classes:,}; {how}" if how else f"{facts.classes:,}"),
-            ("ID test accuracy", accuracy),
+            *_of_head(facts, how),
             ("Fit set", f"{facts.fit:,} images"),
             ("ID test set", f"{facts.test:,} images"),
             ("OOD", f"{sum(facts.ood.values()):,} images in {_sets(len(facts.ood))}"),
@@ -127,6 +128,15 @@ def _facts_table(view: View) -> str:
             shown.append(("Not readable, left out", f"{facts.skipped:,} images"))
     cells = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in shown)
     return f"<dl class='facts'>{cells}</dl>"
+
+
+def _of_head(facts: Facts, how: str) -> list[tuple[str, str]]:
+    """Classes and accuracy, of a network that tells classes apart."""
+    if facts.classes is None:
+        return [("Classes", _NO_HEAD)]
+    accuracy = "no labels" if facts.accuracy is None else f"{100 * facts.accuracy:.2f} %"
+    classes = f"{facts.classes:,}; {how}" if how else f"{facts.classes:,}"
+    return [("Classes", classes), ("ID test accuracy", accuracy)]
 
 
 def _sets(count: int) -> str:
@@ -157,7 +167,13 @@ def _headline(view: View) -> None:
         "class. Penultimate layer, the experiment's own parameters, all images of each set. Best "
         "of these per row bold; Detectors holds every other score."
     )
-    words.warnings([f"{cache.detector_titles()[n]}: {why}" for n, why in reasons.items()])
+    words.warnings(
+        [
+            f"{cache.detector_titles()[n]}: {why}"
+            for n, why in reasons.items()
+            if n not in view.lacking  # the remarks say what cannot be here
+        ]
+    )
 
 
 def _headline_table(view: View, sets: dict[str, ScoreSet]) -> str:

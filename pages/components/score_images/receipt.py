@@ -46,9 +46,11 @@ def results(table: pd.DataFrame, images: Mapping[str, Image.Image], titles: dict
     """Sortable table with thumbnails and every detector's verdict; returns the chosen image."""
     shown = table.assign(picture=[picture_uri(images[name]) for name in table["image"]])
     shown["verdict"] = shown["is_id"].map({True: "ID", False: "OOD"})
-    shown["probability"] = 100 * shown["probability"]
+    predicted = [c for c in ("prediction", "probability") if c in shown]
+    if predicted:
+        shown["probability"] = 100 * shown["probability"]
     each = [c for c in shown.columns if c.startswith("accepts_")]
-    first = ["picture", "image", "verdict", "prediction", "probability", "score"]
+    first = ["picture", "image", "verdict", *predicted, "score"]
     order = [*first, "id_percentile", "p_value", "rejected_by", *each]
     number = st.column_config.NumberColumn
     config: dict[str, ColumnConfig | str] = {
@@ -137,6 +139,9 @@ def _pictures(view: View, image: Image.Image, name: str) -> None:
 
 
 def _neurons(view: View, acts: Activations, place: int) -> None:
+    if "line" in view.lacking:
+        _unusual(view, acts, place)
+        return
     from ood_core.plots.receipts import neuron_bars
 
     line = view.scores("line").fitted
@@ -155,6 +160,21 @@ def _neurons(view: View, acts: Activations, place: int) -> None:
         f"LINe masks {len(found.neurons) - kept} of {len(found.neurons)} neurons for class "
         f"{plain(view.class_names[found.routed])} and clips {clipped} of the other {kept}. "
         f"Energy {found.energy:.4g}, LINe {found.line:.4g}."
+    )
+
+
+def _unusual(view: View, acts: Activations, place: int) -> None:
+    """What stands out in the image where nothing says which neurons speak for which class."""
+    from ood_core.plots.receipts import unusual_bars
+
+    fit = view.acts[view.experiment.fit_set]
+    mean, deviation = cache.once(("moments", view.fingerprint), lambda: receipts.moments(fit))
+    rows = receipts.unusual_neurons(mean, deviation, acts.features[place])
+    if len(rows):
+        figures.show(unusual_bars(rows), "receipt_unusual", data=rows, name="neurons")
+    st.caption(
+        f"{plain(view.lacking['line'])} So this is no account of a class, but of what is unusual "
+        "in the image against the fit set."
     )
 
 

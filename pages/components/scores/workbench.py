@@ -155,7 +155,9 @@ def _galleries(view: View, scores: ScoreSet, at: float) -> None:
         view,
         ranking.pick(kind, at, between),
         "threshold_gallery",
-        detail=lambda rows: describe(rows, view.acts, view.acts.head, scores.summary()),
+        detail=lambda rows: describe(
+            rows, view.acts, view.acts.head, scores.summary(), view.class_names
+        ),
         empty="None at this threshold" + (" in the marked range." if between else "."),
         tabs=[(k, KINDS[k], f"{ranking.count(k, at, between):,}") for k in KINDS],
         tab=kind,

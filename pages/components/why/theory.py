@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["hidden_section", "intro", "lab_panel", "lab_sections", "nan_section"]
 
 MEAN = "mean of the six"
+_NO_HEAD = (
+    "Your network has no head, so it has no logits for this claim to be about: nothing says which "
+    "classes its units speak for. Add the head to the experiment, or see the claim tested on the "
+    "lab's networks below. Norm and NAN need no head and are measured next."
+)
 _MARKS = {True: ("good", "✓"), False: ("bad", "✗"), None: ("open", "?")}
 _NEW_RESULTS_EVERY = 1.0
 
@@ -41,6 +46,10 @@ def intro() -> None:
 
 def hidden_section(view: View) -> None:
     """The hidden classifier of the chosen layer of the user's own network."""
+    if view.acts.head is None:
+        where = f"your network: {view.experiment.title}"
+        _section("hidden", _no_head, (), where=where)
+        return
     from ood_core.plots.hidden_classifier import norm_against_logit
 
     known: dict[str, HiddenClassifier] = cache.once(("hidden", view.fingerprint, view.layer), dict)
@@ -63,6 +72,10 @@ def hidden_section(view: View) -> None:
 
     claims = claims_of_hidden(found, test) if found is not None else []
     _section("hidden", draw, claims, where=f"your network: {view.experiment.title}, {view.layer}")
+
+
+def _no_head() -> None:
+    st.info(_NO_HEAD, icon=":material/info:")
 
 
 def nan_section(view: View) -> None:

@@ -45,7 +45,7 @@ class Steps {
     const low = Math.min(0, ...d.sets.flatMap((s) => s.values))
     const sx = (i) => M.left + (i / n) * (W - M.left - M.right)
     const sy = (v) => bottom - ((v - low) / (top - low)) * (bottom - M.top)
-    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}; ${d.level_text}` })
+    const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, height: H, role: "img", "aria-label": `${d.title}: ${d.sets.map((s) => s.name).join(", ")}${d.level_text ? `; ${d.level_text}` : ""}` })
     axes(svg, {
       W, H, M,
       xs: ticks(0, d.places, Math.max(3, W / 120)).map((v) => [sx((v / d.places) * n), short(v)]),
