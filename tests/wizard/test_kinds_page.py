@@ -1,0 +1,117 @@
+"""The four ways into the wizard, in Streamlit's own test runner."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ood_core import wizard
+from ood_core.experiments import load_experiment
+from ood_core.wizard import Draft
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The overview page with the wizard open."""
+    st.cache_resource.clear()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["wizard"] = "on"
+    at.run()
+    assert not at.exception
+    return at
+
+
+def texts(at: AppTest) -> str:
+    return html.unescape(" ".join(element.proto.body for element in at.get("html")))
+
+
+def wait(at: AppTest, until: str) -> str:
+    """Run the page until a text is on it."""
+    for _ in range(200):
+        at.run()
+        assert not at.exception
+        if until in (shown := texts(at)):
+            return shown
+        time.sleep(0.2)
+    pytest.fail(f"{until!r} did not appear on the page")
+
+
+def steps(at: AppTest) -> list[str]:
+    found = re.findall(r"<h2 class='section'>(\d) · ([^<]+)</h2>", texts(at))
+    return [name for _, name in sorted(found)]
+
+
+def draft(at: AppTest) -> Draft:
+    """What was chosen so far."""
+    return at.session_state["_draft"]
+
+
+def keys(at: AppTest) -> set[str]:
+    kinds = ("text_input", "number_input", "selectbox", "button", "text_area", "multiselect")
+    return {element.key for kind in kinds for element in getattr(at, kind) if element.key}
+
+
+@pytest.fixture
+def encoder(checkpoint: Callable[..., Path], folders: Path) -> Path:
+    """Weights without their head, beside images without classes."""
+    import torch
+
+    whole = torch.load(checkpoint(), weights_only=True)["state_dict"]
+    left = {k: v for k, v in whole.items() if not k.startswith("linear.")}
+    assert len(left) < len(whole)
+    torch.save(left, folders / "encoder.pth")
+    return folders
+
+
+def test_what_one_has_is_asked_first(page: AppTest) -> None:
+    assert page.button_group(key="new_kind").value == "network"
+    assert steps(page) == ["Classifier", "Images", "Preprocessing", "Checks", "Save"]
+    for kind, first in (("encoder", "Encoder"), ("hub", "Network")):
+        page.button_group(key="new_kind").set_value(kind).run()
+        assert not page.exception
+        assert steps(page) == [first, "Images", "Preprocessing", "Checks", "Save"]
+        assert draft(page).kind == kind
+    assert "new_source" not in {group.key for group in page.button_group}
+
+
+def test_an_encoder_becomes_a_saved_experiment(page: AppTest, encoder: Path) -> None:
+    page.button_group(key="new_kind").set_value("encoder").run()
+    assert "new_num_classes" not in keys(page)
+    page.text_input(key="new_folder").set_value(str(encoder))
+    page.button(key="new_look").click().run()
+    shown = wait(page, "The classifier loads")
+    assert "resnet20: no head, 64 penultimate features" in shown
+    assert "<li class='bad'>" not in shown
+    assert "new_measure" not in keys(page), "accuracy is not defined without classes"
+    page.text_input(key="new_name").set_value("mine").run()
+    page.button(key="new_save").click().run()
+    assert not page.exception
+    assert load_experiment("mine").classifier.headless
+
+
+def test_the_way_of_a_draft_follows_from_its_file(page: AppTest, tmp_path: Path) -> None:
+    (tmp_path / "vit").mkdir()
+    (tmp_path / "vit/config.json").write_text('{"model_type": "vit"}')
+    page.text_input(key="new_checkpoint").set_value(str(tmp_path / "vit")).run()
+    wait(page, "The classifier loads")
+    page.run()
+    assert draft(page).kind == page.button_group(key="new_kind").value == "hub"
+    assert draft(page).architecture == "huggingface"
+    assert "new_architecture" not in keys(page)
+
+
+def test_changing_the_way_keeps_the_images(page: AppTest, folders: Path) -> None:
+    page.text_input(key="new_fit").set_value(str(folders / "photos/train")).run()
+    for kind in wizard.KINDS:
+        if kind != "features":
+            page.button_group(key="new_kind").set_value(kind).run()
+            assert draft(page).fit.source == str(folders / "photos/train")
