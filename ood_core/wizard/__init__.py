@@ -12,6 +12,7 @@ from ood_core.wizard.draft import (
     new_experiment,
     set_kind,
     set_name,
+    with_architecture,
     with_kind,
     with_weights,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "survey",
     "weight_names",
     "whole_network",
+    "with_architecture",
     "with_kind",
     "with_values",
     "with_weights",

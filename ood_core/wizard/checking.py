@@ -122,8 +122,7 @@ def _unknown(draft: Draft) -> Check:
     return Check(
         "classifier", name, False,
         f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}",
-        "Choose its architecture; a network of your own needs one file, see docs/extending.md."
-        f"{more}",
+        f"Choose its architecture, or name the code of a network of your own.{more}",
         tuple(_fixes(draft)),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.own_code import TRUST, is_own_code
 from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS
 from ood_core.experiments.parsing_sets import RESERVED
 from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
@@ -25,6 +26,7 @@ __all__ = [
     "set_kind",
     "set_name",
     "tables",
+    "with_architecture",
     "with_kind",
     "with_weights",
 ]
@@ -121,11 +123,29 @@ def with_kind(draft: Draft, kind: str) -> Draft:
 
 
 def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None = None) -> Draft:
-    """The draft with other weights: what was found out or chosen of the former is emptied."""
+    """The draft with other weights: what was found out or chosen of the former is emptied.
+
+    Code of one's own stays: no file says that it is meant.
+    """
+    own = is_own_code(draft.architecture)
     return dataclasses.replace(
-        draft, checkpoint=checkpoint, random_weights=random_weights, architecture="", part="",
-        weights="", keys="", features="", preprocessing=None,
+        draft, checkpoint=checkpoint, random_weights=random_weights, part="", weights="", keys="",
+        features="", preprocessing=None, architecture=draft.architecture if own else "",
         num_classes=0 if draft.kind == "encoder" else None,
+    )  # fmt: skip
+
+
+def with_architecture(
+    draft: Draft, architecture: str, arguments: Mapping[str, Any] | None = None
+) -> Draft:
+    """The draft with another architecture; of code of one's own the file says that it may run.
+
+    Whether it does run is asked apart from that, for what the code contains (`code_request`).
+    """
+    own = is_own_code(architecture)
+    return dataclasses.replace(
+        draft, architecture=architecture, preprocessing=None, trust=TRUST if own else "",
+        arguments=dict(arguments or {}) if own else {},
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ood_core.errors import OODLensError
 from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.listing import class_folders
+from ood_core.experiments.own_code import is_own_code
 from ood_core.models.architectures import architectures, collection
 from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
@@ -136,7 +137,7 @@ def complete(
     if whole is not None:
         return _of_whole_network(draft, *whole)
     known = draft.architecture and draft.num_classes is not None
-    if draft.checkpoint and not known:
+    if draft.checkpoint and not (known or is_own_code(draft.architecture)):
         facts = checkpoint_facts(
             draft.checkpoint, draft.architecture, draft.part, progress, should_stop
         )

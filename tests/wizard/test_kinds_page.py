@@ -115,3 +115,23 @@ def test_changing_the_way_keeps_the_images(page: AppTest, folders: Path) -> None
         if kind != "features":
             page.button_group(key="new_kind").set_value(kind).run()
             assert draft(page).fit.source == str(folders / "photos/train")
+
+
+def test_own_code_is_named_with_its_arguments(page: AppTest, folders: Path) -> None:
+    code = folders / "net.py"
+    code.write_text("open('ran', 'w')\nclass Net: ...\n")
+    page.text_input(key="new_checkpoint").set_value(str(folders / "gone.pt")).run()
+    page.button_group(key="new_family").set_value("my own code").run()
+    page.text_area(key="new_arguments").set_value("depth = 40\nnorm = batch").run()
+    page.text_input(key="new_own_code").set_value(f"{code}:Net").run()
+    assert not page.exception
+    assert draft(page).architecture == f"{code}:Net"
+    assert draft(page).arguments == {"depth": 40, "norm": "batch"}
+    assert page.text_area(key="new_arguments").value == 'depth = 40\nnorm = "batch"\n'
+    page.text_area(key="new_arguments").set_value("depth").run()
+    assert any("name = value, got 'depth'" in e.value for e in page.error)
+    assert draft(page).arguments == {"depth": 40, "norm": "batch"}
+    page.text_input(key="new_checkpoint").set_value("").run()
+    assert draft(page).architecture == f"{code}:Net"
+    assert not list(folders.rglob("ran"))
+    assert not Path("ran").exists()

@@ -8,12 +8,11 @@ from ood_core import wizard
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.kit.plain import plain
-from pages.components.wizard import checkpoint, drafting
+from pages.components.wizard import architecture, checkpoint, drafting
 
 __all__ = ["draw"]
 
 _SOURCES = {"file": "A checkpoint file", "published": "Published weights", "random": "Random"}
-_FAMILIES = ("built in", "torchvision", "timm")
 
 
 def draw() -> None:
@@ -25,7 +24,7 @@ def draw() -> None:
         checkpoint.draw()
     draft = drafting.current()
     if source != "file" or (draft.checkpoint and not checkpoint.is_whole(draft)):
-        _architecture(source)
+        architecture.draw(source)
     if source == "published":
         _weights()
     if draft.num_classes != 0:  # an encoder has none
@@ -47,47 +46,6 @@ def _source() -> str:
         drafting.change(**vars(wizard.with_weights(draft, random_weights=seed)))
     st.session_state["_new_source"] = chosen
     return str(chosen)
-
-
-def _architecture(source: str) -> None:
-    draft = drafting.current()
-    prefix = draft.architecture.partition(":")[0] if ":" in draft.architecture else "built in"
-    shown = prefix if draft.architecture else st.session_state.get("_new_family", "built in")
-    families = _FAMILIES[1:] if source == "published" else _FAMILIES
-    shown = shown if shown in families else families[0]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        family = st.segmented_control(
-            "Architecture", families, key=drafting.seed("new_family", shown), required=True
-        )
-        family = str(family or shown)
-        st.session_state["_new_family"] = family
-        if family != shown and source == "file":  # the file says what it is until one is chosen
-            drafting.hold("new_family")
-        elif family != shown:
-            drafting.change(architecture="", weights="", preprocessing=None)
-            draft = drafting.current()
-        try:
-            with st.spinner("Looking up architectures …", show_time=False):
-                names = cache.once(("architectures", family), lambda: _names(family))
-        except OODLensError as error:
-            st.error(plain(error, keep="\n"), icon=":material/error:")
-            return
-        value = draft.architecture if draft.architecture in names else None
-        st.selectbox(
-            "Name of the architecture", names, key=drafting.seed("new_architecture", value),
-            index=None, placeholder="Choose", label_visibility="collapsed",
-            format_func=lambda name: name.rpartition(":")[2],
-        )  # fmt: skip
-    if draft.architecture and value is None:
-        st.caption(f"Until another is chosen here: {plain(draft.architecture)}.")
-    chosen = st.session_state["new_architecture"] or ""
-    if chosen and chosen != draft.architecture:
-        weights = {"weights": ""} if source == "published" else {}
-        drafting.change(architecture=chosen, preprocessing=None, **weights)
-
-
-def _names(family: str) -> tuple[str, ...]:
-    return wizard.architecture_names(family)
 
 
 def _weights() -> None:
