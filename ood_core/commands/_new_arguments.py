@@ -12,8 +12,12 @@ __all__ = ["add_classifier", "add_preprocessing"]
 def add_classifier(parser: argparse.ArgumentParser) -> None:
     """Which network, or the head of features that are there already."""
     parser.add_argument(
-        "--architecture", default="", help="built in, torchvision:…, timm:… or code of your own"
+        "--architecture", default="", help="built in, torchvision:…, timm:… or net.py:Net"
     )
+    parser.add_argument(
+        "--arguments", default="", metavar="NAME=VALUE,…",
+        help="what your own code is called with: 'width=64, kind=small', or a JSON object",
+    )  # fmt: skip
     parser.add_argument(
         "--checkpoint",
         help="file with the weights or the whole network, a folder from a model hub, or a folder "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.experiments.own_code import TRUST, is_own_code
 
 if TYPE_CHECKING:
     from ood_core.wizard import Draft, SetDraft, Survey
@@ -22,7 +23,7 @@ _SHOWN = 5
 
 def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
     """The draft that the options of `new` ask for, with what lies in the folder of `--from`."""
-    from ood_core.wizard import Draft
+    from ood_core.wizard import Draft, arguments_from
 
     draft = Draft(
         name=args.name,
@@ -37,6 +38,8 @@ def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
         expected_accuracy=args.expected_accuracy,
         features=args.features,
         kind="encoder" if args.num_classes == 0 else "network",
+        arguments=arguments_from(args.arguments),
+        trust=TRUST if args.trust and is_own_code(args.architecture) else "",
         fit=_listed(args.fit, "fit", args.fit_root),
         test=_listed(args.test, "test", args.test_root),
         ood=tuple(_ood(text, args.near) for text in args.ood),

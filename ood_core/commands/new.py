@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_core.commands._arguments import add_json, add_pass, names
+from ood_core.commands._arguments import add_json, add_pass, agree, names
 from ood_core.commands._new_arguments import add_classifier, add_preprocessing
 from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
@@ -54,6 +54,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import wizard
 
     draft = draft_of(args, terminal)
+    if draft.trust:
+        agree(wizard.only_classifier(draft), args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
     paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it

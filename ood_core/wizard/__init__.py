@@ -1,6 +1,6 @@
 """Bringing one's own network and images: proposals, checks, samples, the finished experiment."""
 
-from ood_core.wizard.arguments import arguments_from, arguments_text, named_arguments
+from ood_core.wizard.arguments import arguments_from, arguments_text
 from ood_core.wizard.check import Check, Fix
 from ood_core.wizard.checking import QUICK, check_draft, gate_checks, sample
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -22,6 +22,7 @@ from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.kinds import KINDS
 from ood_core.wizard.measuring import Measured, measure
 from ood_core.wizard.overrides import overridden_proposals, with_values
+from ood_core.wizard.partial_drafts import draft_code, only_classifier, trust_draft
 from ood_core.wizard.proposals import (
     Proposal,
     architecture_names,
@@ -57,6 +58,7 @@ __all__ = [
     "complete",
     "contact_sheet",
     "distinct_names",
+    "draft_code",
     "draft_of",
     "fetch",
     "find_fetch",
@@ -67,8 +69,8 @@ __all__ = [
     "look_at",
     "measure",
     "missing",
-    "named_arguments",
     "new_experiment",
+    "only_classifier",
     "overridden_proposals",
     "parse_draft",
     "preprocessings",
@@ -77,6 +79,7 @@ __all__ = [
     "set_kind",
     "set_name",
     "survey",
+    "trust_draft",
     "weight_names",
     "whole_network",
     "with_architecture",

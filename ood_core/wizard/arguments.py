@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,11 +13,14 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.runtime.toml_text import toml_text
 
-__all__ = ["arguments_from", "arguments_text", "named_arguments"]
+__all__ = ["arguments_from", "arguments_text"]
+
+_NEXT = re.compile(r"\n|[,;]\s*(?=[A-Za-z_]\w*\s*=)")
+"""What stands between two arguments."""
 
 
 def arguments_from(text: str) -> dict[str, Any]:
-    """Keyword arguments from TOML, from a JSON object, or from lines of `name = value`.
+    """Keyword arguments from TOML, a JSON object, or `name = value` on lines or after commas.
 
     Raises
     ------
@@ -35,15 +40,16 @@ Leave it out.
     text = text.strip()
     if text.startswith("{"):
         return _json(text)
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        if any(line.lstrip().startswith("[") for line in text.splitlines()):
-            raise ConfigError(f"arguments: not TOML ({error}).") from error
-    return named_arguments(line for line in text.splitlines() if line.strip())
+    for form in (text, f"inline = {{ {text} }}"):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            found = tomllib.loads(form)
+            return found if form == text else found["inline"]
+    if text.startswith("["):
+        raise ConfigError(f"arguments: not TOML, got {text.splitlines()[0]!r}.")
+    return _named(pair for pair in _NEXT.split(text) if pair.strip())
 
 
-def named_arguments(pairs: Iterable[str]) -> dict[str, Any]:
+def _named(pairs: Iterable[str]) -> dict[str, Any]:
     """Keyword arguments from `name=value` each; a value is one of TOML or Python, else text.
 
     Raises
@@ -53,7 +59,7 @@ def named_arguments(pairs: Iterable[str]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> named_arguments(["depth=40", "bias=False", "widths=(16, 32)", "norm=batch", "name=a=b"])
+    >>> _named(["depth=40", "bias=False", "widths=(16, 32)", "norm=batch", "name=a=b"])
     {'depth': 40, 'bias': False, 'widths': [16, 32], 'norm': 'batch', 'name': 'a=b'}
     """
     found: dict[str, Any] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.experiments.network_formats import network_format
+from ood_core.experiments.own_code import is_own_code
 from ood_core.experiments.sources import resolve
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -67,7 +68,7 @@ def checkpoint_facts(
         near = nearest_architectures(found, progress=progress, should_stop=should_stop)
         nearest = tuple(near)
     facts = CheckpointFacts(nearest, None)
-    if not facts.architecture:
+    if not facts.architecture or is_own_code(facts.architecture):
         return facts
     return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture, part or None))
 

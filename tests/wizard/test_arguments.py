@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ood_core.errors import ConfigError
-from ood_core.wizard.arguments import arguments_from, arguments_text, named_arguments
+from ood_core.wizard.arguments import arguments_from, arguments_text
 
 SAME = {"depth": 40, "dropout": 0.5, "bias": False, "widths": [16, 32], "norm": "batch"}
 
@@ -16,6 +16,8 @@ SAME = {"depth": 40, "dropout": 0.5, "bias": False, "widths": [16, 32], "norm": 
         'depth = 40\ndropout = 0.5\nbias = false\nwidths = [16, 32]\nnorm = "batch"',
         "depth=40\n dropout = 0.5 \n\nbias = False\nwidths = (16, 32)\nnorm = batch\n",
         '{"depth": 40, "dropout": 0.5, "bias": false, "widths": [16, 32], "norm": "batch"}',
+        'depth = 40, dropout = 0.5, bias = false, widths = [16, 32], norm = "batch"',
+        "depth=40,dropout=0.5, bias=False,widths=[16, 32],norm=batch",
         "depth = 40\ndropout=.5\nbias=False\nwidths=[16, 32]\nnorm='batch'",
     ],
 )
@@ -55,4 +57,4 @@ def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
 
 def test_a_value_runs_nothing() -> None:
     call = "__import__('os').system('echo')"
-    assert named_arguments([f"depth={call}"]) == {"depth": call}
+    assert arguments_from(f"depth={call}") == {"depth": call}
