@@ -17,7 +17,7 @@ from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import FitNumbering, RawLabels, folder_labels, number_labels
 from ood_core.data.listed_sets import read_listed
 from ood_core.data.numbering import Numbering
-from ood_core.data.subsets import SubsetView, choose, whole
+from ood_core.data.subsets import ClassView, SubsetView, choose, whole
 from ood_core.data.torchvision_set import open_named
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec, Experiment
@@ -43,6 +43,8 @@ def open_dataset(spec: DataSpec) -> ImageSet:
     DataError
         When it is not on disk, holds no images, or its labels do not fit the classes.
     """
+    if "classes" in spec.options or "other_than" in spec.options:
+        return ClassView(open_dataset(whole(spec)), spec)
     return _OPENERS[spec.kind](spec)
 
 

@@ -12,10 +12,12 @@ from PIL import Image
 
 from ood_core.data.image_set import ImageSet
 from ood_core.data.numbering import Numbering
-from ood_core.errors import DataError
+from ood_core.errors import DataError, did_you_mean
 from ood_core.experiments import DataSpec
 
-__all__ = ["SubsetView", "choose", "whole"]
+__all__ = ["ClassView", "SubsetView", "choose", "every_class", "whole"]
+
+_BY_CLASS = ("classes", "other_than")
 
 
 def choose(
@@ -46,8 +48,17 @@ def choose(
 
 
 def whole(spec: DataSpec) -> DataSpec:
-    """The same set without `limit` and `per_class`."""
-    kept = {k: v for k, v in spec.options.items() if k not in ("limit", "per_class")}
+    """The same set without `limit` and `per_class`, with all its classes."""
+    return _without(spec, "limit", "per_class", *_BY_CLASS)
+
+
+def every_class(spec: DataSpec) -> DataSpec:
+    """The same set with all its classes, where only some are taken of it."""
+    return _without(spec, *_BY_CLASS)
+
+
+def _without(spec: DataSpec, *options: str) -> DataSpec:
+    kept = {k: v for k, v in spec.options.items() if k not in options}
     return DataSpec(spec.name, spec.kind, spec.source, kept)
 
 
@@ -106,8 +117,11 @@ class SubsetView(ImageSet):
     @property
     def identity(self) -> str:
         """Hash of the whole set's identity and of the rule."""
-        rule = f"{self._spec.options.get('per_class')}/{self._spec.options.get('limit')}"
-        return hashlib.sha256(f"{self._base.identity}\n{rule}".encode()).hexdigest()
+        return hashlib.sha256(f"{self._base.identity}\n{self._rule}".encode()).hexdigest()
+
+    @property
+    def _rule(self) -> str:
+        return f"{self._spec.options.get('per_class')}/{self._spec.options.get('limit')}"
 
     def first_changed(self, indices: Sequence[int]) -> int | None:
         """As the whole set says."""
@@ -125,3 +139,58 @@ class SubsetView(ImageSet):
     def thumbnail(self, index: int, size: int = 96) -> Image.Image:
         """Preview made by the whole set."""
         return self._base.thumbnail(int(self._index[index]), size)
+
+
+class ClassView(SubsetView):
+    """The images of some classes of an ID set, or those of its other classes.
+
+    The option `classes` names the classes to take; `other_than` those to leave out, which makes an
+    OOD set, whose labels mean nothing. Images without a label are in neither.
+    """
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        options, labels, numbering = self._spec.options, self._base.labels, self._base.numbering
+        named = options.get("classes") or options["other_than"]
+        if labels is None or numbering is None:
+            raise DataError(
+                f"data set {self.name!r}: [id] classes = {list(named)} needs class folders or "
+                "labels, and there are none. Leave classes out, or give the set labels."
+            )
+        numbers = [_number(name, numbering, self.name) for name in named]
+        chosen = np.isin(labels, numbers)
+        found = np.flatnonzero(chosen if "classes" in options else ~chosen & (labels >= 0))
+        if not len(found):
+            which = "no image is of" if "classes" in options else "no image is of a class beside"
+            raise DataError(
+                f"data set {self.name!r}: {which} {', '.join(map(repr, named))}. Name other "
+                "classes under [id] classes."
+            )
+        drawn = choose([self._base.ids[i] for i in found], labels[found].tolist(), self._spec)
+        return found if drawn is None else found[drawn]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Labels of the chosen images; None where they are OOD."""
+        return super().labels if "classes" in self._spec.options else None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Class names of the whole set; None where the images are OOD."""
+        return super().class_names if "classes" in self._spec.options else None
+
+    @property
+    def _rule(self) -> str:
+        return repr([super()._rule, *((key, self._spec.options.get(key)) for key in _BY_CLASS)])
+
+
+def _number(name: str, numbering: Numbering, where: str) -> int:
+    """Number of a class that an experiment names."""
+    found = numbering.number(name)
+    if found is None:
+        known = numbering.names or tuple(map(str, range(numbering.count or 0)))
+        raise DataError(
+            f"data set {where!r}: [id] classes names {name!r}, which is none of its classes. "
+            f"{did_you_mean(name, known)}"
+        )
+    return found

@@ -76,7 +76,9 @@ class Experiment:
     """A classifier with its preprocessing, fit set, ID test set and OOD sets.
 
     `fit_set` and `test_set` are names in `sets`; `ood_sets` are the others, near to far.
-    `near` names the OOD sets counted as near in the benchmark's means.
+    `near` names the OOD sets counted as near in the benchmark's means. A one-class experiment
+    takes some classes of its ID sets as ID (their option `classes`) and the others of the test set
+    as an OOD set (its option `other_than`).
     """
 
     name: str
@@ -98,8 +100,18 @@ class Experiment:
         if fit is None or test is None or fit is test:
             return
         if not (test.options.get("class_names") or self.classifier.class_names):
-            numbered = replace(test, options={**test.options, "numbered_by": fit})
-            object.__setattr__(self, "sets", {**self.sets, self.test_set: numbered})
+            followers = {
+                name: replace(spec, options={**spec.options, "numbered_by": fit})
+                for name, spec in self.sets.items()
+                if name == self.test_set or "other_than" in spec.options
+            }
+            object.__setattr__(self, "sets", {**self.sets, **followers})
+
+    @property
+    def id_classes(self) -> tuple[str, ...]:
+        """Classes of the ID sets that alone count as ID; () where all do."""
+        fit = self.sets.get(self.fit_set)
+        return () if fit is None else tuple(fit.options.get("classes", ()))
 
     def with_ood_sets(self, names: Collection[str]) -> Experiment:
         """The same experiment with only these of its OOD sets."""

@@ -6,10 +6,11 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ood_core.errors import ConfigError
+from ood_core.errors import ConfigError, did_you_mean
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
 from ood_core.experiments.parsing_classifier import parse_classifier
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
@@ -20,6 +21,10 @@ __all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
 LARGEST_SIDE = 4096
 """Most pixels that images may be resized or cropped to: a typing error must not fill the memory."""
 
+OTHERS = "other classes"
+"""Name of the OOD set that a one-class experiment makes of the ID test set's other classes."""
+
+_TAKEN = "With [id] classes that is the name of the ID test set's other classes."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,99}")
 
 
@@ -128,7 +133,7 @@ def _sets(
     top: Table, beside: Path | None, strict: bool, classifier: ClassifierSpec
 ) -> tuple[dict[str, DataSpec], tuple[str, ...], tuple[str, ...]]:
     """All sets by name, the OOD names in order, and those that are near."""
-    table = top.table("id", ("fit", "test"))
+    table = top.table("id", ("fit", "test", "classes"))
     fit = set_spec(table, "fit", beside, strict)
     test = set_spec(table, "test", beside, strict)
     known = _class_options(classifier)
@@ -136,6 +141,7 @@ def _sets(
         spec.name: DataSpec(spec.name, spec.kind, spec.source, {**spec.options, **known})
         for spec in (fit, test)
     }
+    sets = _of_classes(table, sets, classifier)
     entries = top.values.get("ood", [])
     if not isinstance(entries, list):
         raise top.error("ood", "a list of tables: write [[ood]] before each OOD set")
@@ -143,10 +149,36 @@ def _sets(
     for number, entry in enumerate(entries, 1):
         spec, is_near = ood_spec(entry, f"{top.where} [[ood]] {number}", beside, strict)
         if spec.name in sets:
-            raise ConfigError(f"{top.where}: two data sets are called {spec.name!r}.")
+            raise ConfigError(
+                f"{top.where}: two data sets are called {spec.name!r}."
+                + (f" {_TAKEN}" if spec.name == OTHERS else "")
+            )
         sets[spec.name] = spec
         near += [spec.name] * is_near
     return sets, tuple(s for s in sets if s not in ("fit", "test")), tuple(near)
+
+
+def _of_classes(
+    table: Table, sets: dict[str, DataSpec], classifier: ClassifierSpec
+) -> dict[str, DataSpec]:
+    """The ID sets with `classes` alone, and the test set's other classes as an OOD set."""
+    chosen = table.texts("classes")
+    if chosen is None:
+        return sets
+    names = classifier.class_names or ()
+    unknown = [name for name in chosen if names and name not in names]
+    if unknown:
+        raise ConfigError(
+            f"{table.where}: classes names {unknown[0]!r}, which is none of class_names. "
+            f"{did_you_mean(unknown[0], names)}"
+        )
+    test = sets["test"]
+    others = DataSpec(OTHERS, test.kind, test.source, {**test.options, "other_than": chosen})
+    kept = {
+        name: replace(spec, options={**spec.options, "classes": chosen})
+        for name, spec in sets.items()
+    }
+    return {**kept, OTHERS: others}
 
 
 def _class_options(classifier: ClassifierSpec) -> dict[str, Any]:

@@ -72,11 +72,17 @@ def to_toml(experiment: Experiment, folder: Path | None = None) -> str:
             "description": experiment.description or None,
             "classifier": _classifier(experiment.classifier, folder),
             "preprocessing": None if preprocessing is None else vars(preprocessing),
-            "id": {"fit": _set(fit, folder), "test": _set(test, folder)},
+            "id": {
+                "fit": _set(fit, folder),
+                "test": _set(test, folder),
+                "classes": experiment.id_classes or None,
+            },
             "detectors": experiment.detectors or None,
         }
     )
     for name in experiment.ood_sets:
+        if "other_than" in experiment.sets[name].options:
+            continue  # made of [id] classes
         near = {"near": True} if name in experiment.near else {}
         entry = toml_text({"ood": {"name": name, **_set(experiment.sets[name], folder), **near}})
         # As [[ood]], the form in the documents: tomli_w writes short ones as one inline list.

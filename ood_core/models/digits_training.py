@@ -12,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from ood_core.data import open_dataset
+from ood_core.data.subsets import every_class
 from ood_core.data.transform import Transform
 from ood_core.errors import ModelError
 from ood_core.models.preprocessing import resolve_preprocessing
@@ -57,7 +58,7 @@ def trained_path(exp: Experiment) -> Path:
     recipe = hashlib.sha256(network.read_bytes())
     settings = (VERSION, EPOCHS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, SEED)
     recipe.update(repr(settings).encode())
-    recipe.update(open_dataset(exp.sets[exp.fit_set]).identity.encode())
+    recipe.update(open_dataset(every_class(exp.sets[exp.fit_set])).identity.encode())
     recipe.update(repr((exp.preprocessing, exp.classifier.num_classes)).encode())
     return weights_dir() / f"digits_cnn-{recipe.hexdigest()[:16]}.safetensors"
 
@@ -93,7 +94,7 @@ def ensure_trained(
 
 def fit_images(exp: Experiment) -> tuple[np.ndarray, np.ndarray]:
     """Fit set as the network sees it: images (n, c, h, w) float32 and labels (n,) int64."""
-    dataset = open_dataset(exp.sets[exp.fit_set])
+    dataset = open_dataset(every_class(exp.sets[exp.fit_set]))
     if dataset.labels is None:
         raise ModelError(f"the fit set of {exp.name!r} has no labels, so nothing can be trained.")
     transform = Transform(resolve_preprocessing(exp))

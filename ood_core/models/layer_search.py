@@ -29,6 +29,8 @@ def find_layers(found: Trace, head: str | None) -> tuple[LayerInfo, ...]:
     order = _cut_points(found)
     last = _output(found) if head is None else found.calls[head][0]
     end = order.get(last.node, len(order))
+    if head is None and found.logits.ndim > 2:
+        end += 1  # a map that is returned is a layer too: what is averaged of it is another
     chosen: dict[Any, LayerInfo] = {}
     for name in _walk(found, "", found.module, order):
         call = found.once(name)
@@ -43,7 +45,7 @@ def find_layers(found: Trace, head: str | None) -> tuple[LayerInfo, ...]:
     if head is None:
         return (
             *ordered,
-            LayerInfo(PENULTIMATE, tuple(found.logits.shape[1:]), "vector", last.input_minimum < 0),
+            LayerInfo(PENULTIMATE, (found.logits.shape[1],), "vector", last.input_minimum < 0),
         )
     return (*ordered, _penultimate(found, head))
 

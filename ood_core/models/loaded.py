@@ -141,7 +141,7 @@ def inspect_module(
     """
     if isinstance(module, KnowsItself):
         return module.found(shape, headless)
-    traced = trace(module, shape)
+    traced = trace(module, shape, headless)
     if headless:
         return FoundNetwork("", None, find_layers(traced, None))
     name = find_head(traced)

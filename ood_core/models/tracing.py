@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +56,13 @@ class Trace:
         return calls[0] if len(calls) == 1 and calls[0].shape is not None else None
 
 
-def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
+def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = False) -> Trace:
     """Run the network once on random images and watch every module.
+
+    Parameters
+    ----------
+    input_shape : (channels, height, width) of an image.
+    headless : whether it returns features, (n, d) or maps (n, d, h, w), rather than logits.
 
     Raises
     ------
@@ -86,22 +90,75 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     finally:
         for handle in handles:
             handle.remove()
-    if not torch.is_tensor(logits) or logits.ndim != 2:
-        raise ModelError(
-            "the network must return logits of shape (images, classes), or features of shape "
-            f"(images, features), got {_returned(logits)}"
-        )
+    refused = _unusable(logits, headless)
+    if refused:
+        raise ModelError(refused)
     if not logits.shape[1]:
         raise ModelError(
             "the network gives no number at all for an image (shape (images, 0)). Set num_classes "
             "to the number of its classes; for a network without a head have it return features."
         )
     if not torch.isfinite(logits).all():
+        what = "features" if headless else "logits"
         raise ModelError(
-            "the network gives NaN or infinite logits: its weights are damaged, or were trained "
+            f"the network gives NaN or infinite {what}: its weights are damaged, or were trained "
             "in a precision that this form of them does not have. Export them again."
         )
     return Trace(module, logits, start.grad_fn, dict(calls))
+
+
+def _unusable(output: Any, headless: bool) -> str:
+    """Why nothing can be made of what the network returned, with what to do; "" where it can."""
+    import torch
+
+    wanted = (
+        "the network must return features of shape (images, features), or maps of shape (images, "
+        "features, height, width), which are averaged over their positions"
+        if headless
+        else "the network must return logits of shape (images, classes), or, with num_classes = 0, "
+        "features of shape (images, features)"
+    )
+    if not torch.is_tensor(output):
+        return f"{wanted}; got {_described(output)}. {_ONE_TENSOR}"
+    shape = tuple(output.shape)
+    if output.ndim == 2 or (headless and output.ndim == 4 and not _channels_last(shape)):
+        return ""
+    what, remedy = str(shape), _ONE_TENSOR
+    if headless and output.ndim == 3:
+        what = f"{shape}, which looks like tokens (images, tokens, features)"
+        remedy = (
+            "Which of them stand for the image is for the network to say: have forward return the "
+            "class token, x[:, 0], or their mean, x.mean(1)."
+        )
+    elif headless and output.ndim == 4:
+        what = f"{shape}, which looks like (images, height, width, features)"
+        remedy = "Have forward return x.mean((1, 2)), or x.permute(0, 3, 1, 2)."
+    return f"{wanted}; got {what}. {remedy}"
+
+
+_ONE_TENSOR = (
+    "Have forward return one such tensor: wrap the network in a module that picks it, or, for a "
+    "file that holds the whole network, name it by features under [classifier]."
+)
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    return shape[1] == shape[2] != shape[3]
+
+
+def _described(output: Any) -> str:
+    """What a network returned in place of one tensor: its type, and its parts with their shapes."""
+    named = output.items() if hasattr(output, "items") else ()
+    if not named and isinstance(output, tuple | list):
+        fields = getattr(output, "_fields", None) or range(len(output))
+        named = zip(fields, output, strict=True)
+    parts = [f"{name} {_shape_of(value)}" for name, value in list(named)[:6]]
+    return f"{type(output).__name__} of {', '.join(parts)}" if parts else type(output).__name__
+
+
+def _shape_of(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else str(tuple(shape))
 
 
 def find_head(found: Trace) -> str:
@@ -186,25 +243,6 @@ def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     if tensor.ndim == 2:
         return tensor
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
-
-
-def _returned(output: Any) -> str:
-    """What a network returned that is not one table, and how to get one."""
-    import torch
-
-    if torch.is_tensor(output):
-        return f"{tuple(output.shape)}."
-    kind = type(output).__name__
-    if isinstance(output, Mapping):
-        held, one = ", ".join(map(str, output)), 'output["logits"]'
-    elif isinstance(output, list | tuple):
-        held, one = ", ".join(type(value).__name__ for value in output), "output[0]"
-    else:
-        return f"{kind}."
-    return (
-        f"{kind}: it returns a {kind} ({held}). Have it return the one tensor: in a wrapper of "
-        f"your own, an nn.Module whose forward returns {one}."
-    )
 
 
 def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:

@@ -54,12 +54,12 @@ def run_gates(acts: ActivationSet, layer: str | None = None) -> tuple[GateResult
     layer : layer whose zeros and negatives are counted; the penultimate one for None.
     """
     exp = acts.experiment
-    fit, test = acts[exp.fit_set], acts[exp.test_set]
+    fit, test, chosen = acts[exp.fit_set], acts[exp.test_set], exp.id_classes
     record = test.layer(layer)
     where = layer or PENULTIMATE
     return (
         _head_gate(test, acts.head),
-        _accuracy_gate(test, acts.head, exp.classifier.expected_accuracy),
+        _accuracy_gate(test, acts.head, None if chosen else exp.classifier.expected_accuracy),
         _classes_gate(acts),
         _inactive_gate(record, where),
         _negatives_gate(record, where),
@@ -148,7 +148,7 @@ def _other_order(test: StoredActivations, head: ClassifierHead, value: float) ->
 
 
 def _classes_gate(acts: ActivationSet) -> GateResult:
-    """Without a head the classes are those of the ID test set, which must be in the fit set too."""
+    """Without a head, or where some classes alone are ID, the classes are those of the ID sets."""
     name, exp = "Every class has fit images", acts.experiment
     fit, test = (_class_numbers(acts[s]) for s in (exp.fit_set, exp.test_set))
     if not len(fit):
@@ -156,7 +156,8 @@ def _classes_gate(acts: ActivationSet) -> GateResult:
             name, "the fit set has no labels: what reads them (LINe, SHE) does not run"
         )
     names = acts.class_names if acts.head is None else acts.head.names
-    wanted = np.unique(np.concatenate([fit, test])) if acts.head is None else range(len(names))
+    some = acts.head is None or bool(exp.id_classes)
+    wanted = np.unique(np.concatenate([fit, test])) if some else range(len(names))
     counts = {c: int((fit == c).sum()) for c in map(int, wanted)}
     missing = [names[c] for c, count in counts.items() if not count]
     if missing:

@@ -247,3 +247,49 @@ def test_without_its_head_a_network_returns_what_the_head_was_given(make):
 def test_taking_off_a_head_that_is_not_there_is_refused():
     with pytest.raises(ModelError, match="num_classes = 0"):
         behead(ReluAfterHead(pool_first=False), SHAPE)
+
+
+class Returns(nn.Module):
+    """A body of feature maps, (n, 5, 4, 4), and what is made of them."""
+
+    def __init__(self, make) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU())
+        self.make = make
+
+    def forward(self, x):
+        return self.make(self.body(x))
+
+
+def test_features_with_positions_are_averaged_over_them():
+    module = Returns(lambda maps: maps).eval()
+    found = inspect_module(module, (3, 6, 6), headless=True)
+    assert found.head is None
+    body, last = found.layers[-2:]
+    assert (body.kind, body.shape) == ("map", (5, 4, 4))
+    assert (last.name, last.kind, last.shape) == (PENULTIMATE, "vector", (5,))
+    images = torch.randn(2, 3, 6, 6)
+    found_features = to_positions(module(images), last).squeeze(2)
+    torch.testing.assert_close(found_features, module(images).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda m: m.flatten(2).transpose(1, 2), r"\(2, 16, 5\).*tokens.*x\[:, 0\]"),
+        (lambda m: m.permute(0, 2, 3, 1), r"\(2, 4, 4, 5\).*permute\(0, 3, 1, 2\)"),
+        (lambda m: (m, m.mean((2, 3))), r"tuple of 0 \(2, 5, 4, 4\), 1 \(2, 5\)\. Have forward"),
+        (lambda m: [m], r"list of 0 \(2, 5, 4, 4\)"),
+        (lambda m: {"maps": m, "n": 3}, r"dict of maps \(2, 5, 4, 4\), n int\. Have forward"),
+        (lambda m: None, r"got NoneType\. Have forward return one such tensor"),
+        (lambda m: m.mean(), r"got \(\)\. Have forward"),
+    ],
+)
+def test_what_is_neither_features_nor_maps_is_named_with_what_to_do(make, said):
+    with pytest.raises(ModelError, match=said):
+        inspect_module(Returns(make).eval(), (3, 6, 6), headless=True)
+
+
+def test_maps_are_no_logits():
+    with pytest.raises(ModelError, match=r"logits .* with num_classes = 0, features"):
+        inspect_module(Returns(lambda m: m).eval(), (3, 6, 6))

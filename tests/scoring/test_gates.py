@@ -43,6 +43,7 @@ class FakeSet(dict):
             fit_set="fit",
             test_set="test",
             ood_sets=(),
+            id_classes=(),
             classifier=SimpleNamespace(expected_accuracy=expected),
         )
         for name, acts in sets.items():
