@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+__all__ = ["FEATURES", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+
+FEATURES = "features"
+"""Architecture of an experiment whose features come from elsewhere: there is no network."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class ClassifierSpec:
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
     is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
     features. `features` names the tensor of a network file that holds the penultimate features.
+    `head` is a file with the `weight` and `bias` of a last linear layer, for features from
+    elsewhere (`architecture` FEATURES), where none of the others is set.
     """
 
     architecture: str
@@ -34,6 +39,12 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    head: Path | None = None
+
+    @property
+    def features_only(self) -> bool:
+        """Whether there is no network: features come from elsewhere."""
+        return self.architecture == FEATURES
 
     @property
     def headless(self) -> bool:
@@ -56,7 +67,8 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """One named image set. `kind` is folder, image_list, manifest, torchvision, zip or builtin.
+    """One named image set. `kind` is folder, image_list, manifest, torchvision, zip or builtin,
+    or features, whose rows take the place of images.
 
     `options` holds what the kind takes (`root`, `split`, `limit`, `per_class`, `label_map`, …).
     """

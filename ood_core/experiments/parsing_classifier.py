@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import ClassifierSpec
+from ood_core.experiments.experiment import FEATURES, ClassifierSpec
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 
-__all__ = ["parse_classifier"]
+__all__ = ["parse_classifier", "parse_features_classifier"]
+
+_NETWORK_KEYS = ("checkpoint", "weights", "random_weights", "part", "features")
+_OF_FEATURES = ("architecture", "head", "class_names", "expected_accuracy", "obtain")
 
 
 def parse_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
@@ -28,10 +32,9 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     ConfigError
         On what is missing, unknown, contradictory or not there.
     """
-    keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain", "features")
-    table = top.table("classifier", (*keys, *more))
-    given = [key for key in keys[1:] if key in table]
+    more = ("architecture", "num_classes", "class_names", "expected_accuracy", "obtain")
+    table = top.table("classifier", (*_NETWORK_KEYS, *more))
+    given = [key for key in _NETWORK_KEYS[:3] if key in table]
     if len(given) != 1:
         raise ConfigError(
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
@@ -62,6 +65,49 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         obtain=table.text("obtain"),
         features=table.text("features"),
     )
+
+
+def parse_features_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
+    """The [classifier] table of an experiment whose features come from elsewhere; may be absent.
+
+    Raises
+    ------
+    ConfigError
+        On what only a network has, and on a head that is not there.
+    """
+    values = top.values.get("classifier", {})
+    where = f"{top.where} [classifier]"
+    known = {*_NETWORK_KEYS, "num_classes"}
+    network = [key for key in values if key in known] if isinstance(values, Mapping) else []
+    given = values.get("architecture", FEATURES) if isinstance(values, Mapping) else FEATURES
+    if network or given != FEATURES:
+        what = network[0] if network else f"architecture = {given!r}"
+        raise ConfigError(
+            f"{where}: {what} is of a network, but the sets of this experiment are features that "
+            f"were computed elsewhere. Keys here: {', '.join(_OF_FEATURES[1:])}; leave out "
+            "the others, or name images in [id] and [[ood]]."
+        )
+    table = Table(values, where, _OF_FEATURES)
+    names = table.texts("class_names")
+    return ClassifierSpec(
+        architecture=FEATURES,
+        num_classes=len(names) if names else None,
+        class_names=names,
+        expected_accuracy=table.share("expected_accuracy"),
+        obtain=table.text("obtain"),
+        head=_head(table, beside, strict),
+    )
+
+
+def _head(table: Table, beside: Path | None, strict: bool) -> Path | None:
+    given = table.text("head")
+    if given is None:
+        return None
+    found, places = resolve(given, beside)
+    if found is None and strict:
+        looked = ", ".join(str(p) for p in places)
+        raise ConfigError(f"{table.where}: head = {given!r} does not exist. Looked at {looked}.")
+    return found or Path(given)
 
 
 def _num_classes(table: Table) -> int | None:

@@ -85,6 +85,10 @@ def to_toml(experiment: Experiment, folder: Path | None = None) -> str:
 
 def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
     values = dict(vars(spec))
+    if spec.features_only:
+        values["num_classes"] = None  # follows from class_names
+    if spec.head is not None:
+        values["head"] = _relative(str(spec.head), folder)
     if spec.checkpoint is not None:
         values["checkpoint"] = _relative(str(spec.checkpoint), folder)
     return values
@@ -96,7 +100,8 @@ def _set(spec: DataSpec, folder: Path | None) -> dict[str, Any]:
     for key in SET_KINDS[spec.kind].options:
         if key in spec.options:
             value = spec.options[key]
-            values[key] = _relative(str(value), folder) if key == "root" else value
+            is_path = key in ("root", "thumbnails")
+            values[key] = _relative(str(value), folder) if is_path else value
     return values
 
 
