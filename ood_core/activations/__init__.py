@@ -3,6 +3,7 @@
 from ood_core.activations.activation_set import ActivationSet, prepared
 from ood_core.activations.duplicates import SharedImage, SharedImages, shared_images
 from ood_core.activations.extraction import extract
+from ood_core.activations.feature_rows import new_rows, open_rows
 from ood_core.activations.predictions import Predictions, predict, predicted_classes
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
 from ood_core.activations.remarks import notes_text, remarks
@@ -22,7 +23,9 @@ __all__ = [
     "activation_map",
     "embed",
     "extract",
+    "new_rows",
     "notes_text",
+    "open_rows",
     "predict",
     "predicted_classes",
     "prepared",

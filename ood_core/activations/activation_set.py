@@ -42,7 +42,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
     experiment : the experiment.
     head : the classifier's last linear layer, with class names where known; None without one.
     layers : recorded layers in order of depth; the last is PENULTIMATE.
-    preprocessing : the resolved transform.
+    preprocessing : the resolved transform; None for features from elsewhere.
     model : fingerprint of weights and architecture.
     fingerprint : identifies every array in it.
     skipped : set name -> (id, message) of each image that could not be read.
@@ -63,7 +63,7 @@ class ActivationSet(Mapping[str, StoredActivations]):
     ) -> None:
         self.experiment = experiment
         self.head: ClassifierHead | None = manifest.head
-        self.preprocessing: Preprocessing = manifest.preprocessing
+        self.preprocessing: Preprocessing | None = manifest.preprocessing
         self.model = manifest.model
         self.layers = tuple(layers)
         self.left_out = dict(left_out)
@@ -211,7 +211,7 @@ def open_sources(exp: Experiment, sets: Sequence[str] | None) -> dict[str, Image
 
 def set_keys(manifest: Manifest, sources: Mapping[str, ImageSet], amp: bool) -> dict[str, str]:
     """Key of each set's activations: weights, architecture, transform, images and precision."""
-    transform = dataclasses.asdict(manifest.preprocessing)
+    transform = manifest.preprocessing and dataclasses.asdict(manifest.preprocessing)
     return {
         name: hash_of(manifest.model, transform, source.identity, bool(amp))
         for name, source in sources.items()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ood_core.data import open_dataset
+from ood_core.data.features import is_features
 
 if TYPE_CHECKING:
     from ood_core.activations.activation_set import ActivationSet
@@ -58,7 +59,8 @@ def shared_images(
     """Images whose pixels are in one of `firsts` and in one of `seconds`.
 
     Equal images have equal statistics, so only rows that agree in L0, L1 and L2 of the
-    penultimate layer are decoded and compared by a hash of their pixels.
+    penultimate layer are decoded and compared by a hash of their pixels; of features from
+    elsewhere, whose rows stand for images, by a hash of the row.
 
     Parameters
     ----------
@@ -113,6 +115,11 @@ def _pixel_hashes(acts: ActivationSet, name: str, rows: np.ndarray) -> dict[int,
     numbers = acts[name].index
     hashes = {}
     for row in rows.tolist():
+        if is_features(source):
+            number = int(numbers[row])
+            found = source.rows("features", number, number + 1)
+            hashes[row] = hashlib.sha256(found.tobytes()).hexdigest()
+            continue
         image = source.load(int(numbers[row]))
         digest = hashlib.sha256(f"{image.mode} {image.size}".encode())
         digest.update(image.tobytes())

@@ -21,14 +21,17 @@ from ood_core.activations.activation_set import (
 )
 from ood_core.activations.distributed import compute_with_ray
 from ood_core.activations.engine import EngineOptions, Runner
+from ood_core.activations.feature_rows import check_arrays, compute_rows
 from ood_core.activations.manifest import Manifest, write_manifest
 from ood_core.activations.resident_models import resident_model
 from ood_core.activations.shard_passes import compute_shards
 from ood_core.activations.shard_tasks import SetFiller, ShardResult, ShardTask
 from ood_core.activations.store import SHARD_IMAGES, max_bytes, prune, set_lock, store_usage
-from ood_core.data import Transform, check_classes
+from ood_core.data import Transform, check_classes, open_dataset
+from ood_core.data.features import is_features
 from ood_core.errors import ConfigError, DataError
 from ood_core.models import TRAINED_HERE, ensure_trained
+from ood_core.models.features_classifier import features_classifier
 from ood_core.runtime import paths
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.runtime.threads import DaemonPool
@@ -100,6 +103,8 @@ def _new_manifest(
     should_stop: StopCheck | None,
 ) -> Manifest:
     """What is to know of a classifier seen first; it is trained when its weights are to be."""
+    if exp.classifier.features_only:
+        return write_manifest(exp, features_classifier(exp), sources.get(exp.fit_set))
     if exp.classifier.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
     return write_manifest(exp, resident_model(exp), sources.get(exp.fit_set))
@@ -124,21 +129,39 @@ class _Extraction:
     ) -> None:
         """Fill every set; what was not used for longest makes room."""
         exp = self.exp
-        head = self.manifest.head
-        if head is not None:
+        n_classes = self._n_classes(sources)
+        if n_classes:
             for name in {exp.fit_set, exp.test_set} & sources.keys():
-                check_classes(sources[name], head.n_classes)
+                check_classes(sources[name], n_classes)
         total = sum(map(len, sources.values()))
-        _check_room(total, self.layers, head.n_classes if head else 0, keys.values())
+        _check_room(total, self.layers, n_classes, keys.values())
         meter = Meter(f"extracting {exp.name}", total, progress, should_stop)
         for name, source in sources.items():
             named = {"experiment": exp.name, "set": name, "model": self.manifest.model}
-            info = named if head else {**named, "logits": False}
+            info = named if n_classes else {**named, "logits": False}
             filler = SetFiller(keys[name], source, self.layers, info)
             with _held(keys[name], meter, name):
                 meter.stage = f"extracting {name}"
                 self._fill(filler, meter)
             prune(keep=set(keys.values()))
+
+    def _n_classes(self, sources: Mapping[str, ImageSet]) -> int:
+        """Number of logits: the head's, or of features from elsewhere those there are; else 0."""
+        head = self.manifest.head
+        features = [source for source in sources.values() if is_features(source)]
+        fit = open_dataset(self.exp.sets[self.exp.fit_set]) if features else None
+        logits = fit is not None and is_features(fit) and fit.has_logits
+        for source in features:
+            check_arrays(source, self.manifest.layers, head, logits)
+        if head is not None:
+            return head.n_classes
+        widths = {s.arrays.columns["logits"].shape[1] for s in features} if logits else {0}
+        if len(widths) > 1:
+            raise DataError(
+                f"the sets of {self.exp.name!r} have logits of different numbers of classes: "
+                f"{', '.join(map(str, sorted(widths)))}. They must be of the same network."
+            )
+        return widths.pop() if widths else 0
 
     def _fill(self, filler: SetFiller, meter: Meter) -> None:
         """Compute what one set lacks. Sweeps again when an image became readable meanwhile."""
@@ -169,7 +192,10 @@ class _Extraction:
     def _results(
         self, source: ImageSet, tasks: Sequence[ShardTask], advanced: Callable[[int], None]
     ) -> Iterator[ShardResult]:
+        if is_features(source):
+            return compute_rows(source, self.manifest.head, tasks, advanced)
         preprocessing = self.manifest.preprocessing
+        assert preprocessing is not None  # of every network
         if self.options.engine == "ray":
             return compute_with_ray(self.exp, self.options, preprocessing, source, tasks, advanced)
         if self.runner is None:

@@ -15,6 +15,7 @@ from ood_core.activations.store import hash_of
 from ood_core.data import open_dataset
 from ood_core.experiments import Experiment, Preprocessing
 from ood_core.models import ClassifierHead, LayerInfo
+from ood_core.models.features_classifier import FeaturesClassifier
 from ood_core.models.loaded import class_names
 from ood_core.runtime import paths
 
@@ -38,13 +39,13 @@ class Manifest:
     model : fingerprint of weights and architecture.
     head : the last linear layer, with class names where known; None without one.
     layers : every useful layer in order of depth; the last is PENULTIMATE.
-    preprocessing : the resolved transform.
+    preprocessing : the resolved transform; None for features from elsewhere.
     """
 
     model: str
     head: ClassifierHead | None
     layers: tuple[LayerInfo, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
 
 
 def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> Manifest | None:
@@ -59,15 +60,18 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
     except (OSError, ValueError, DamagedShardError):
         return None
     layers = tuple(LayerInfo(**_tuples(layer)) for layer in content["layers"])
+    transform = content["preprocessing"]
     return Manifest(
         model=model,
         head=head,
         layers=layers,
-        preprocessing=Preprocessing(**_tuples(content["preprocessing"])),
+        preprocessing=Preprocessing(**_tuples(transform)) if transform else None,
     )
 
 
-def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = None) -> Manifest:
+def write_manifest(
+    exp: Experiment, loaded: LoadedModel | FeaturesClassifier, fit: ImageSet | None = None
+) -> Manifest:
     """Store what a loaded model tells, the arrays first: the JSON file makes it count."""
     path = _path(exp, loaded.fingerprint, fit)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,7 @@ def write_manifest(exp: Experiment, loaded: LoadedModel, fit: ImageSet | None = 
         "head": head is not None,
         "class_names": None if head is None else head.class_names,
         "layers": [dataclasses.asdict(layer) for layer in loaded.layers],
-        "preprocessing": dataclasses.asdict(loaded.preprocessing),
+        "preprocessing": loaded.preprocessing and dataclasses.asdict(loaded.preprocessing),
     }
     write_bytes(path, json.dumps(content).encode())
     return Manifest(loaded.fingerprint, head, tuple(loaded.layers), loaded.preprocessing)

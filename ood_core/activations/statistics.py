@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["layer_statistics"]
+__all__ = ["layer_statistics", "vector_statistics"]
 
 _BYTE_RUN = 255
 """Most masks that can be added before a byte overflows."""
@@ -64,8 +64,33 @@ def layer_statistics(units: torch.Tensor) -> dict[str, torch.Tensor]:
     }
 
 
+def vector_statistics(vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """`layer_statistics` of vectors (n, c) in memory: one position, so every unit is a channel.
+
+    What the network's features give on the CPU and what features from elsewhere give is computed
+    here, so that the same rows have the same scores to the last digit.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    active = vectors > 0
+    wide = np.abs(vectors, dtype=np.float64)
+    return {
+        "pooled": vectors.copy(),
+        "active": active.astype(np.int64),
+        "l1": wide.sum(1),
+        "l2": np.sqrt(np.square(wide, out=wide).sum(1)),
+        "l0": active.sum(1),
+        "negatives": (vectors < 0).sum(1),
+        "active_counts": active.sum(0),
+    }
+
+
 def _vector_statistics(vectors: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The same for vectors (n, c): one position, so every unit is a channel."""
+    """The same of a tensor, wherever it is."""
+    import torch
+
+    if vectors.device.type == "cpu":
+        found = vector_statistics(vectors.numpy())
+        return {name: torch.from_numpy(array) for name, array in found.items()}
     active = (vectors > 0).long()
     wide = _wide(vectors)
     return {

@@ -4,6 +4,8 @@ The threshold is chosen on the ID test set; an image is accepted when score >= t
 --json, one object a line: path, prediction, probability, score, threshold, is_id,
 id_percentile, or path, error. A score of -inf is null. Exit status 1 when an image could not be
 read; the others are scored all the same. A note says what was assumed of an image's pixels.
+In an experiment of features the files hold features too, with the same arrays; a path is then the
+row's id.
 """
 
 from __future__ import annotations
@@ -21,13 +23,15 @@ from ood_core.commands._arguments import (
     prepared_set,
 )
 from ood_core.commands._terminal import Terminal
-from ood_core.errors import ConfigError
+from ood_core.errors import ConfigError, DataError
 from ood_core.experiments import load_experiment
 from ood_core.experiments.listing import left_out_text, list_folder
 from ood_core.runtime.names import shown
 
 BATCH = 64
 """Most images decoded at a time."""
+ROWS = 4096
+"""Most rows of features in memory at a time."""
 BATCH_PIXELS = 200_000_000
 """Pixels after which no more images are decoded before those are scored."""
 
@@ -45,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_params(parser)
     add_pass(parser)
     add_json(parser)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="files or folders")
+    parser.add_argument(
+        "images",
+        metavar="IMAGE",
+        nargs="+",
+        type=Path,
+        help="files or folders; files of features where the experiment has such",
+    )
 
 
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
@@ -58,7 +68,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     thresholds.check_at(args.at)
     params = params_from(args.params)
     make_detector(args.detector, **params)
-    files, lost = _files(args.images, terminal)
+    of_rows = exp.classifier.features_only
+    files, lost = (args.images, []) if of_rows else _files(args.images, terminal)
     with_ood = args.at.startswith(("fpr", "cost"))
     ood_sets = exp.ood_sets if with_ood else ()
     acts = prepared_set(args, terminal, ood_sets=ood_sets)
@@ -73,7 +84,12 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     good = not lost
     for record in lost:
         terminal.record(record) if args.json else terminal.out(_line(record))
-    for record in _records(files, scores, point.threshold, acts, args.device):
+    found = (
+        _row_records(files, scores, point.threshold, acts)
+        if of_rows
+        else _records(files, scores, point.threshold, acts, args.device)
+    )
+    for record in found:
         if terminal.should_stop():
             raise KeyboardInterrupt
         terminal.record(record) if args.json else terminal.out(_line(record))
@@ -138,6 +154,25 @@ def _records(
                 if note := decoding_note(image):
                     records[name]["note"] = note
         yield from (records[str(path)] for path in files[first:start])
+
+
+def _row_records(
+    files: Sequence[Path], scores: Any, threshold: float, acts: Any
+) -> Iterator[dict[str, Any]]:
+    """One record per row of files of features, in order; some thousand rows are in memory."""
+    from ood_core.activations import new_rows, open_rows
+    from ood_core.scoring.new_images import verdicts
+
+    at = {scores.detector: threshold}
+    for path in files:
+        try:
+            source = open_rows(acts, path)
+            for start in range(0, len(source), ROWS):
+                rows = new_rows(acts, source, start, start + ROWS)
+                (found,) = verdicts([scores], rows, acts.head, thresholds=at)
+                yield from found.records()
+        except DataError as error:
+            yield {"path": str(path), "error": str(error)}
 
 
 def _line(record: dict[str, Any]) -> str:

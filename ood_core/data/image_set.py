@@ -39,6 +39,15 @@ class ImageSet(ABC):
     left_out: tuple[LeftOut, ...] = ()
 
     @property
+    def has_images(self) -> bool:
+        """Whether there is a picture of its samples: not of features from elsewhere."""
+        return True
+
+    def text(self, index: int) -> str:
+        """What to show of a sample in place of a picture; "" where there is nothing."""
+        return ""
+
+    @property
     @abstractmethod
     def ids(self) -> tuple[str, ...]:
         """Sample ids, in order."""

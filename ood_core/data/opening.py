@@ -12,6 +12,8 @@ import numpy as np
 
 from ood_core.data.archive import ZipSet, open_zip, zip_members
 from ood_core.data.digits import DigitsSet
+from ood_core.data.features.feature_set import FeatureSet
+from ood_core.data.features.opening_features import open_features
 from ood_core.data.files import FileSet
 from ood_core.data.image_set import ImageSet
 from ood_core.data.labels import FitNumbering, RawLabels, folder_labels, number_labels
@@ -100,8 +102,26 @@ def _zip(spec: DataSpec) -> ImageSet:
     return ZipSet(spec.name, file, chosen, labels, numbering, tuple(left_out))
 
 
+_OPENED: Bounded[tuple[object, ...], FeatureSet] = Bounded(16)
+"""Opened sets of features by spec and state of the files: pages ask for them on every run."""
+
+
+def _features(spec: DataSpec) -> FeatureSet:
+    place = _on_disk(spec)
+    others = [
+        spec.options.get("thumbnails"),
+        getattr(spec.options.get("numbered_by"), "source", None),
+    ]
+    read = [place, *filter(None, (find_data(other) for other in others if other))]
+    files = [f for p in read for f in (p, *(sorted(p.glob("*.npy")) if p.is_dir() else ()))]
+    stats = [(os.fspath(f), s.st_size, s.st_mtime_ns) for f in files if (s := f.stat())]
+    key = (repr(spec), *stats)
+    return _OPENED.get(key, lambda: open_features(spec, place, _fit_numbering(spec)))
+
+
 _OPENERS: dict[str, Callable[[DataSpec], ImageSet]] = {
     "builtin": _builtin,
+    "features": _features,
     "folder": _folder,
     "image_list": _listed,
     "manifest": _listed,
@@ -208,7 +228,7 @@ def _fit_numbering(spec: DataSpec) -> FitNumbering | None:
 
 def _numbering_of(fit: DataSpec) -> Numbering | None:
     place = find_data(fit.source) if SET_KINDS[fit.kind].on_disk else None
-    if place is None:
+    if place is None or fit.kind == "features":  # what is opened of those is kept anyway
         return open_dataset(fit).numbering
     stats = [place.stat()]
     if (

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+__all__ = ["FEATURES", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+
+FEATURES = "features"
+"""Architecture of an experiment whose features come from elsewhere: there is no network."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class ClassifierSpec:
     features. `features` names the tensor of a network file that holds the penultimate features.
     Code of one's own is "my_pkg.my_net:MyNet" or "nets/my_net.py:MyNet": it is called with
     `arguments`, and `trust` says that it may be run.
+    `head` is a file with the `weight` and `bias` of a last linear layer, for features from
+    elsewhere (`architecture` FEATURES), where none of the others is set.
     """
 
     architecture: str
@@ -36,8 +41,14 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    head: Path | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     trust: str | None = None
+
+    @property
+    def features_only(self) -> bool:
+        """Whether there is no network: features come from elsewhere."""
+        return self.architecture == FEATURES
 
     @property
     def headless(self) -> bool:
@@ -60,7 +71,8 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """One named image set. `kind` is folder, image_list, manifest, torchvision, zip or builtin.
+    """One named image set. `kind` is folder, image_list, manifest, torchvision, zip or builtin,
+    or features, whose rows take the place of images.
 
     `options` holds what the kind takes (`root`, `split`, `limit`, `per_class`, `label_map`, …).
     """

@@ -11,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from ood_core.errors import ConfigError, did_you_mean
-from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment, Preprocessing
-from ood_core.experiments.parsing_classifier import parse_classifier
+from ood_core.experiments.experiment import (
+    FEATURES,
+    ClassifierSpec,
+    DataSpec,
+    Experiment,
+    Preprocessing,
+)
+from ood_core.experiments.parsing_classifier import (
+    parse_classifier,
+    parse_features_classifier,
+)
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
 
@@ -59,10 +68,18 @@ def parse_experiment(
     top = Table(values, where, (*allowed, "detectors"))
     name = _name(top, path.stem if path else None)
     beside = path.parent if path and strict else None
-    classifier = parse_classifier(top, beside, strict)
+    features = _of_features(top)
+    parse = parse_features_classifier if features else parse_classifier
+    classifier = parse(top, beside, strict)
     sets, ood, near = _sets(top, beside, strict, classifier)
+    _check_kinds(sets, features, where)
     preprocessing = None
     if "preprocessing" in top:
+        if features:
+            raise ConfigError(
+                f"{where}: [preprocessing] is what images go through, and the sets of this "
+                "experiment are features. Leave it out."
+            )
         preprocessing = parse_preprocessing(top.values["preprocessing"], f"{where} [preprocessing]")
     return Experiment(
         name=name,
@@ -75,6 +92,31 @@ def parse_experiment(
         description=" ".join((top.text("description") or "").split()),
         detectors=_detectors(top),
         path=path,
+    )
+
+
+def _of_features(top: Table) -> bool:
+    """Whether features come from elsewhere: the fit set says so, or the classifier."""
+    sets, classifier = top.values.get("id"), top.values.get("classifier")
+    fit = sets.get("fit") if isinstance(sets, Mapping) else None
+    named = isinstance(classifier, Mapping) and classifier.get("architecture") == FEATURES
+    return named or (isinstance(fit, Mapping) and "features" in fit)
+
+
+def _check_kinds(sets: Mapping[str, DataSpec], features: bool, where: str) -> None:
+    """All sets of an experiment are features, or none is."""
+    other = next((s for s in sets.values() if (s.kind == "features") is not features), None)
+    if other is None:
+        return
+    if features:
+        raise ConfigError(
+            f"{where}: the set {other.name!r} is of the kind {other.kind}, but this experiment's "
+            "features come from elsewhere and there is no network to compute others with: write "
+            f'{{ features = "{other.name}.npz" }} for every set.'
+        )
+    raise ConfigError(
+        f"{where}: the set {other.name!r} holds features, but the fit set holds images: write "
+        '{ features = "fit.npz" } for every set, or images for every set.'
     )
 
 

@@ -9,16 +9,18 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import ClassifierSpec
+from ood_core.experiments.experiment import FEATURES, ClassifierSpec
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 
-__all__ = ["CLASSIFIER_KEYS", "parse_classifier"]
+__all__ = ["CLASSIFIER_KEYS", "FEATURES_KEYS", "parse_classifier", "parse_features_classifier"]
 
 CLASSIFIER_KEYS = tuple(field.name for field in dataclasses.fields(ClassifierSpec))
 """Keys of the table: the fields of what it becomes, so that parser, writer and wizard agree."""
+FEATURES_KEYS = ("architecture", "head", "class_names", "expected_accuracy", "obtain")
+"""Those of an experiment whose features come from elsewhere."""
 
 
 def parse_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
@@ -35,7 +37,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     ConfigError
         On what is missing, unknown, contradictory or not there.
     """
-    table = top.table("classifier", CLASSIFIER_KEYS)
+    table = top.table("classifier", (key for key in CLASSIFIER_KEYS if key != "head"))
     given = [key for key in ("checkpoint", "weights", "random_weights") if key in table]
     if len(given) != 1:
         raise ConfigError(
@@ -116,6 +118,49 @@ def _trust(table: Table, architecture: str, own: bool) -> str | None:
             "(Names without code are built in, torchvision:NAME or timm:NAME.)"
         )
     return None if given is None else str(given)
+
+
+def parse_features_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
+    """The [classifier] table of an experiment whose features come from elsewhere; may be absent.
+
+    Raises
+    ------
+    ConfigError
+        On what only a network has, and on a head that is not there.
+    """
+    values = top.values.get("classifier", {})
+    where = f"{top.where} [classifier]"
+    known = set(CLASSIFIER_KEYS) - set(FEATURES_KEYS)
+    network = [key for key in values if key in known] if isinstance(values, Mapping) else []
+    given = values.get("architecture", FEATURES) if isinstance(values, Mapping) else FEATURES
+    if network or given != FEATURES:
+        what = network[0] if network else f"architecture = {given!r}"
+        raise ConfigError(
+            f"{where}: {what} is of a network, but the sets of this experiment are features that "
+            f"were computed elsewhere. Keys here: {', '.join(FEATURES_KEYS[1:])}; leave out "
+            "the others, or name images in [id] and [[ood]]."
+        )
+    table = Table(values, where, FEATURES_KEYS)
+    names = table.texts("class_names")
+    return ClassifierSpec(
+        architecture=FEATURES,
+        num_classes=len(names) if names else None,
+        class_names=names,
+        expected_accuracy=table.share("expected_accuracy"),
+        obtain=table.text("obtain"),
+        head=_head(table, beside, strict),
+    )
+
+
+def _head(table: Table, beside: Path | None, strict: bool) -> Path | None:
+    given = table.text("head")
+    if given is None:
+        return None
+    found, places = resolve(given, beside)
+    if found is None and strict:
+        looked = ", ".join(str(p) for p in places)
+        raise ConfigError(f"{table.where}: head = {given!r} does not exist. Looked at {looked}.")
+    return found or Path(given)
 
 
 def _num_classes(table: Table) -> int | None:

@@ -66,6 +66,8 @@ def _spec(
     options = {"role": role, **_options(table)}
     if SET_KINDS[kind].on_disk:
         source = _source(table, kind, source, beside, strict)
+        if "thumbnails" in options:  # the name of an array where there is no such folder
+            options["thumbnails"] = _thumbnails(options["thumbnails"], beside, strict)
         if "root" in options:
             options["root"] = _existing(table, "root", str(options["root"]), beside, strict)
     else:
@@ -103,7 +105,7 @@ def _options(table: Table) -> dict[str, Any]:
     for key in ("limit", "per_class", "count"):
         if key in table:
             options[key] = table.whole(key)
-    for key in ("root", "obtain", "path_column", "label_column"):
+    for key in ("root", "obtain", "path_column", "label_column", "thumbnails"):
         if key in table:
             options[key] = table.text(key)
     if "labels" in table:
@@ -141,10 +143,21 @@ def _source(table: Table, kind: str, given: str, beside: Path | None, strict: bo
                 f"{table.where}: folder = {given!r} holds no images ({source}). Put image files "
                 "(JPEG, PNG, …) in it or in its subfolders."
             )
+    elif kind == "features" and Path(source).is_dir():
+        if not any(Path(source).glob("*.npy")):
+            raise ConfigError(
+                f"{table.where}: features = {given!r} is a folder without a .npy file ({source}). "
+                "Name a file of arrays, or a folder with features.npy, labels.npy, …"
+            )
     elif not Path(source).is_file():
         instead = what_instead(Path(source).stat().st_mode)
         raise ConfigError(f"{table.where}: {kind} = {given!r} is a {instead}.")
     return source
+
+
+def _thumbnails(given: str, beside: Path | None, strict: bool) -> str:
+    found, _ = resolve(given, beside)
+    return str(found) if strict and found is not None and found.is_dir() else given
 
 
 def _existing(table: Table, key: str, given: str, beside: Path | None, strict: bool) -> str:

@@ -60,6 +60,7 @@ SET_KINDS = {
         (*_COMMON, "root", "labels", "path_column", "label_column"),
         suffixes=(".csv", ".tsv", ".tab", ".parquet", ".pq", ".json", ".jsonl", ".ndjson"),
     ),
+    "features": SetKind((*_COMMON, "labels", "thumbnails")),
     "zip": SetKind((*_COMMON, "labels"), suffixes=(".zip",)),
     "torchvision": SetKind((*_COMMON, "split"), on_disk=False),
     "builtin": SetKind(("limit", "per_class"), on_disk=False),

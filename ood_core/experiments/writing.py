@@ -99,6 +99,8 @@ def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
         where, _, name = spec.architecture.rpartition(":")
         values["architecture"] = f"{_relative(where, folder)}:{name}"
     values["arguments"] = dict(spec.arguments) or None
+    if spec.features_only:
+        values["num_classes"] = None  # follows from class_names
     return values
 
 
@@ -108,7 +110,8 @@ def _set(spec: DataSpec, folder: Path | None) -> dict[str, Any]:
     for key in SET_KINDS[spec.kind].options:
         if key in spec.options:
             value = spec.options[key]
-            values[key] = _relative(str(value), folder) if key == "root" else value
+            is_path = key in ("root", "thumbnails")
+            values[key] = _relative(str(value), folder) if is_path else value
     return values
 
 

@@ -15,6 +15,7 @@ from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.experiments.own_code import is_own_code
 from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
+from ood_core.models.features_classifier import features_fingerprint
 from ood_core.models.network_files import network_files, network_version
 from ood_core.models.own_networks import find_code
 from ood_core.models.parts import says_averaged
@@ -43,6 +44,8 @@ def model_fingerprint(exp: Experiment) -> str:
         When the weights are not there: not trained yet, not downloaded, no such file or shard.
     """
     spec = exp.classifier
+    if spec.features_only:
+        return features_fingerprint(exp)
     weights = f"random:{spec.random_weights}"
     whole = spec.architecture in NETWORK_FORMATS
     if spec.random_weights is None:

@@ -96,9 +96,16 @@ def load_model(
     ------
     ModelError
         When the architecture is unknown, the weights are missing or do not fit, the number of
-        classes differs, or the network has no linear head and is not said to have none.
+        classes differs, the network has no linear head and is not said to have none, or there is no
+        network because features come from elsewhere.
     """
     spec = exp.classifier
+    if spec.features_only:
+        raise ModelError(
+            f"experiment {exp.name!r} has no network: its features were computed elsewhere. What "
+            "needs pixels, gradients or a forward pass is not to be had; scores of more rows are, "
+            "from a file of their features."
+        )
     if spec.weights == TRAINED_HERE:
         ensure_trained(exp, progress, should_stop)
     fingerprint = model_fingerprint(exp)

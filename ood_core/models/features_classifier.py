@@ -1,0 +1,146 @@
+"""What stands for a network where features come from elsewhere: layers, perhaps a head."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ood_core.data import open_dataset
+from ood_core.data.features import Column, FeatureSet, is_features, open_arrays
+from ood_core.errors import DataError, ModelError
+from ood_core.models.head import ClassifierHead
+from ood_core.models.layer_info import PENULTIMATE, LayerInfo
+from ood_core.models.published_weights import WeightsMissingError
+from ood_core.runtime.paths import find_data
+
+if TYPE_CHECKING:
+    from ood_core.experiments import Experiment
+
+__all__ = ["FeaturesClassifier", "features_classifier", "features_fingerprint", "read_head"]
+
+_LOOKED_AT = 1024
+"""Rows in which negative values are looked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturesClassifier:
+    """The part of a `LoadedModel` that features from elsewhere have.
+
+    Attributes
+    ----------
+    head : the last linear layer; None without one.
+    layers : one for each array, in order of depth; the last is PENULTIMATE.
+    fingerprint : identity of the head and of the arrays' widths.
+    preprocessing : None: there are no images.
+    """
+
+    head: ClassifierHead | None
+    layers: tuple[LayerInfo, ...]
+    fingerprint: str
+    preprocessing: None = None
+
+
+def features_classifier(exp: Experiment) -> FeaturesClassifier:
+    """Head and layers of an experiment of features, from its head file and its fit set.
+
+    Raises
+    ------
+    DataError, ModelError
+        When the fit set or the head cannot be read, or they do not fit each other.
+    """
+    fit = _fit(exp)
+    layers = []
+    for layer, array in (*((n, n) for n in fit.layers), (PENULTIMATE, "features")):
+        start = fit.rows(array, 0, min(_LOOKED_AT, len(fit)))
+        layers.append(LayerInfo(layer, (start.shape[1],), "vector", bool((start < 0).any())))
+    head = None
+    if exp.classifier.head is not None:
+        head = read_head(_head_file(exp), layers[-1].channels)
+        named = exp.classifier.class_names
+        if named is not None and len(named) != head.n_classes:
+            raise ModelError(
+                f"experiment {exp.name!r} names {len(named)} classes but its head has "
+                f"{head.n_classes}. Give one name a class in class_names, in the head's order."
+            )
+    return FeaturesClassifier(head, tuple(layers), features_fingerprint(exp))
+
+
+def features_fingerprint(exp: Experiment) -> str:
+    """Hash of the head's bytes and of the arrays that the fit set has, with their widths.
+
+    Raises
+    ------
+    WeightsMissingError
+        When the head's file is not there.
+    """
+    fit = _fit(exp)
+    widths = [(name, c.shape[1]) for name, c in fit.layers.items()]
+    shape = fit.arrays.columns["features"].shape[1]
+    parts = ["features", str(shape), repr(widths), f"logits {fit.has_logits}"]
+    if exp.classifier.head is not None:
+        files = open_arrays(_head_file(exp)).files
+        parts += [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_head(path: Path, d: int | None = None) -> ClassifierHead:
+    """A head from a file of arrays: `weight` (c, d) and, where there is one, `bias` (c,).
+
+    Parameters
+    ----------
+    path : the file, of any format that features may have.
+    d : number of features, where it is known.
+
+    Raises
+    ------
+    ModelError
+        When there is no weight, or a shape does not fit.
+    """
+    arrays = open_arrays(path)
+    what = f"head {str(path)!r}"
+    weight = arrays.columns.get("weight")
+    if weight is None:
+        raise ModelError(
+            f"{what} has no array 'weight'. It holds: {arrays.listed()}. Save the last layer's "
+            "weight (c, d) and bias (c,) under these names."
+        )
+    if weight.kind != "number" or len(weight.shape) != 2:
+        raise ModelError(f"{what}: weight must be numbers of shape (c, d), got {weight}.")
+    c, width = weight.shape
+    if d is not None and width != d:
+        turned = f" It may be turned: save weight.T, ({width}, {c})." if c == d else ""
+        raise ModelError(
+            f"{what}: weight has shape {weight.shape}, but the features have d = {d} values: "
+            f"expected (c, {d}).{turned}"
+        )
+    values = _exact(weight, c)
+    bias = arrays.columns.get("bias")
+    if bias is not None and (bias.kind != "number" or bias.shape != (c,)):
+        raise ModelError(f"{what}: bias must be numbers of shape ({c},), got {bias}.")
+    try:
+        return ClassifierHead(values, None if bias is None else _exact(bias, c))
+    except DataError as error:
+        raise ModelError(f"{what}: {error}") from error
+
+
+def _exact(column: Column, n: int) -> np.ndarray:
+    return np.asarray(column.read(0, n), np.float64)
+
+
+def _head_file(exp: Experiment) -> Path:
+    given = exp.classifier.head
+    found = find_data(given) if given is not None else None
+    if found is None:
+        raise WeightsMissingError(f"the head {str(given)!r} of {exp.name!r} is not on disk.")
+    return found
+
+
+def _fit(exp: Experiment) -> FeatureSet:
+    fit = open_dataset(exp.sets[exp.fit_set])
+    if not is_features(fit):
+        raise ModelError(f"the fit set of {exp.name!r} holds images, not features.")
+    return fit
