@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ood_core.commands._arguments import names
+from ood_core.experiments.experiment import IN_ORDER
 
 __all__ = ["add_classifier", "add_preprocessing"]
 
@@ -24,6 +25,10 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
         "or pattern with several",
     )
     parser.add_argument("--part", default="", help="weights in a checkpoint that holds several")
+    parser.add_argument(
+        "--keys", default="", choices=(IN_ORDER,),
+        help="tell a checkpoint's tensors by their order and shapes, not by their names",
+    )  # fmt: skip
     parser.add_argument("--weights", default="", help="name of published weights")
     parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
     parser.add_argument("--num-classes", type=int, help="default: from the weights; 0: no head")

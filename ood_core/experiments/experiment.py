@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FEATURES", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+__all__ = ["FEATURES", "IN_ORDER", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
 
 FEATURES = "features"
 """Architecture of an experiment whose features come from elsewhere: there is no network."""
+
+IN_ORDER = "in order"
+"""The one value of `keys` in [classifier]."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class ClassifierSpec:
     `arguments`, and `trust` says that it may be run.
     `head` is a file with the `weight` and `bias` of a last linear layer, for features from
     elsewhere (`architecture` FEATURES), where none of the others is set.
+    `keys` = "in order" goes by the order and shapes of a checkpoint's tensors, not their names.
     """
 
     architecture: str
@@ -41,6 +45,7 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    keys: str | None = None
     head: Path | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     trust: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import FEATURES, ClassifierSpec
+from ood_core.experiments.experiment import FEATURES, IN_ORDER, ClassifierSpec
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
@@ -72,6 +72,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         features=table.text("features"),
         arguments=_arguments(table, own),
         trust=_trust(table, architecture, own),
+        keys=_keys(table),
     )
 
 
@@ -161,6 +162,17 @@ def _head(table: Table, beside: Path | None, strict: bool) -> Path | None:
         looked = ", ".join(str(p) for p in places)
         raise ConfigError(f"{table.where}: head = {given!r} does not exist. Looked at {looked}.")
     return found or Path(given)
+
+
+def _keys(table: Table) -> str | None:
+    keys = table.text("keys")
+    if keys is None:
+        return None
+    if keys != IN_ORDER:
+        raise table.error("keys", f'"{IN_ORDER}", which goes by order and shapes, not by names')
+    if "checkpoint" not in table:
+        raise ConfigError(f"{table.where}: keys = {keys!r} needs a checkpoint: leave keys out.")
+    return keys
 
 
 def _num_classes(table: Table) -> int | None:

@@ -59,6 +59,8 @@ def model_fingerprint(exp: Experiment) -> str:
         parts.append(f"arguments:{json.dumps(spec.arguments, sort_keys=True, default=str)}")
     if spec.features is not None:
         parts.append(f"features:{spec.features}")
+    if spec.keys is not None:
+        parts.append(f"keys:{spec.keys}")
     if spec.part is not None:
         parts.append(f"part:{spec.part}")
     elif spec.checkpoint is not None and not whole and _takes_average(*_identity(spec.checkpoint)):

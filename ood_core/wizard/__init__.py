@@ -18,6 +18,7 @@ from ood_core.wizard.draft import (
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts, whole_network
+from ood_core.wizard.found_features import holds_features
 from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.kinds import KINDS
 from ood_core.wizard.measuring import Measured, measure
@@ -63,6 +64,7 @@ __all__ = [
     "fetch",
     "find_fetch",
     "gate_checks",
+    "holds_features",
     "keep_upload",
     "load_draft",
     "look",

@@ -11,8 +11,9 @@ from typing import Any
 
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.experiment import FEATURES
 from ood_core.experiments.own_code import TRUST, is_own_code
-from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS
+from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS, FEATURES_KEYS
 from ood_core.experiments.parsing_sets import RESERVED
 from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
 from ood_core.wizard.kinds import KINDS, kind_of
@@ -63,6 +64,7 @@ class Draft:
     Parameters
     ----------
     kind : what the user has, one of `wizard.kinds.KINDS`.
+    classes : those of the ID sets that alone count as ID; empty: all.
     """
 
     name: str = ""
@@ -71,6 +73,7 @@ class Draft:
     architecture: str = ""
     checkpoint: str = ""
     part: str = ""
+    keys: str = ""
     weights: str = ""
     random_weights: int | None = None
     num_classes: int | None = None
@@ -80,13 +83,13 @@ class Draft:
     features: str = ""
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     trust: str = ""
-    keys: str = ""
     head: str = ""
     text: str = ""
     temperature: float | None = None
     preprocessing: Preprocessing | None = None
     fit: SetDraft = SetDraft()
     test: SetDraft = SetDraft()
+    classes: tuple[str, ...] = ()
     ood: tuple[SetDraft, ...] = ()
     detectors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     description: str = ""
@@ -166,14 +169,18 @@ def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
         raise ConfigError("the experiment needs a name, for example my-network.")
     for role, chosen in (("fit", draft.fit), ("test", draft.test)):
         if not chosen.source:
-            raise ConfigError(
-                f"the {role} images are missing: name a folder, an image list, a table or a zip."
-            )
+            raise ConfigError(_lacks(role, draft.kind))
     path = (beside or Path.cwd()) / "draft.toml"
     try:
         return dataclasses.replace(parse_experiment(tables(draft), path), path=None)
     except ConfigError as error:  # there is no file yet that a message could name
         raise ConfigError(str(error).removeprefix(path.name).lstrip(": ")) from error
+
+
+def _lacks(role: str, kind: str) -> str:
+    if kind == FEATURES:
+        return f"the {role} features are missing: name a file of arrays such as {role}.npz."
+    return f"the {role} images are missing: name a folder, an image list, a table or a zip."
 
 
 def tables(draft: Draft) -> dict[str, Any]:
@@ -183,21 +190,27 @@ def tables(draft: Draft) -> dict[str, Any]:
     if draft.preprocessing is not None:
         found = vars(draft.preprocessing)
         values["preprocessing"] = {k: _plain(v) for k, v in found.items() if v is not None}
-    values["id"] = {"fit": set_table(draft.fit), "test": set_table(draft.test)}
-    values["ood"] = [ood_table(s) for s in draft.ood]
+    kind = FEATURES if draft.kind == FEATURES else None
+    values["id"] = {"fit": set_table(draft.fit, kind), "test": set_table(draft.test, kind)}
+    if draft.classes:
+        values["id"]["classes"] = list(draft.classes)
+    values["ood"] = [ood_table(s, kind) for s in draft.ood]
     values["detectors"] = {k: dict(v) for k, v in draft.detectors.items()}
     return values
 
 
 def classifier_table(draft: Draft) -> dict[str, Any]:
     """The [classifier] table: what was chosen of its keys."""
-    values = {key: getattr(draft, key) for key in CLASSIFIER_KEYS}
+    if draft.kind == FEATURES:
+        values = {key: getattr(draft, key) for key in FEATURES_KEYS} | {"architecture": FEATURES}
+    else:
+        values = {key: getattr(draft, key) for key in CLASSIFIER_KEYS}
     return {k: _plain(v) for k, v in values.items() if not _empty(v)}
 
 
-def set_table(chosen: SetDraft) -> dict[str, Any]:
-    """The table of one set; its kind follows from what the source is."""
-    source, kind = chosen.source.strip(), set_kind(chosen.source)
+def set_table(chosen: SetDraft, kind: str | None = None) -> dict[str, Any]:
+    """The table of one set; its kind follows from what the source is unless it is given."""
+    source, kind = chosen.source.strip(), kind or set_kind(chosen.source)
     return {kind: source.removeprefix(_TORCHVISION), **chosen.options}
 
 
@@ -239,10 +252,10 @@ def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
     return tuple(out)
 
 
-def ood_table(chosen: SetDraft) -> dict[str, Any]:
+def ood_table(chosen: SetDraft, kind: str | None = None) -> dict[str, Any]:
     """One [[ood]] entry."""
     near = {"near": True} if chosen.near else {}
-    return {"name": chosen.name, **set_table(chosen), **near}
+    return {"name": chosen.name, **set_table(chosen, kind), **near}
 
 
 def draft_of(experiment: Experiment) -> Draft:
@@ -261,7 +274,12 @@ def draft_of(experiment: Experiment) -> Draft:
         preprocessing=experiment.preprocessing,
         fit=chosen(experiment.fit_set),
         test=chosen(experiment.test_set),
-        ood=tuple(chosen(name) for name in experiment.ood_sets),
+        classes=experiment.id_classes,
+        ood=tuple(
+            chosen(name)
+            for name in experiment.ood_sets
+            if "other_than" not in experiment.sets[name].options  # made of `classes`
+        ),
         detectors=experiment.detectors,
         description=experiment.description,
         **_typed(experiment.classifier),

@@ -94,11 +94,14 @@ def only_set(draft: Draft, name: str) -> Experiment:
     ConfigError
         When the set's source or options are not usable.
     """
+    if draft.kind == "features":
+        return _only_features(draft, name)
     if draft.num_classes is None and not draft.class_names:
         draft = dataclasses.replace(draft, class_names=_published_names(draft))
     alone = Draft(
         name="draft", architecture="any", random_weights=0,
         num_classes=draft.num_classes, class_names=draft.class_names,
+        classes=draft.classes if name in ("fit", "test") and draft.fit.source else (),
         fit=draft.fit if name in ("fit", "test") and draft.fit.source else _UNLABELLED,
         test=draft.test if name == "test" else _TEST,
         ood=tuple(s for s in draft.ood if s.name == name),
@@ -112,6 +115,24 @@ def only_set(draft: Draft, name: str) -> Experiment:
         if name != "test":
             raise
         return new_experiment(dataclasses.replace(alone, fit=_UNLABELLED))  # its own line says it
+
+
+def _only_features(draft: Draft, name: str) -> Experiment:
+    """One set of features, standing in for the others too."""
+    chosen = draft.sets()[name]
+    alone = dataclasses.replace(
+        draft, name="draft", head="", test=chosen, ood=(chosen,) if chosen in draft.ood else (),
+        fit=draft.fit if name == "test" and draft.fit.source else chosen,
+        classes=draft.classes if chosen not in draft.ood else (),
+    )  # fmt: skip
+    try:
+        found = new_experiment(alone)
+        open_dataset(found.sets[found.fit_set])
+        return found
+    except (ConfigError, DataError):
+        if name != "test":
+            raise
+        return new_experiment(dataclasses.replace(alone, fit=chosen, classes=()))
 
 
 def _published_names(draft: Draft) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def test_an_encoder_comes_back_from_its_file_as_one(encoder: Draft) -> None:
     assert wizard.new_experiment(again) == exp
 
 
-@pytest.mark.parametrize("key", ["obtain", "features"])
+@pytest.mark.parametrize("key", ["obtain", "features", "part"])
 def test_text_keys_come_back(encoder: Draft, key: str) -> None:
     exp = wizard.new_experiment(dataclasses.replace(encoder, **{key: "some text"}))
     again = wizard.draft_of(load_experiment(save_experiment(exp)))
@@ -91,16 +91,11 @@ def test_the_architecture_of_an_encoder_is_found(encoder: Draft) -> None:
     assert (done.architecture, done.num_classes) == ("resnet20", 0)
 
 
-def test_a_checkpoint_without_a_head_says_so_and_is_one_click_from_an_encoder(
-    encoder: Draft,
-) -> None:
+def test_a_checkpoint_without_a_head_makes_the_draft_an_encoder(encoder: Draft) -> None:
     network = dataclasses.replace(encoder, kind="network", num_classes=None, architecture="")
     done = wizard.complete(network)
-    bad = [line for line in wizard.check_draft(done) if line.ok is False]
-    fixed = [fix.draft for line in bad for fix in line.fixes if fix.draft.num_classes == 0]
-    assert fixed
-    assert fixed[0].kind == "encoder"
-    assert all(line.ok for line in wizard.check_draft(wizard.complete(fixed[0])))
+    assert (done.kind, done.architecture, done.num_classes) == ("encoder", "resnet20", 0)
+    assert all(line.ok for line in wizard.check_draft(done))
 
 
 def test_changing_what_one_has_keeps_what_still_applies(encoder: Draft) -> None:
@@ -156,3 +151,105 @@ def test_looking_through_a_folder_finds_whole_networks(folders, exported, hub) -
     assert {p.name for p in found.checkpoints} == {"net.pt2", "best.onnx", "vit"}
     assert found.checkpoints[0].name == "best.onnx"
     assert wizard.survey(folders / "vit").checkpoints == (folders / "vit",)
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """Features of three classes, of something else, and the head."""
+    import numpy as np
+
+    folder, rng = tmp_path / "arrays", np.random.default_rng(0)
+    folder.mkdir()
+    for name, n in (("fit", 30), ("test", 15)):
+        y = np.arange(n) % 3
+        h = rng.random((n, 8)).astype(np.float32) + 3 * np.eye(8, dtype=np.float32)[y]
+        np.savez(folder / f"{name}.npz", features=h, labels=y)
+    np.savez(folder / "speech.npz", features=rng.random((20, 8)).astype(np.float32))
+    np.savez(folder / "head.npz", weight=np.eye(3, 8), bias=np.zeros(3))
+    return folder
+
+
+def _features(folder: Path, **fields: object) -> Draft:
+    found = wizard.survey(folder)
+    draft = wizard.with_kind(Draft("mine"), "features")
+    (fit, test), *_ = found.pairs
+    return dataclasses.replace(draft, fit=fit, test=test, ood=found.others, **fields)
+
+
+def test_looking_through_finds_features_and_their_head(features: Path) -> None:
+    found = wizard.survey(features)
+    assert found.features
+    assert [(Path(f.source).name, Path(t.source).name) for f, t in found.pairs] == [
+        ("fit.npz", "test.npz")
+    ]
+    assert [(s.name, Path(s.source).name) for s in found.others] == [("speech", "speech.npz")]
+    assert found.head == str(features / "head.npz")
+    assert not found.checkpoints
+
+
+def test_images_go_before_features_unless_those_are_asked_for(folders, features) -> None:
+    features.rename(folders / "arrays")
+    assert not wizard.survey(folders).features
+    found = wizard.survey(folders, features=True)
+    assert found.features
+    assert [Path(s.source).name for pair in found.pairs for s in pair] == ["fit.npz", "test.npz"]
+
+
+def test_features_are_checked_array_by_array_and_come_back_from_their_file(features) -> None:
+    draft = _features(features, head=str(features / "head.npz"), class_names=("a", "b", "c"))
+    lines = wizard.check_draft(wizard.complete(draft))
+    assert all(line.ok for line in lines), lines
+    said = {line.part: line.text for line in lines}
+    assert said["classifier"] == "8 features, 1 layer, 3 classes in the head."
+    assert "30 rows" in said["fit"]
+    assert "features (30, 8) float32, labels (30,) int64, 3 classes: a, b, c." in said["fit"]
+    assert said["speech"].endswith("features (20, 8) float32, no labels.")
+    exp = wizard.new_experiment(draft)
+    again = wizard.draft_of(load_experiment(save_experiment(exp)))
+    assert again.kind == "features"
+    assert wizard.new_experiment(again) == exp
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "part", "said"),
+    [
+        ("fit", {"wrong": (30, 8)}, "fit", "no array 'features'"),
+        ("head", {"weight": (3, 7)}, "classifier", "7"),
+        ("speech", {"features": (20, 0)}, "speech", "features"),
+    ],
+)
+def test_what_is_wrong_with_features_is_said_where_it_is(
+    features: Path, name: str, arrays: dict[str, tuple[int, ...]], part: str, said: str
+) -> None:
+    import numpy as np
+
+    draft = _features(features, head=str(features / "head.npz"))
+    np.savez(features / f"{name}.npz", **{k: np.zeros(s) for k, s in arrays.items()})
+    bad = {line.part: line.text for line in wizard.check_draft(draft) if line.ok is False}
+    assert said in bad[part]
+
+
+def test_missing_features_are_called_features() -> None:
+    draft = wizard.with_kind(Draft("mine"), "features")
+    with pytest.raises(OODLensError, match=r"fit features are missing: .* fit.npz"):
+        wizard.new_experiment(draft)
+    assert [line.text for line in wizard.check_draft(draft)] == [
+        "No features are chosen yet.", "No fit features are chosen yet.",
+        "No test features are chosen yet.",
+    ]  # fmt: skip
+
+
+def test_one_class_comes_back(folders: Path, checkpoint: Callable[..., Path]) -> None:
+    draft = wizard.complete(
+        Draft(
+            "mine", checkpoint=str(checkpoint()), classes=("cat",),
+            fit=SetDraft(str(folders / "photos/train")),
+            test=SetDraft(str(folders / "photos/test")),
+        )
+    )  # fmt: skip
+    assert all(line.ok for line in wizard.check_draft(draft))
+    exp = wizard.new_experiment(draft)
+    assert exp.ood_sets == ("other classes",)
+    again = wizard.draft_of(load_experiment(save_experiment(exp)))
+    assert (again.classes, again.ood) == (("cat",), ())
+    assert wizard.new_experiment(again) == exp

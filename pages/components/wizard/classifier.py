@@ -67,8 +67,8 @@ def _classes() -> None:
     draft = drafting.current()
     left, right = st.columns(2)
     number = left.number_input(
-        "Number of classes", 2, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
-        help="Empty: from the weights, or from the class folders.",
+        "Number of classes", 0, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
+        help="Empty: from the weights, or from the class folders. 0: a network without a head.",
     )  # fmt: skip
     expected = right.number_input(
         "Expected ID accuracy, %", 0.0, 100.0, None, step=0.1,

@@ -10,6 +10,7 @@ import streamlit as st
 from ood_core import wizard
 from ood_core.errors import OODLensError
 from ood_core.experiments import Preprocessing
+from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.experiments.parsing import LARGEST_SIDE, parse_preprocessing
 from pages.components.kit import cache, jobs
 from pages.components.kit.plain import plain
@@ -52,7 +53,9 @@ def draw() -> None:
 
 
 def _proposals(draft: wizard.Draft) -> tuple[wizard.Proposal, ...]:
-    key = ("proposals", draft.architecture, draft.weights, draft.num_classes)
+    mode = draft.preprocessing.mode if draft.preprocessing else ""
+    source = draft.checkpoint if draft.architecture in NETWORK_FORMATS else draft.weights
+    key = ("proposals", draft.architecture, source, draft.num_classes, mode)
     return cache.once(key, lambda: wizard.preprocessings(draft))
 
 
