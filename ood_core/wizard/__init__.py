@@ -18,7 +18,7 @@ from ood_core.wizard.draft import (
 )
 from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts, whole_network
-from ood_core.wizard.found_features import holds_features
+from ood_core.wizard.found_features import FEATURE_SUFFIXES, holds_features
 from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.kinds import KINDS
 from ood_core.wizard.measuring import Measured, measure
@@ -38,6 +38,7 @@ from ood_core.wizard.survey import Survey, survey
 
 __all__ = [
     "CLASSIFIER",
+    "FEATURE_SUFFIXES",
     "KINDS",
     "QUICK",
     "Check",

@@ -18,7 +18,7 @@ __all__ = ["arrays_text", "features_checks"]
 
 
 def features_checks(draft: Draft) -> Iterator[Check]:
-    """What stands in place of the classifier: the fit set's arrays and the head, if one is given."""
+    """What stands in place of the classifier: the fit set's arrays, and the head where given."""
     name = "The head fits the features" if draft.head else "The features are known"
     if not draft.fit.source:
         yield Check("classifier", name, False, "No features are chosen yet.", given=False)

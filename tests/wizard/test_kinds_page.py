@@ -135,3 +135,62 @@ def test_own_code_is_named_with_its_arguments(page: AppTest, folders: Path) -> N
     assert draft(page).architecture == f"{code}:Net"
     assert not list(folders.rglob("ran"))
     assert not Path("ran").exists()
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """Features of three classes and of something else, with their head."""
+    import numpy as np
+
+    folder, rng = tmp_path / "arrays", np.random.default_rng(0)
+    folder.mkdir()
+    for name, n in (("fit", 60), ("test", 30)):
+        y = np.arange(n) % 3
+        h = rng.random((n, 8)).astype(np.float32) + 3 * np.eye(8, dtype=np.float32)[y]
+        np.savez(folder / f"{name}.npz", features=h, labels=y)
+    np.savez(folder / "speech.npz", features=rng.random((20, 8)).astype(np.float32))
+    np.savez(folder / "head.npz", weight=np.eye(3, 8), bias=np.zeros(3))
+    return folder
+
+
+def test_features_become_a_saved_experiment(page: AppTest, features: Path) -> None:
+    page.text_input(key="new_folder").set_value(str(features))
+    page.button(key="new_look").click().run()
+    assert "Found 1 head, 1 pair of fit and test features and 1 other set." in [
+        s.value for s in page.success
+    ]
+    shown = wait(page, "The head fits the features")
+    assert page.button_group(key="new_kind").value == "features"
+    assert steps(page) == ["Features", "Head and classes", "Checks", "Save"]
+    assert "8 features, 1 layer, 3 classes in the head." in shown
+    assert "features (60, 8) float32, labels (60,) int64" in shown
+    assert "<li class='bad'>" not in shown
+    assert "What the network sees" not in shown
+    page.button(key="new_gates").click().run()
+    wait(page, "The head explains the logits")
+    page.text_input(key="new_name").set_value("mine").run()
+    page.button(key="new_save").click().run()
+    assert not page.exception
+    exp = load_experiment("mine")
+    assert exp.classifier.features_only
+    assert exp.classifier.head == features / "head.npz"
+    assert exp.ood_sets == ("speech",)
+
+
+def test_features_can_be_typed_and_say_what_is_wrong(page: AppTest, features: Path) -> None:
+    page.button_group(key="new_kind").set_value("features").run()
+    page.text_input(key="new_fit").set_value(str(features / "head.npz")).run()
+    shown = wait(page, "no array 'features'")
+    assert "weight (3, 8)" in shown, "what is in it instead"
+    assert shown.count("<li class='open'>") == 1
+    page.text_input(key="new_fit").set_value(str(features / "fit.npz")).run()
+    page.multiselect(key="new_ood").set_value([str(features / "speech.npz")]).run()
+    assert [s.name for s in draft(page).ood] == ["speech"]
+    wait(page, "Features of speech can be used")
+
+
+def test_one_class_can_be_chosen(page: AppTest, folders: Path) -> None:
+    page.text_input(key="new_fit").set_value(str(folders / "photos/train")).run()
+    page.text_input(key="new_id_classes").set_value("cat").run()
+    assert draft(page).classes == ("cat",)
+    wait(page, "6 images, 1 classes: cat")

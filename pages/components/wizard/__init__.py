@@ -15,6 +15,7 @@ from pages.components.wizard import (
     classifier,
     drafting,
     finish,
+    head,
     images,
     kinds,
     preprocessing,
@@ -36,9 +37,13 @@ def draw(view: View) -> bool:
     kinds.draw()
     left, right = st.columns([3, 2], gap="large")
     with left:
-        classifier.draw()
-        images.draw()
-        preprocessing.draw()
+        if drafting.current().kind == "features":
+            images.draw()
+            head.draw()
+        else:
+            classifier.draw()
+            images.draw()
+            preprocessing.draw()
     with right:
         lines = checks.draw()
         finish.draw(lines)

@@ -98,7 +98,7 @@ def _gates() -> None:
         return
     acts = cache.prepared(part) if st.session_state.get(_SAMPLED) else None
     if acts is not None:
-        key = ("gates", acts.fingerprint)
+        key = ("gate checks", acts.fingerprint)  # the overview keeps "gates", which are no checks
         st.html(lines_html(cache.once(key, lambda: wizard.gate_checks(acts))))
         return
     if job is not None and job.error:
