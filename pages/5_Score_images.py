@@ -1,5 +1,9 @@
 """Score images: is it in-distribution, by how much, and why does the detector think so?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from ood_core import scoring, thresholds
@@ -11,7 +15,10 @@ from pages.components.charts import figures
 from pages.components.kit import cache, frame, state
 from pages.components.kit.messages import told
 from pages.components.kit.plain import plain
-from pages.components.score_images import intake, receipt
+from pages.components.score_images import intake, receipt, row_intake
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # Whether the last run drew the slider: a new one shows only a value that is assigned to it.
 SLIDER = "_upload_slider"
@@ -24,17 +31,22 @@ def no_slider() -> None:
 
 view = frame.open_page("Score images", "Is my image in-distribution, and what makes it so?")
 state.publish()  # also for a page that stops early
-uploads, digest = intake.collect(view)
+of_rows = view.experiment.classifier.features_only
+taken = row_intake.collect(view) if of_rows else None
+uploads, digest = ([], taken.digest if taken else "") if of_rows else intake.collect(view)
 for upload in uploads:
     if upload.error:
         st.warning(plain(upload.error), icon=":material/broken_image:")
 if assumed := notes_text([(u.name, u.note) for u in uploads if u.note]):
     st.info(plain(assumed), icon=":material/info:")
-images = {u.name: u.image for u in uploads if u.image is not None}
+images: dict[str, Image | str] = {u.name: u.image for u in uploads if u.image is not None}
+images |= taken.shown if taken else {}
 if not images:
     st.info(
-        "Upload images, paste one, or take examples: each gets a verdict, its place among the ID "
-        "images, and a receipt that says "
+        row_intake.EMPTY
+        if of_rows
+        else "Upload images, paste one, or take examples: each gets a verdict, its place among the "
+        "ID images, and a receipt that says "
         + ("what stands out in it." if "line" in view.lacking else "which neurons decided."),
         icon=":material/image_search:",
     )
@@ -43,8 +55,10 @@ if not images:
 
 
 def activations() -> Activations:
-    """Forward pass of the new images, once."""
-    return embed(view.experiment, list(images.values()), list(images))
+    """Forward pass of the new images, once; rows of features have had theirs elsewhere."""
+    if taken is not None:
+        return taken.acts
+    return embed(view.experiment, [u.image for u in uploads if u.image is not None], list(images))
 
 
 try:

@@ -3,7 +3,12 @@
 from ood_core.activations.activation_set import ActivationSet, prepared
 from ood_core.activations.duplicates import SharedImage, SharedImages, shared_images
 from ood_core.activations.extraction import extract
-from ood_core.activations.feature_rows import new_rows, open_rows
+from ood_core.activations.feature_rows import (
+    new_rows,
+    open_rows,
+    rows_joined,
+    rows_of_upload,
+)
 from ood_core.activations.predictions import Predictions, predict, predicted_classes
 from ood_core.activations.record import PENULTIMATE, Activations, LayerRecord, LazyRecord
 from ood_core.activations.remarks import notes_text, remarks
@@ -31,6 +36,8 @@ __all__ = [
     "prepared",
     "prune",
     "remarks",
+    "rows_joined",
+    "rows_of_upload",
     "shared_images",
     "store_usage",
 ]

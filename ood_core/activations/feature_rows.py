@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ood_core.activations.layer_record import LayerRecord
+from ood_core.activations.layer_record import ROW_FIELDS, LayerRecord
 from ood_core.activations.record import PENULTIMATE, Activations
 from ood_core.activations.shard_tasks import ShardResult, ShardTask
 from ood_core.activations.statistics import vector_statistics
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ood_core.activations.activation_set import ActivationSet
     from ood_core.models import ClassifierHead, LayerInfo
 
-__all__ = ["check_arrays", "compute_rows", "new_rows", "open_rows"]
+__all__ = ["check_arrays", "compute_rows", "new_rows", "open_rows", "rows_joined", "rows_of_upload"]
 
 _REPRODUCED = {"float16": 1e-2, "halffloat": 1e-2, "bfloat16": 2e-2}
 _REPRODUCED_ELSE = 1e-3
@@ -170,6 +172,43 @@ def new_rows(
     known = {"pooled": records[PENULTIMATE].pooled}
     logits = _logits(source, acts.head, start, stop, known)
     return Activations(records, logits=logits, ids=source.ids[start:stop], name="upload")
+
+
+def rows_of_upload(
+    acts: ActivationSet, name: str, data: bytes, most: int
+) -> tuple[Activations, list[str], int]:
+    """The first `most` rows of a file given as bytes, the text of each, and how many there are.
+
+    Raises
+    ------
+    DataError
+        As `open_rows` and `new_rows`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / (Path(name).name or "upload")
+        path.write_bytes(data)
+        source = open_rows(acts, path)
+        rows = new_rows(acts, source, 0, most)
+        return rows, [source.text(i) for i in range(len(rows))], len(source)
+
+
+def rows_joined(parts: Sequence[Activations]) -> Activations:
+    """Rows of several sources as one, with ids made unique."""
+    first, seen, ids = parts[0], Counter[str](), []
+    for name in (name for part in parts for name in part.ids):
+        seen[name] += 1
+        ids.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    records = {layer: _joined([part.layer(layer) for part in parts]) for layer in first.layers}
+    logits = [part.logits for part in parts if part.logits is not None]
+    joined = np.concatenate(logits) if logits else None
+    return Activations(records, logits=joined, ids=ids, name="upload")
+
+
+def _joined(parts: Sequence[LayerRecord]) -> LayerRecord:
+    fields: dict[str, Any] = {
+        field: np.concatenate([getattr(part, field) for part in parts]) for field in ROW_FIELDS
+    }
+    return LayerRecord(**fields)
 
 
 def _record(vectors: np.ndarray) -> LayerRecord:

@@ -26,7 +26,7 @@ function fill(list, items) {
       const img = element("img", frame)
       img.alt = item.id
       img.src = item.uri
-    } else element("small", frame, "not readable")
+    } else element("small", frame, item.text)
     const caption = element("figcaption", figure)
     if (item.score) {
       const line = element("div", caption, undefined, "score")

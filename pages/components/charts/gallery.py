@@ -12,6 +12,7 @@ import streamlit as st
 from ood_core.data import thumbnail_bytes
 from ood_core.errors import OODLensError
 from ood_core.runtime.bounded import Bounded
+from ood_core.runtime.names import shown
 from pages.components.kit import cache, state
 from pages.components.kit.assets import component, on_trigger
 from pages.components.kit.messages import told
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ood_core.experiments import DataSpec
     from pages.components.kit.assets import JsonObject
 
-__all__ = ["first_page", "show", "thumbnail_uri"]
+__all__ = ["first_page", "in_place_of_picture", "show", "thumbnail_uri"]
 
 Row: TypeAlias = Mapping[str, Any]
 """One image: the columns of `show`'s data frame, each of its own type."""
@@ -65,13 +66,13 @@ def show(
     page = int(state.number(key + _PAGE_KEY, 0, max(last, 0), 0))
     state.notes()
     first = page * per_page
-    shown = rows.iloc[first : first + per_page]
-    records = detail(shown) if detail else _plain(shown)
+    turned = rows.iloc[first : first + per_page]
+    records = detail(turned) if detail else _plain(turned)
     data: JsonObject = {
         "items": [_item(view, record) for record in records],
         "page": page,
         "last": last,
-        "where": f"{first + 1:,} to {first + len(shown):,} of {len(rows):,}",
+        "where": f"{first + 1:,} to {first + len(turned):,} of {len(rows):,}",
         "empty": empty,
         "tabs": tabs or [],
         "tab": tab,
@@ -114,6 +115,15 @@ def _thumbnail(spec: DataSpec, index: int, size: int) -> str:
     return "data:image/webp;base64," + base64.b64encode(data).decode()
 
 
+def in_place_of_picture(view: View, name: str, index: int) -> str:
+    """What stands where row `index` of `view.acts[name]` has no thumbnail: its text, else its id
+    where the set has features instead of images."""
+    spec = view.experiment.sets[name]
+    images = cache.image_set(repr(spec), spec)
+    text = images.text(int(view.acts[name].index[int(index)]))
+    return shown(text or ("not readable" if images.has_images else view.acts[name].ids[index]))
+
+
 def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(column): v for column, v in row.items()} for row in rows.to_dict("records")]
 
@@ -121,8 +131,10 @@ def _plain(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _item(view: View, row: Row) -> dict[str, str]:
     """What the browser shows of one image, as text."""
     name = str(row["set"])
+    uri = thumbnail_uri(view, name, int(row["index"]))
     item = {
-        "uri": thumbnail_uri(view, name, int(row["index"])),
+        "uri": uri,
+        "text": "" if uri else in_place_of_picture(view, name, int(row["index"])),
         "id": str(row.get("id") or f"{name}/{row['index']}"),
         "set": name,
         "colour": view.colour(name),

@@ -83,6 +83,14 @@ def detector(view: View, at: str) -> None:
         f"Network, score and threshold as one torch.export program: images in [0, 1] in; {given}, "
         "score and verdict out. It is run on ID test images and compared before you get it."
     )
+    if view.experiment.classifier.features_only:
+        st.info(
+            "There is no network to put into the file: this experiment has features that were "
+            "computed elsewhere. The recipe repeats these figures from the files of features, and "
+            "the command score judges new rows.",
+            icon=":material/block:",
+        )
+        return
     if view.detector not in exportable():
         able = [n for n in exportable() if n not in view.lacking]
         names = ", ".join(cache.detector_titles().get(n, n) for n in able)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.components.charts import figures, gallery, threshold
 from pages.components.kit import cache, state, words
-from pages.components.kit.plain import without_directives
+from pages.components.kit.plain import plain, without_directives
 from pages.components.kit.view import View
 from pages.components.neurons.line_lab import level_of
 from pages.components.neurons.selection import Settings, class_of, neuron_of, redraw_all
@@ -252,7 +252,10 @@ def _image(view: View, lab: LineLab, chosen: Settings) -> None:
     picture, told = st.columns([1, 7], gap="small", vertical_alignment="center")
     with picture:
         uri = gallery.thumbnail_uri(view, name, index, 192)
-        st.html(f"<img src='{uri}' alt='image {index} of {name}' width='110'>")
+        if uri:
+            st.html(f"<img src='{uri}' alt='image {index} of {name}' width='110'>")
+        else:
+            st.caption(plain(gallery.in_place_of_picture(view, name, index)))
     told.markdown(without_directives(summary_of_receipt(receipt, lab.head.names)))
     fig = image_figure(receipt, lab.head.names)
     figures.show(fig, "image_neurons", data=receipt.neurons, name=f"line_{name}_{index}")

@@ -36,13 +36,17 @@ __all__ = ["downloads", "draw", "results"]
 _CHOSEN, _AT_FIRST = "_receipt_of", "_receipt_at_first"
 
 
-def picture_uri(image: Image.Image, size: int = 64) -> str:
-    """Small image as a data address for a table cell."""
+def picture_uri(image: Image.Image | str, size: int = 64) -> str:
+    """Small image as a data address for a table cell; the text of a row that has none."""
+    if isinstance(image, str):
+        return image
     data = base64.b64encode(thumbnail_bytes(image, size, "WEBP")).decode()
     return f"data:image/webp;base64,{data}"
 
 
-def results(table: pd.DataFrame, images: Mapping[str, Image.Image], titles: dict[str, str]) -> str:
+def results(
+    table: pd.DataFrame, images: Mapping[str, Image.Image | str], titles: dict[str, str]
+) -> str:
     """Sortable table with thumbnails and every detector's verdict; returns the chosen image."""
     shown = table.assign(picture=[picture_uri(images[name]) for name in table["image"]])
     shown["verdict"] = shown["is_id"].map({True: "ID", False: "OOD"})
@@ -69,6 +73,9 @@ def results(table: pd.DataFrame, images: Mapping[str, Image.Image], titles: dict
         config[column] = st.column_config.CheckboxColumn(
             titles.get(name, name), help="Accepts the image as ID"
         )
+    if all(isinstance(image, str) for image in images.values()):  # rows of features
+        config |= {"picture": "Text", "image": "Row"}
+        order = order if any(images.values()) else order[1:]
     event = st.dataframe(
         shown[order],
         column_config=config,
@@ -97,7 +104,7 @@ def draw(
     view: View,
     acts: Activations,
     place: int,
-    image: Image.Image,
+    image: Image.Image | str,
     verdicts: pd.DataFrame,
     scores: ScoreSet,
 ) -> None:
@@ -122,7 +129,11 @@ def draw(
     st.caption("The number under each image is its distance, 0 (same direction) to 2.")
 
 
-def _pictures(view: View, image: Image.Image, name: str) -> None:
+def _pictures(view: View, image: Image.Image | str, name: str) -> None:
+    if isinstance(image, str):
+        st.markdown(f"**{plain(name)}**")
+        st.caption(plain(image) or "No picture: the experiment has features instead of images.")
+        return
     spatial = [layer.name for layer in view.acts.layers if len(layer.shape) > 1]
     st.image(_png(image), caption=plain(name), width=200, alt=name)
     if not spatial:

@@ -209,6 +209,14 @@ def _measure_panel(view: View) -> None:
         return
     if job is not None and job.error:
         st.error(plain(job.error), icon=":material/error:")
+    if view.experiment.classifier.features_only:
+        st.info(
+            "This needs gradients of the logits by the layer, and there is no network here: the "
+            "experiment has features that were computed elsewhere. The penultimate layer needs "
+            "none: choose it in the sidebar.",
+            icon=":material/block:",
+        )
+        return
     with st.container(border=True):
         st.markdown(f"The hidden classifier of **{plain(view.layer)}** is not measured yet.")
         st.write(
