@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import resolve
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -61,6 +62,9 @@ def checkpoint_facts(
         When the file cannot be read or is no checkpoint, or there is no such architecture or part.
     """
     found = one_checkpoint(str(path))
+    whole = network_format(found)
+    if whole and architecture in ("", whole):
+        return CheckpointFacts(((whole, 1.0),), None)
     nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
     if not architecture:
         near = nearest_architectures(found, progress=progress, should_stop=should_stop)

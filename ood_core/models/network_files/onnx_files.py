@@ -33,6 +33,9 @@ NO_GRADIENTS = (
 _NAMES = ("names", "class_names", "classes", "labels", "id2label")
 """Where exporters put the names of classes: Ultralytics, timm, and by hand."""
 _LONGEST = 1_000_000
+"""Characters of a list of names, at most."""
+_FOUND_BY = "found by 1"
+"""Changed when another head, other layers or other logits would be found in the same file."""
 
 
 def load(spec: ClassifierSpec) -> nn.Module:
@@ -65,8 +68,8 @@ def files(path: Path) -> tuple[Path, ...]:
 
 
 def version() -> str:
-    """Versions of onnxruntime and onnx."""
-    return ", ".join(f"{name} {_version(name)}" for name in ("onnxruntime", "onnx"))
+    """Versions of onnxruntime and onnx, and of how head and layers are found here."""
+    return ", ".join([*(f"{n} {_version(n)}" for n in ("onnxruntime", "onnx")), _FOUND_BY])
 
 
 def preprocessing(path: Path) -> Preprocessing | None:
