@@ -23,7 +23,7 @@ _ACTIVATIONS = {
 
 
 def layer_tensors(graph: Graph, target: str) -> list[str]:
-    """Tensors before `target` that decide it alone, in order of depth.
+    """Tensors up to `target` that decide it alone, in order of depth.
 
     As `find_layers` has them: outputs of activation functions, and of blocks, which end where
     their paths meet again. A sum that an activation function follows is not yet the block's end.
@@ -32,7 +32,7 @@ def layer_tensors(graph: Graph, target: str) -> list[str]:
     there, found = set(cuts), []
     for name in cuts:
         op = graph.producer[name]
-        if name != target and (op.kind in _ACTIVATIONS or _ends_block(graph, op, there)):
+        if op.kind in _ACTIVATIONS or _ends_block(graph, op, there):
             found.append(name)
     return found
 

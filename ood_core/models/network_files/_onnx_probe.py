@@ -12,6 +12,7 @@ from ood_core.errors import ModelError
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo
 from ood_core.models.network_files._onnx_head import averaged, find_head, logits_of
 from ood_core.models.network_files._onnx_layers import layer_of, layer_tensors, spread
+from ood_core.models.network_files._onnx_sessions import ImagesRefusedError
 
 if TYPE_CHECKING:
     from ood_core.models.head import ClassifierHead
@@ -178,10 +179,15 @@ class Probe:
             try:
                 values = self.sessions.run_images(taken, images, names, constants=computed)
                 alone = self.sessions.run_images(taken, images[:1], names, constants=computed)
-            except ModelError as error:
+            except ImagesRefusedError as error:
                 if taken is inputs[-1]:
                     raise self._refused(shape, error) from error
                 continue
+            except MemoryError as error:
+                raise ModelError(
+                    f"{self.file.name} needs more memory than there is for {_IMAGES} images of "
+                    f"shape {shape}: {error}"
+                ) from error
             if all(_same(values[n], alone[n]) for n in outputs):
                 break
         for name in outputs:
@@ -267,5 +273,5 @@ def _same(together: Any, alone: Any) -> bool:
     """Whether an image gives the same beside another as alone: then batches change nothing."""
     if len(together) != _IMAGES or alone.shape[1:] != together.shape[1:]:
         return False
-    scale = float(np.abs(alone).max()) or 1.0
+    scale = float(np.abs(alone[np.isfinite(alone)]).max(initial=0)) or 1.0
     return bool(np.allclose(together[:1], alone, 1e-3, 1e-4 * scale, equal_nan=True))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ood_core.errors import ModelError
+from ood_core.errors import ModelError, OODLensError
 from ood_core.models.network_files._onnx_external import bytes_of, external_tensors, n_elements
 from ood_core.models.network_files._onnx_packages import needed
 
@@ -78,11 +78,12 @@ def parse(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}.") from error
     except Exception as error:
-        if isinstance(error, ModelError) or type(error).__name__ != "DecodeError":
+        if type(error).__name__ != "DecodeError":  # protobuf's own, which is no dependency of ours
             raise
         raise ModelError(_damaged(path, "its bytes are no protobuf message")) from error
     if not model.graph.node:
         raise ModelError(_damaged(path, "there is no graph with operators in it"))
+    _check_names(path, model)
     return model
 
 
@@ -111,7 +112,9 @@ def read(path: Path) -> OnnxFile:
             weights[tensor.name] = _values(path, tensor)
             if _separable(tensor, weights[tensor.name]):
                 _emptied(tensor, weights[tensor.name].nbytes)
-    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+    except OODLensError:
+        raise
+    except (ValueError, TypeError, KeyError, OverflowError, MemoryError, OSError) as error:
         raise ModelError(_damaged(path, f"a tensor cannot be read ({error})")) from error
     return OnnxFile(path.name, model, weights)
 
@@ -176,6 +179,19 @@ def _nodes(nodes: Any) -> Iterator[Any]:
                 yield from _nodes(graph.node)
 
 
+def _check_names(path: Path, model: Any) -> None:
+    """Protobuf gives bytes where a text is not UTF-8; no exporter writes such."""
+    graph, bodies = model.graph, [function.node for function in model.functions]
+    values = (*graph.initializer, *graph.input, *graph.output, *model.functions)
+    texts = [value.name for value in values]
+    for node in (one for body in (graph.node, *bodies) for one in _nodes(body)):
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [attribute.name for attribute in node.attribute]
+    texts += [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+    if any(isinstance(text, bytes) for text in texts):
+        raise ModelError(_damaged(path, "a name in it is no text in UTF-8"))
+
+
 def _check_operators(name: str, model: Any) -> None:
     functions = {(f.domain, f.name) for f in model.functions}
     bodies = (model.graph.node, *(f.node for f in model.functions))
@@ -231,7 +247,10 @@ def _inlined(path: Path, model: Any) -> Any:
             f"{path.name}: with its functions expanded it has {total:,} operators; at most "
             f"{MOST_NODES:,} are read."
         )
-    return needed("onnx.inliner").inline_local_functions(model)
+    try:
+        return needed("onnx.inliner").inline_local_functions(model)
+    except RuntimeError as error:
+        raise ModelError(_damaged(path, "its functions do not fit their calls")) from error
 
 
 def _damaged(path: Path, why: str) -> str:

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from ood_core.models.network_files._onnx_input import ImageInput
     from ood_core.models.network_files._onnx_reading import OnnxFile
 
-__all__ = ["Sessions"]
+__all__ = ["ImagesRefusedError", "Sessions"]
 
 logger = logging.getLogger("ood_core.models")
 
 _KEPT = 3
 _CUDA = "CUDAExecutionProvider"
 _OUT_OF_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "bad allocation", "oom")
+
+
+class ImagesRefusedError(ModelError):
+    """The network can be run, but not with these images."""
 
 
 class Sessions:
@@ -67,7 +71,7 @@ class Sessions:
         try:
             return dict(zip(names, session.run(list(names), dict(feed)), strict=True))
         except Exception as error:  # onnxruntime's have no other base of their own
-            raise self._refused(error) from error
+            raise self._refused(error, ImagesRefusedError) from error
 
     def run_images(
         self,
@@ -131,13 +135,19 @@ class Sessions:
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.use_deterministic_compute = True
+        # Quantised operators as the file has them: fused ones round the head's bias too, or not,
+        # depending on which tensors are asked for.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         if given:
             options.add_external_initializers(given, [self._values[name] for name in given])
         cuda: tuple[Any, ...] = ()
         if device != "cpu":  # TF32 is off, as torch has it for matrices
             cuda = ((_CUDA, {"device_id": device.partition(":")[2] or "0", "use_tf32": "0"}),)
         providers = [*cuda, "CPUExecutionProvider"]
-        return runtime.InferenceSession(model.SerializeToString(), options, providers=providers)
+        # Its own way back to the CPU prints, and hides why.
+        return runtime.InferenceSession(
+            model.SerializeToString(), options, providers=providers, enable_fallback=0
+        )
 
     def clear(self) -> None:
         """Forget the sessions there are."""
@@ -154,14 +164,14 @@ class Sessions:
         )
         return "cpu"
 
-    def _refused(self, error: Exception) -> Exception:
+    def _refused(self, error: Exception, kind: type[ModelError] = ModelError) -> Exception:
         if isinstance(error, ModelError):
             return error
         text = str(error)
         if isinstance(error, MemoryError) or any(s in text.lower() for s in _OUT_OF_MEMORY):
             return MemoryError(text)
         first = next(iter(text.splitlines()), type(error).__name__)
-        return ModelError(f"onnxruntime cannot run {self.file.name}: {first}")
+        return kind(f"onnxruntime cannot run {self.file.name}: {first}")
 
 
 _said: set[str] = set()
