@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-__all__ = ["NETWORK_FORMATS", "network_format"]
+__all__ = ["NETWORK_FORMATS", "is_onnx", "network_format"]
 
 NETWORK_FORMATS = ("torch.export", "torchscript", "onnx", "huggingface")
 """Values of `architecture` for a `checkpoint` that says itself which network it is."""

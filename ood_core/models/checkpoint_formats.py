@@ -9,6 +9,7 @@ from typing import Literal
 
 from ood_core.errors import ModelError
 from ood_core.experiments.checkpoint_folders import what_to_name
+from ood_core.experiments.network_formats import is_onnx
 from ood_core.models.checkpoint_shards import is_index
 
 __all__ = ["Format", "checkpoint_format", "cut_off"]
@@ -141,18 +142,15 @@ def _other(path: Path, start: bytes) -> str:
             "a tar archive, not a checkpoint. Unpack it (tar -xf) and name the checkpoint in it; "
             f"where PyTorch before 0.2 wrote it, load it there and save {_SAVE} with a newer one."
         )
-    if _is_onnx(path, start):
-        return _what_to_save("an ONNX file, a graph whose weights have other names")
+    if is_onnx(path.name, start):
+        return (
+            "an ONNX file, which holds the whole network and not the weights of another one: "
+            "leave architecture out. For its weights alone, save those of the PyTorch network: "
+            f"{_SAVE}."
+        )
     if not start.strip(b"\x00"):
         return "not complete: it begins with zeros, as interrupted downloads do. Download it again."
     return _text(path, start) or _binary(start)
-
-
-def _is_onnx(path: Path, start: bytes) -> bool:
-    """A protobuf that begins with `ir_version` and goes on with a text or the graph."""
-    named = path.suffix.lower() == ".onnx" and start[:1] in (b"\x08", b"\x12", b"\x3a")
-    begins = start[:1] == b"\x08" and 1 <= start[1] <= 32 if len(start) > 2 else False
-    return named or (begins and start[2] in (0x12, 0x3A, 0x42))
 
 
 def _text(path: Path, start: bytes) -> str:

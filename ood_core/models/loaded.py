@@ -117,6 +117,11 @@ def load_model(
     module = network.eval().requires_grad_(False)
     _warn(exp, weights, preprocessing)
     found = inspect_module(module, shape, spec.headless)
+    if found.takes_bytes and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
+        raise ModelError(
+            "the network takes pixel values of 0 to 255 as bytes and normalises them itself: leave "
+            "mean and std out of [preprocessing]."
+        )
     head, names = _named_head(exp, found.head)
     return LoadedModel(
         module=module,

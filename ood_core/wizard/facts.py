@@ -72,6 +72,9 @@ def checkpoint_facts(
         When the file cannot be read or is no checkpoint, or there is no such architecture or part.
     """
     found = one_checkpoint(str(path))
+    whole = network_format(found)
+    if whole and architecture in ("", whole):
+        return CheckpointFacts(((whole, 1.0),), None)
     nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
     if not architecture:
         near = nearest_architectures(found, progress=progress, should_stop=should_stop)
