@@ -43,7 +43,9 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
 def add_preprocessing(parser: argparse.ArgumentParser) -> None:
     """Values of the preprocessing, each on its own."""
     # Without a default here: what is not given stays as the weights or the likeliest guess have it.
-    parser.add_argument("--resize", type=int, help="shorter side, pixels; no crop is larger")
+    parser.add_argument(
+        "--resize", type=_resize, help="shorter side, or height,width; pixels; no crop is larger"
+    )
     parser.add_argument("--center-crop", type=int, help="side of the square, pixels")
     parser.add_argument("--mean", type=_numbers, help="r,g,b")
     parser.add_argument("--std", type=_numbers, help="r,g,b")
@@ -53,6 +55,20 @@ def add_preprocessing(parser: argparse.ArgumentParser) -> None:
         "--measure", action="store_true",
         help="try each likely preprocessing on ID test images and take the best",
     )  # fmt: skip
+
+
+def _resize(text: str) -> int | tuple[int, int]:
+    try:
+        sides = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sides = ()
+    if len(sides) == 1:
+        return sides[0]
+    if len(sides) == 2:
+        return sides
+    raise argparse.ArgumentTypeError(
+        f"must be the shorter side, or height,width, in pixels, got {text!r}"
+    )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -87,9 +87,9 @@ def _first_of(found: Survey, folder: Path, terminal: Terminal) -> str:
 
 def _checkpoint(given: str | None, terminal: Terminal) -> str:
     """The file, or the likeliest one of a folder or a pattern."""
-    from ood_core.wizard import checkpoints_at, whole_network
+    from ood_core.wizard import checkpoints_at
 
-    ranked = () if whole_network(given or "") else checkpoints_at(given or "")
+    ranked = checkpoints_at(given or "")
     if not ranked:
         return _here(given)
     (first, why), *others = ranked

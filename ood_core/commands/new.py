@@ -131,7 +131,7 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
 
 def _preprocessing_options(p: Preprocessing) -> str:
     sides = (("--resize", p.resize), ("--center-crop", p.center_crop))
-    given = [f"{option} {side}" for option, side in sides if side is not None]
+    given = [f"{option} {_pixels(side)}" for option, side in sides if side is not None]
     given += [f"--mean {','.join(map(repr, p.mean))} --std {','.join(map(repr, p.std))}"]
     if p.interpolation != "bilinear":
         given.append(f"--interpolation {p.interpolation}")
@@ -165,3 +165,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The preprocessing's values that were given; the others stay as they would be without."""
     keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
     return {key: value for key in keys if (value := getattr(args, key)) is not None}
+
+
+def _pixels(side: int | tuple[int, int]) -> str:
+    return str(side) if isinstance(side, int) else f"{side[0]},{side[1]}"

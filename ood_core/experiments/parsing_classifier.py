@@ -10,6 +10,7 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.experiments.experiment import FEATURES, IN_ORDER, ClassifierSpec
+from ood_core.experiments.model_folders import folder_has_head
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
@@ -58,6 +59,8 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         )
     checkpoint = _checkpoint(table, beside, strict)
     architecture = _architecture(table, checkpoint)
+    if num_classes is None and not names and checkpoint and not folder_has_head(checkpoint):
+        num_classes = 0
     own = is_own_code(architecture)
     return ClassifierSpec(
         architecture=_own(table, architecture, beside, strict) if own else architecture,
@@ -194,6 +197,11 @@ def _architecture(table: Table, checkpoint: Path | None) -> str:
         raise ConfigError(
             f"{table.where}: architecture is missing; it is required, except for a checkpoint that "
             f"holds the whole network ({', '.join(NETWORK_FORMATS)})."
+        )
+    if found == "huggingface" and given != found and checkpoint is not None:
+        raise ConfigError(
+            f"{table.where}: architecture = {given!r}, but {checkpoint.name} is a folder that says "
+            f"itself which network it holds: leave architecture out, or {what_to_name(checkpoint)}"
         )
     if given in NETWORK_FORMATS and checkpoint is not None and checkpoint.exists():
         if found is None:

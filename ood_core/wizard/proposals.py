@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ood_core.errors import OODLensError
 from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.listing import class_folders
+from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.experiments.own_code import is_own_code
+from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
 from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
@@ -88,9 +90,9 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
     """
     if draft.architecture == "digits_cnn":
         return (Proposal("16 x 16 grey, only scaled to 0-1", _DIGITS),)
-    if (stated := _stated(draft)) is not None:
-        return (Proposal("what the file itself states", stated),)
     own = _published(draft)
+    if own is not None and draft.architecture in NETWORK_FORMATS:
+        return (Proposal("what the file itself states", own),)
     if own is not None and draft.weights:
         return (Proposal("the weights' own transforms", own),)
     resize, crop = (own.resize, own.center_crop) if own is not None else (32, 32)
@@ -113,6 +115,9 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
 
 def _published(draft: Draft) -> Preprocessing | None:
     try:
+        if draft.architecture in NETWORK_FORMATS:
+            spec = ClassifierSpec(draft.architecture, checkpoint=_place(draft))
+            return network_preprocessing(spec)
         found = published_weights(draft.architecture, draft.weights or None)
     except OODLensError:
         return None  # the name is reported where the classifier is checked
@@ -184,18 +189,9 @@ def _of_whole_network(draft: Draft, path: Path, architecture: str) -> Draft:
     folder = architecture == "huggingface"
     kind = "hub" if folder and draft.kind == "network" else draft.kind
     found = dataclasses.replace(draft, checkpoint=str(path), architecture=architecture, kind=kind)
-    if found.preprocessing is not None or _stated(found) is not None:
+    if found.preprocessing is not None or _published(found) is not None:
         return found
     return dataclasses.replace(found, preprocessing=preprocessings(found)[0].preprocessing)
-
-
-def _stated(draft: Draft) -> Preprocessing | None:
-    """What a file that holds the whole network states of its preprocessing."""
-    try:
-        spec = ClassifierSpec(draft.architecture, Path(draft.checkpoint).expanduser())
-        return network_preprocessing(spec)
-    except OODLensError:
-        return None  # the classifier's line says it
 
 
 def for_images(p: Preprocessing, channels: int | None) -> Preprocessing:
@@ -217,6 +213,10 @@ def _channels(draft: Draft) -> int | None:
         return checkpoint_facts(draft.checkpoint, draft.architecture, draft.part).channels
     except OODLensError:
         return None  # it is reported where the classifier is checked
+
+
+def _place(draft: Draft) -> Path:
+    return resolve(draft.checkpoint, Path.cwd())[0] or Path(draft.checkpoint)
 
 
 def _class_folders(draft: Draft) -> int | None:

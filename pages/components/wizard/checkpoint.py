@@ -71,7 +71,7 @@ def _uploaded() -> str:
 def _take(draft: wizard.Draft, value: str) -> None:
     with contextlib.suppress(OODLensError):  # the checks say it
         # What a folder or pattern stands for; completing the draft takes the first.
-        several = () if wizard.whole_network(value) else wizard.checkpoints_at(value)
+        several = wizard.checkpoints_at(value)
         if several:
             st.session_state["_new_ranked"] = {str(path): reason for path, reason in several}
     drafting.change(**vars(wizard.with_weights(draft, value)))
