@@ -17,6 +17,7 @@ from ood_core.commands._arguments import add_json, add_pass, agree, names
 from ood_core.commands._new_arguments import add_classifier, add_preprocessing
 from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
+from ood_core.errors import ConfigError
 from ood_core.experiments import Preprocessing, save_experiment
 from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS
 from ood_core.runtime.toml_text import toml_text
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="folder", type=Path, help="folder to look for sets in")
     add_classifier(parser)
     add_preprocessing(parser)
-    parser.add_argument("--fit", help="ID training images: folder, list, table, zip")
+    parser.add_argument("--fit", help="ID training images: folder, list, table, zip; or features")
     parser.add_argument("--test", help="ID test images")
     parser.add_argument("--fit-root", type=Path, help="folder that the paths in a fit list are in")
     parser.add_argument("--test-root", type=Path, help="the same for a test list")
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ood", action="append", default=[], metavar="NAME=PATH",
         help="an OOD set: folder, list, table, zip or torchvision:NAME; may be given again",
     )  # fmt: skip
+    parser.add_argument(
+        "--classes", type=names, default=[], help="classes that alone are ID, a,b,…"
+    )
     parser.add_argument("--near", type=names, default=[], help="OOD sets that are near, a,b,…")
     parser.add_argument("--check", type=int, metavar="N", help="images of each set; 0: none")
     parser.add_argument("--samples", type=Path, help="picture of what the network sees, .png")
@@ -57,9 +61,14 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     if draft.trust:
         agree(wizard.only_classifier(draft), args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
-    paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
+    paths = (draft.checkpoint, draft.head, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it
     given = _given(args)
+    if draft.kind == "features" and (given or args.measure or args.samples):
+        raise ConfigError(
+            "features are not preprocessed: leave out --measure, --samples and the options of "
+            "[preprocessing]."
+        )
     draft = wizard.with_values(draft, given)
     if args.measure:
         draft = _measured(draft, given, terminal)

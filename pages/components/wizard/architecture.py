@@ -88,7 +88,9 @@ def _own_code() -> None:
         drafting.hold("new_arguments")
         st.error(plain(error), icon=":material/error:")
         return
-    if typed and (typed, arguments) != (draft.architecture, draft.arguments):
+    if not typed:
+        drafting.hold("new_arguments")
+    elif (typed, arguments) != (draft.architecture, draft.arguments):
         drafting.change(**_fields(wizard.with_architecture(draft, typed, arguments)))
 
 
