@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ ACTIVATIONS = frozenset(
     )
 )  # fmt: skip
 _RESERVED = ("training", "found", "vectors", "is_activation")
+_SIZES = ("aten.sym_size", "py.aten::size", "py.aten::dim", "py.aten::len", "py.prim::dtype",
+          "py.prim::device")  # fmt: skip
 _SUMS = ("aten.add", "aten.add_", "aten.cat")
 
 
@@ -89,8 +92,8 @@ def find_points(program: Program) -> Points:
 def _module_outputs(program: Program) -> dict[str, str]:
     """Path of a module that ran once -> the one value of it that is used elsewhere."""
     runs: dict[str, list[list[int]]] = defaultdict(list)
-    for place, step in enumerate(program.steps):
-        parts = step.path.split(".") if step.path else []
+    for place, path in enumerate(_paths(program.steps)):
+        parts = path.split(".") if path else []
         for depth in range(1, len(parts) + 1):
             own = runs[".".join(parts[:depth])]
             if own and own[-1][-1] == place - 1:
@@ -112,7 +115,36 @@ def _module_outputs(program: Program) -> dict[str, str]:
     return found
 
 
-def _one_output(steps: Sequence[Step], places: list[int], users: dict[str, list[int]]) -> str | None:
+def _paths(steps: Sequence[Step]) -> list[str]:
+    """Paths of steps; checks and sizes belong to the module around them, which they do not end."""
+    paths = [step.path for step in steps]
+    tensors = [step.op.startswith("aten.") for step in steps]
+    after = ""
+    following = [""] * len(steps)
+    for place in reversed(range(len(steps))):
+        following[place] = after
+        after = paths[place] if tensors[place] else after
+    before = ""
+    for place, tensor in enumerate(tensors):
+        if tensor:
+            before = paths[place]
+            continue
+        around = common([before, following[place]])
+        if len(around) > len(paths[place]) and before:
+            paths[place] = around
+    return paths
+
+
+def common(paths: Sequence[str]) -> str:
+    """Path of the innermost module that all of these lie in."""
+    split = [path.split(".") if path else [] for path in paths]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*split, strict=False))
+    return ".".join(parts[0] for parts in same)
+
+
+def _one_output(
+    steps: Sequence[Step], places: list[int], users: dict[str, list[int]]
+) -> str | None:
     inside = set(places)
     out = [
         name
@@ -125,10 +157,7 @@ def _one_output(steps: Sequence[Step], places: list[int], users: dict[str, list[
 
 def _only_sizes(steps: Sequence[Step], users: list[int], inside: set[int]) -> bool:
     outside = [place for place in users if place not in inside]
-    return all(
-        place < len(steps) and steps[place].op in ("aten.sym_size", "aten.size", "aten.dim")
-        for place in outside
-    )
+    return all(place < len(steps) and steps[place].op in _SIZES for place in outside)
 
 
 def linear_map(step: Step, tensors: dict[str, torch.Tensor]) -> Linear | None:
@@ -165,7 +194,7 @@ def _one_by_one(args: Sequence[Any], tensors: dict[str, torch.Tensor]) -> bool:
     weight = tensors[args[1].name] if isinstance(args[1], Held) else None
     if weight is None or weight.ndim != 4 or tuple(weight.shape[2:]) != (1, 1):
         return False
-    stride, padding, _, groups = (*args[3:], *(1, 0, 1, 1)[len(args) - 3 :])
+    stride, padding, _, groups = (*args, *(None, 1, 0, 1, 1)[len(args) - 2 :])[3:7]
     return _each(stride, 1) and _each(padding, 0) and groups == 1
 
 

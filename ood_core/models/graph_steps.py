@@ -101,17 +101,7 @@ class Program:
 
 def refs(value: Any) -> Iterator[str]:
     """Names of the values in an argument, or in the arguments and blocks of a step."""
-    if isinstance(value, Ref):
-        yield value.name
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from refs(inner)
-    elif isinstance(value, dict):
-        yield from refs(list(value.values()))
-    elif isinstance(value, Step):
-        yield from refs([value.args, value.kwargs, value.blocks])
-    elif isinstance(value, Block):
-        yield from refs([value.steps, value.outputs])
+    return (one.name for one in _leaves(value) if isinstance(one, Ref))
 
 
 def cut(program: Program, outputs: dict[str, Any]) -> Program:
@@ -135,9 +125,7 @@ def fold(program: Program) -> Program:
 
     known: dict[str, Held] = {}
     tensors = dict(program.tensors)
-    written = {
-        arg.name for step in _all(program.steps) if step.writes for arg in _held(step.args)
-    }
+    written = {name for step in all_steps(program.steps) if step.writes for name in held(step.args)}
 
     def replaced(value: Any) -> Any:
         return known.get(value.name, value) if isinstance(value, Ref) else value
@@ -145,9 +133,9 @@ def fold(program: Program) -> Program:
     kept = []
     for step in program.steps:
         step = _with(step, replaced)
-        held = list(_held([step.args, step.kwargs]))
-        fixed = bool(held) and not step.blocks and not any(True for _ in refs(step))
-        fixed = fixed and not step.writes and not any(h.name in written for h in held)
+        needed = set(held(step))
+        fixed = bool(needed) and not step.blocks and not any(True for _ in refs(step))
+        fixed = fixed and not step.writes and not needed & written
         if not fixed or step.several or step.call is None or not step.op.startswith("aten."):
             kept.append(step)
             continue
@@ -204,21 +192,31 @@ def _any_batch(step: Step, images: int, moving: set[str]) -> Step:
     return replace(step, args=args)
 
 
-def _all(steps: Sequence[Step]) -> Iterator[Step]:
+def all_steps(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps, and those in their blocks."""
     for step in steps:
         yield step
         for block in step.blocks:
-            yield from _all(block.steps)
+            yield from all_steps(block.steps)
 
 
-def _held(value: Any) -> Iterator[Held]:
-    if isinstance(value, Held):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _held(inner)
+def held(value: Any) -> Iterator[str]:
+    """Names of the file's tensors in an argument, or in the arguments and blocks of a step."""
+    return (one.name for one in _leaves(value) if isinstance(one, Held))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Step):
+        value = [value.args, value.kwargs, value.blocks]
+    elif isinstance(value, Block):
+        value = [value.steps, value.outputs]
     elif isinstance(value, dict):
-        yield from _held(list(value.values()))
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value
 
 
 def _with(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -241,9 +239,11 @@ def _values(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
 
     return _with(
         value,
-        lambda one: tensors[one.name]
-        if isinstance(one, Held)
-        else torch.device("cpu")
-        if one is DEVICE
-        else one,
+        lambda one: (
+            tensors[one.name]
+            if isinstance(one, Held)
+            else torch.device("cpu")
+            if one is DEVICE
+            else one
+        ),
     )

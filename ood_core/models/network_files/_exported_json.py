@@ -81,7 +81,7 @@ def _input(
     spec: Mapping[str, Any], known: dict[str, Any], images: list[str],
     tensors: dict[str, torch.Tensor],
 ) -> None:  # fmt: skip
-    (kind, held), = spec.items()
+    ((kind, held),) = spec.items()
     if kind == "user_input":
         arg = held["arg"]
         if "as_tensor" not in arg:
@@ -168,9 +168,10 @@ def _arguments(
     gap = False
     kwargs = {}
     for argument in schema.arguments:
-        gap = gap or argument.name not in named or argument.kwarg_only
+        optional = argument.has_default_value()
+        gap = gap or argument.kwarg_only or not (argument.name in named or optional)
         if not gap:
-            args.append(named.pop(argument.name))
+            args.append(named.pop(argument.name, argument.default_value))
         elif argument.name in named:
             kwargs[argument.name] = named.pop(argument.name)
     if named:
@@ -179,7 +180,7 @@ def _arguments(
 
 
 def _value(arg: Any, known: Mapping[str, Any]) -> Any:
-    (kind, value), = arg.items()
+    ((kind, value),) = arg.items()
     if kind in ("as_tensor", "as_tensors", "as_optional_tensors", "as_optional_tensor",
                 "as_nested_tensors"):  # fmt: skip
         return _tensors(value, known)
@@ -215,7 +216,7 @@ def _tensors(value: Any, known: Mapping[str, Any]) -> Any:
 
 def _symbol(value: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
-        (kind, inner), = value.items()
+        ((kind, inner),) = value.items()
         return known[inner] if kind == "as_name" else inner
     return value
 
@@ -228,7 +229,7 @@ def _names(outputs: list[Any]) -> tuple[tuple[str, ...], bool]:
         return tuple(one["name"] for one in outputs[0]["as_tensors"]), True
     names = []
     for place, output in enumerate(outputs):
-        (kind, value), = output.items()
+        ((kind, value),) = output.items()
         known = value.get("name") or value.get("as_name") if isinstance(value, Mapping) else None
         names.append(known or f"unnamed {kind} {place}")
     return tuple(names), len(outputs) > 1

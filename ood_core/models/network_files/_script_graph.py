@@ -10,19 +10,12 @@ from typing import Any
 import torch
 
 from ood_core.errors import ModelError
-from ood_core.models.graph_steps import DEVICE, Block, Held, Program, Ref, Step, refs
-from ood_core.models.network_files._script_operators import (
-    BY_NAME,
-    DTYPES,
-    WRITES,
-    on_numbers,
-    tensor_operator,
-)
+from ood_core.models.graph_points import common
+from ood_core.models.graph_steps import DEVICE, Block, Held, Program, Ref, Step
+from ood_core.models.network_files._script_nodes import bound, call_of
+from ood_core.models.network_files._script_operators import WRITES
 
 __all__ = ["read_script"]
-
-_FORMATS = {0: torch.contiguous_format, 1: torch.preserve_format, 2: torch.channels_last,
-            3: torch.channels_last_3d}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,9 +67,9 @@ def _outputs(value: Any, name: str, steps: Sequence[Step]) -> list[tuple[str, An
     inner = []
     if isinstance(value, (list, tuple)):
         inner = [(str(place), one) for place, one in enumerate(value)]
-    elif step is not None and step.op in ("prim.TupleConstruct", "prim.ListConstruct"):
+    elif step is not None and step.op in ("py.prim::TupleConstruct", "py.prim::ListConstruct"):
         inner = [(str(place), one) for place, one in enumerate(step.args)]
-    elif step is not None and step.op == "prim.DictConstruct":
+    elif step is not None and step.op == "py.prim::DictConstruct":
         inner = [(str(k), v) for k, v in zip(step.args[::2], step.args[1::2], strict=True)]
     else:
         return [(name, value)]
@@ -120,15 +113,15 @@ class _Reader:
                 "Save it with torch.jit.trace, or write it with torch.export."
             )
         outputs = [value.debugName() for value in node.outputs()]
-        call, dispatched = _call(node)
+        call, dispatched = call_of(node)
         lasting = not any(name in self._changed for name in outputs) and kind not in WRITES
         if lasting and not dispatched and _settled(args) and kind != "prim::RaiseException":
             return self._at_once(node, call, args, outputs)
-        positional, named = _bound(node, args) if dispatched else (tuple(args), {})
+        positional, named = bound(node, args) if dispatched else (tuple(args), {})
         names = tuple(self._named(node, name) for name in outputs)
         several = kind in ("prim::ListUnpack", "prim::TupleUnpack") or len(outputs) > 1
         writes = kind in WRITES or kind in ("prim::RaiseException",) or _mutates(call)
-        op = f"aten.{kind.removeprefix('aten::')}" if dispatched else kind.replace("::", ".")
+        op = f"aten.{kind.removeprefix('aten::')}" if dispatched else f"py.{kind}"
         return [Step(op, call, positional, names, named, several, path, writes)]
 
     def _at_once(
@@ -196,6 +189,7 @@ class _Reader:
             return steps
         made = [self._block(block, ()) for block in blocks]
         names = tuple(self._named(node, name) for name in outputs)
+        path = path or common([step.path for block in made for step in block.steps])
         return [Step("if", None, (condition,), names, path=path, writes=True, blocks=tuple(made))]
 
     def _loop(self, node: Any, path: str) -> list[Step]:
@@ -208,71 +202,13 @@ class _Reader:
             inner.append(name)
         made = self._block(block, tuple(inner))
         names = tuple(self._named(node, value.debugName()) for value in node.outputs())
+        path = path or common([step.path for step in made.steps])
         return [Step("loop", None, args, names, path=path, writes=True, blocks=(made,))]
 
     def _block(self, block: Any, inputs: tuple[str, ...]) -> Block:
         steps = self.steps(block)
         outputs = tuple(self.known[value.debugName()] for value in block.outputs())
         return Block(inputs, tuple(steps), outputs)
-
-
-def _call(node: Any) -> tuple[Callable[..., Any], bool]:
-    """What computes a node, and whether it is a tensor operator with arguments by its schema."""
-    kind, schema = node.kind(), _schema(node)
-    takes = schema is not None and any("Tensor" in str(a.type) for a in schema.arguments)
-    gives = schema is not None and any("Tensor" in str(r.type) for r in schema.returns)
-    if kind in BY_NAME and (not (takes and gives) or kind in _ON_LISTS):
-        return BY_NAME[kind], False
-    if schema is None or not kind.startswith("aten::"):
-        raise ModelError(
-            f"it uses {kind}, which is not one of PyTorch's own tensor operators: it is not run. "
-            "Save it with torch.jit.trace, without custom classes or operators, in float32."
-        )
-    found = tensor_operator(kind, schema.overload_name)
-    numbers = on_numbers(kind.removeprefix("aten::"))
-    if numbers is None:
-        return found, True
-
-    def either(*args: Any, **kwargs: Any) -> Any:
-        """Traces write arithmetic on sizes as if they were tensors; here they are numbers."""
-        given = [*args, *kwargs.values()]
-        if any(torch.is_tensor(a) and a.ndim for a in given) or torch.is_tensor(args[0]):
-            return found(*args, **kwargs)
-        plain = [a.item() if torch.is_tensor(a) else a for a in given]
-        return numbers(*plain)
-
-    return either, True
-
-
-_ON_LISTS = frozenset(("aten::len", "aten::__getitem__", "aten::append", "aten::_set_item",
-                       "aten::copy", "aten::list", "aten::__contains__", "aten::values",
-                       "aten::pop", "aten::insert", "aten::extend",
-                       "aten::_unwrap_optional"))  # fmt: skip
-
-
-def _schema(node: Any) -> Any:
-    text = node.schema()
-    return None if text.startswith("(no schema)") else torch._C.parse_schema(text)
-
-
-def _bound(node: Any, args: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments by position and by name, with types and formats as PyTorch has them."""
-    schema = tensor_operator(node.kind(), _schema(node).overload_name)._schema
-    positional: list[Any] = []
-    named: dict[str, Any] = {}
-    for argument, value in zip(schema.arguments, args, strict=False):
-        kind = str(argument.real_type)
-        if type(value) is int and "ScalarType" in kind:
-            value = DTYPES[value]
-        elif type(value) is int and "MemoryFormat" in kind:
-            value = _FORMATS[value]
-        elif type(value) is int and "Layout" in kind:
-            value = torch.strided
-        if argument.kwarg_only:
-            named[argument.name] = value
-        else:
-            positional.append(value)
-    return tuple(positional), named
 
 
 def _settled(value: Any) -> bool:

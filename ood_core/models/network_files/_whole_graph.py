@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError, did_you_mean
-from ood_core.models.graph_steps import Program, Ref, Step, cut, with_any_batch
+from ood_core.models.graph_points import find_points, linear_map
+from ood_core.models.graph_steps import (
+    Program,
+    Ref,
+    Step,
+    all_steps,
+    cut,
+    fold,
+    with_any_batch,
+)
 
 if TYPE_CHECKING:
     from ood_core.experiments.experiment import ClassifierSpec
@@ -41,7 +49,7 @@ def network_of(program: Program, spec: ClassifierSpec, how_to_write: str) -> Gra
 
     assert spec.checkpoint is not None
     file = spec.checkpoint.name
-    if any(_trains(step) for step in _all(program.steps)):
+    if any(_trains(step) for step in all_steps(program.steps)):
         raise ModelError(
             f"{file} was written in training mode: its dropout or batch normalisation runs as in "
             f"training, so that an image's output depends on chance or on the other images. Write "
@@ -60,7 +68,6 @@ def network_of(program: Program, spec: ClassifierSpec, how_to_write: str) -> Gra
 
 def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
     """The program with the one output that is meant."""
-    from ood_core.models.graph_points import find_points, linear_map
 
     outputs = {name: v for name, v in program.outputs.items() if isinstance(v, Ref)}
     if spec.features is not None:
@@ -93,13 +100,13 @@ def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
 
 def _with_head(program: Program, features: str) -> Program | None:
     """The program as it is where its output is a linear map of the features that are named."""
-    from ood_core.models.graph_points import find_points, linear_map
-    from ood_core.models.graph_steps import fold
 
     folded = fold(program)
     named = find_points(folded).values.get(features)
     (output,) = folded.outputs.values()
-    step = next((s for s in folded.steps if isinstance(output, Ref) and output.name in s.outputs), None)
+    step = next(
+        (s for s in folded.steps if isinstance(output, Ref) and output.name in s.outputs), None
+    )
     linear = linear_map(step, folded.tensors) if step is not None else None
     return program if linear is not None and linear.given.name == named else None
 
@@ -109,10 +116,3 @@ def _trains(step: Step) -> bool:
     if place is None or len(step.args) <= place or step.args[place] is not True:
         return False
     return step.args[1] != 0 if "dropout" in step.op else step.args[3] is not None
-
-
-def _all(steps: Sequence[Step]) -> Iterator[Step]:
-    for step in steps:
-        yield step
-        for block in step.blocks:
-            yield from _all(block.steps)

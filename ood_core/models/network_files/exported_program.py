@@ -16,7 +16,8 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version as package_version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,9 @@ def _read(path: Path) -> Program:
             tensors, parameters = _tensors(path, archive, members, graph)
         return read_graph(content, tensors, parameters)
     except ModelError as error:
-        raise ModelError(f"{path.name}: {error}" if path.name not in str(error) else str(error)) from error
+        raise ModelError(
+            f"{path.name}: {error}" if path.name not in str(error) else str(error)
+        ) from error
     except (
         zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, TypeError, ValueError,
         IndexError, AttributeError, RuntimeError, NotImplementedError, RecursionError,
@@ -145,7 +148,11 @@ def _tensors(
 ) -> tuple[dict[str, torch.Tensor], set[str]]:
     """Tensors by name, and which of them are parameters."""
     if graph == "serialized_exported_program.json":
-        names = [f"serialized_{what}.{end}" for what in ("state_dict", "constants") for end in ("pt", "json")]
+        names = [
+            f"serialized_{what}.{end}"
+            for what in ("state_dict", "constants")
+            for end in ("pt", "json")
+        ]
         found = [archive.read(members[name]) for name in names if name in members]
         tensors = {k: v for data in found if data for k, v in _unpickled(path, data).items()}
         return _only_tensors(path, tensors), set(tensors)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from importlib.metadata import PackageNotFoundError, version as package_version
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,8 @@ def _loaded(path: Path) -> Any:
         _refuse_code(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on TorchScript's future
-            return torch.jit.load(path, map_location="cpu")
+            loaded: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            return loaded
     except (RuntimeError, ValueError, OSError, EOFError, UnicodeDecodeError) as error:
         if "Unknown type name" in str(error) or "Unknown builtin op" in str(error):
             missing = next((line for line in str(error).splitlines() if "Unknown" in line), "")
@@ -112,7 +114,7 @@ def _refuse_code(path: Path) -> None:
             if found and (name.casefold().endswith(".py") or b"classes" in found[0]):
                 word = found[0].decode("ascii", "replace")
                 raise ModelError(
-                    f"{path.name} holds code that runs while it is loaded, or writes or reads files "
+                    f"{path.name} holds code that runs while it is loaded, or uses files "
                     f"({word} in {name}); quantised networks hold such code, too. It was not "
                     f"loaded. Save the float network: {_HOW}."
                 )
