@@ -9,7 +9,7 @@ from typing import Literal
 
 from ood_core.errors import ModelError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.network_formats import is_onnx
+from ood_core.experiments.network_formats import is_onnx, network_format
 from ood_core.models.checkpoint_shards import is_index
 
 __all__ = ["Format", "checkpoint_format", "cut_off"]
@@ -20,6 +20,11 @@ Format = Literal["torch zip", "torch", "safetensors", "index", "npz"]
 _START = 512
 _TORCH_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 _SAVE = "torch.save(model.state_dict(), path)"
+_WHOLE = {"torchscript": "a TorchScript archive", "torch.export": "a torch.export program"}
+_WEIGHTS_OF = {
+    "torchscript": "torch.save(torch.jit.load({!r}).state_dict(), 'weights.pth')",
+    "torch.export": "torch.save(torch.export.load({!r}).state_dict, 'weights.pth')",
+}
 _PACKED = {
     b"\x1f\x8b": ("gzip", "gzip -dc"),
     b"BZh": ("bzip2", "bzip2 -dc"),
@@ -85,17 +90,12 @@ def _of_zip(path: Path) -> Format:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise cut_off(path) from error
     inner = {name.partition("/")[2] for name in names}
-    if {"constants.pkl", "bytecode.pkl"} & inner or any(n.startswith("code/") for n in inner):
+    whole = network_format(path)
+    if whole in _WHOLE:
         raise ModelError(
-            f"{path.name} is a TorchScript archive, a program and not only weights. Save its "
-            f"weights alone: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pth')."
-        )
-    if {"archive_format", "models/model.json"} & inner or (
-        "serialized_exported_program.json" in names
-    ):
-        raise ModelError(
-            f"{path.name} is a torch.export program, not only weights. Save its weights alone: "
-            f"torch.save(torch.export.load({path.name!r}).state_dict, 'weights.pth')."
+            f"{path.name} is {_WHOLE[whole]}, which holds the whole network and not only weights. "
+            "Leave architecture out (new: no --architecture) and it is opened as it is, or save "
+            f"its weights alone: {_WEIGHTS_OF[whole].format(path.name)}."
         )
     if "data.pkl" in inner:
         return "torch zip"

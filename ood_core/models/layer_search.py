@@ -152,9 +152,10 @@ def _weighted(module: nn.Module) -> int:
 def _is_activation(module: nn.Module) -> bool:
     from torch.nn.modules import activation
 
-    return type(module).__module__ == activation.__name__ or "activations" in (
+    named = type(module).__module__ == activation.__name__ or "activations" in (
         type(module).__module__
     )
+    return named or bool(getattr(module, "is_activation", False))
 
 
 def _layer(name: str, call: Call, module: nn.Module) -> LayerInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
@@ -18,15 +18,15 @@ from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.found_network import FoundNetwork, KnowsItself
 from ood_core.models.head import ClassifierHead
+from ood_core.models.inspection import inspect_traced
 from ood_core.models.known_shapes import head_places
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
-from ood_core.models.layer_search import find_layers
 from ood_core.models.loaded_weights import LoadedWeights
 from ood_core.models.network_files import network_class_names, open_network
 from ood_core.models.own_networks import check_trusted, made
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
-from ood_core.models.tracing import behead, find_head, trace
+from ood_core.models.tracing import behead
 
 if TYPE_CHECKING:
     from torch import nn
@@ -155,14 +155,7 @@ def inspect_module(
     """
     if isinstance(module, KnowsItself):
         return module.found(shape, headless)
-    traced = trace(module, shape, headless)
-    if headless:
-        return FoundNetwork("", None, find_layers(traced, None))
-    name = find_head(traced)
-    linear: Any = module.get_submodule(name)
-    weight = linear.weight.detach().double().flatten(1).cpu().numpy()
-    bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
-    return FoundNetwork(name, ClassifierHead(weight, bias), find_layers(traced, name))
+    return inspect_traced(module, shape, headless)
 
 
 def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
