@@ -137,6 +137,28 @@ def test_own_code_is_named_with_its_arguments(page: AppTest, folders: Path) -> N
     assert not Path("ran").exists()
 
 
+def test_own_code_runs_once_the_visitor_agrees(page: AppTest, folders: Path) -> None:
+    code = folders / "net.py"
+    code.write_text(
+        f"open({str(folders / 'ran')!r}, 'w')\n"
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, width):\n"
+        "        super().__init__(nn.Conv2d(3, width, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1),\n"
+        "                         nn.Flatten(), nn.Linear(width, 3))\n"
+    )
+    page.button_group(key="new_source").set_value("random").run()
+    page.button_group(key="new_family").set_value("my own code").run()
+    page.text_area(key="new_arguments").set_value("width = 8").run()
+    page.text_input(key="new_own_code").set_value(f"{code}:Net").run()
+    wait(page, "nobody has agreed to run")
+    assert not (folders / "ran").exists()
+    page.button(key="consent_show_draft").click().run()
+    page.button(key="consent_run").click().run()
+    wait(page, "3 classes, 8 penultimate features")
+    assert (folders / "ran").exists()
+
+
 @pytest.fixture
 def features(tmp_path: Path) -> Path:
     """Features of three classes and of something else, with their head."""
