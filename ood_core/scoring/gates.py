@@ -163,11 +163,11 @@ def _classes_gate(acts: ActivationSet) -> GateResult:
     if missing:
         shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
         return GateResult(
-            name, False, float(len(missing)), 0.0, f"{len(missing)} classes have none: {shown}",
+            name, False, float(len(missing)), 0.0, f"{len(missing):,} classes have none: {shown}",
             "Add images of these classes to the fit set, or correct the class names.",
             PARTLY,
         )  # fmt: skip
-    text = f"{len(counts)} of {len(counts)} classes, {min(counts.values())} or more each"
+    text = f"{len(counts):,} of {len(counts):,} classes, {min(counts.values())} or more each"
     return GateResult(name, True, 0.0, 0.0, text)
 
 
