@@ -134,7 +134,8 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
     }
     if "architecture" in changed and fixed.num_classes is not None:
         changed["num_classes"] = fixed.num_classes
-    given = (f"--{k.replace('_', '-')} {shlex.quote(str(v))}" for k, v in changed.items())
+    given = [f"--{k.replace('_', '-')} {shlex.quote(str(v))}" for k, v in changed.items()]
+    given += [f"no --{k}" for k in ("part", "keys") if getattr(draft, k) and not getattr(fixed, k)]
     return " ".join(given)
 
 

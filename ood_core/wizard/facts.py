@@ -87,7 +87,8 @@ def checkpoint_facts(
     if is_own_code(name):
         return facts
     classes = checkpoint_classes(found, name, part or None)
-    return CheckpointFacts(nearest, classes, checkpoint_channels(found, name))
+    renamed = renamed_match(found, [name], part or None) if classes is None else None
+    return CheckpointFacts(nearest, classes, checkpoint_channels(found, name), renamed)
 
 
 def one_checkpoint(source: str) -> Path:

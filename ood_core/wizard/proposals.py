@@ -175,11 +175,14 @@ def _of_checkpoint(
     facts = checkpoint_facts(
         draft.checkpoint, draft.architecture, draft.part, progress, should_stop
     )
-    classes = facts.classes if draft.num_classes is None else draft.num_classes
+    renamed = facts.renamed if draft.keys else None
+    name, classes = facts.architecture, facts.classes
+    if renamed is not None:
+        name, classes = renamed.architecture, renamed.classes
     found = dataclasses.replace(
         draft,
-        architecture=draft.architecture or facts.architecture,
-        num_classes=classes,
+        architecture=draft.architecture or name,
+        num_classes=classes if draft.num_classes is None else draft.num_classes,
     )
     return found, facts.channels
 
