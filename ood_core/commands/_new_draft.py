@@ -30,6 +30,7 @@ def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
         architecture=args.architecture,
         checkpoint=_checkpoint(args.checkpoint, terminal),
         part=args.part,
+        keys=args.keys,
         weights=args.weights,
         random_weights=args.random_weights,
         num_classes=args.num_classes,

@@ -17,6 +17,7 @@ from ood_core.commands._arguments import add_json, add_pass, names
 from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
 from ood_core.experiments import Preprocessing, save_experiment
+from ood_core.experiments.experiment import IN_ORDER
 from ood_core.runtime.toml_text import toml_text
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", help="file with the weights, or a folder or pattern with several"
     )
     parser.add_argument("--part", default="", help="weights in a checkpoint that holds several")
+    parser.add_argument(
+        "--keys", default="", choices=(IN_ORDER,),
+        help="tell a checkpoint's tensors by their order and shapes, not by their names",
+    )  # fmt: skip
     parser.add_argument("--weights", default="", help="name of published weights")
     parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
     parser.add_argument("--num-classes", type=int, help="default: from the weights")
@@ -140,10 +145,12 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
     """The options that make of the draft the one with the fix."""
     if fixed.part != draft.part:
         return f"--part {shlex.quote(fixed.part)}"
+    if fixed.keys != draft.keys:
+        return f"--keys {shlex.quote(fixed.keys)}"
     p = fixed.preprocessing
     if p is not None and p != draft.preprocessing and fixed.architecture == draft.architecture:
         return _preprocessing_options(p)
-    classes = f" --num-classes {fixed.num_classes}" if fixed.num_classes else ""
+    classes = "" if fixed.num_classes is None else f" --num-classes {fixed.num_classes}"
     return f"--architecture {fixed.architecture}{classes}"
 
 

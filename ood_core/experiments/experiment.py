@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+__all__ = ["IN_ORDER", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+
+IN_ORDER = "in order"
+"""The one value of `keys` in [classifier]."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class ClassifierSpec:
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
     is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
     features. `features` names the tensor of a network file that holds the penultimate features.
+    `keys` = "in order" goes by the order and shapes of a checkpoint's tensors, not their names.
     """
 
     architecture: str
@@ -34,6 +38,7 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    keys: str | None = None
 
     @property
     def headless(self) -> bool:

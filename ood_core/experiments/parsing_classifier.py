@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import ClassifierSpec
+from ood_core.experiments.experiment import IN_ORDER, ClassifierSpec
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
@@ -29,7 +29,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         On what is missing, unknown, contradictory or not there.
     """
     keys = ("architecture", "checkpoint", "weights", "random_weights")
-    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain", "features")
+    more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain", "features", "keys")
     table = top.table("classifier", (*keys, *more))
     given = [key for key in keys[1:] if key in table]
     if len(given) != 1:
@@ -61,7 +61,19 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         expected_accuracy=table.share("expected_accuracy"),
         obtain=table.text("obtain"),
         features=table.text("features"),
+        keys=_keys(table),
     )
+
+
+def _keys(table: Table) -> str | None:
+    keys = table.text("keys")
+    if keys is None:
+        return None
+    if keys != IN_ORDER:
+        raise table.error("keys", f'"{IN_ORDER}", which goes by order and shapes, not by names')
+    if "checkpoint" not in table:
+        raise ConfigError(f"{table.where}: keys = {keys!r} needs a checkpoint: leave keys out.")
+    return keys
 
 
 def _num_classes(table: Table) -> int | None:

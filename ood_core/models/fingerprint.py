@@ -49,6 +49,8 @@ def model_fingerprint(exp: Experiment) -> str:
     parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
     if spec.features is not None:
         parts.append(f"features:{spec.features}")
+    if spec.keys is not None:
+        parts.append(f"keys:{spec.keys}")
     if spec.part is not None:
         parts.append(f"part:{spec.part}")
     elif spec.checkpoint is not None and not whole and _takes_average(*_identity(spec.checkpoint)):

@@ -16,6 +16,7 @@ from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.found_network import FoundNetwork, KnowsItself
 from ood_core.models.head import ClassifierHead
+from ood_core.models.known_shapes import head_places
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.layer_search import find_layers
 from ood_core.models.loaded_weights import LoadedWeights
@@ -200,7 +201,8 @@ def _network(
 
     def built() -> nn.Module:
         named = spec.weights if ":" in spec.architecture else None
-        network = build(spec.architecture, spec.num_classes, named)
+        channels = shape[0] if spec.checkpoint is not None else None
+        network = build(spec.architecture, spec.num_classes, named, channels)
         has_head = getattr(network, "num_classes", None) != 0  # timm's say so
         return behead(network, shape) if spec.headless and has_head else network
 
@@ -208,7 +210,11 @@ def _network(
         return randomise(built, spec.random_weights), None
     network = randomise(built, seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
-    return network, load_weights(network, file, spec.architecture, adapt, spec.part)
+    heads = head_places(spec.architecture) if spec.headless else None
+    loaded = load_weights(
+        network, file, spec.architecture, adapt, spec.part, heads=heads, keys=spec.keys
+    )
+    return network, loaded
 
 
 def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:

@@ -18,6 +18,12 @@ from ood_core.models import WeightsMissingError
 from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
+from ood_core.wizard.checkpoint_fixes import (
+    checkpoint_fixes,
+    fitting_in_order,
+    order_checks,
+    renamed_text,
+)
 from ood_core.wizard.draft import Draft
 from ood_core.wizard.facts import checkpoint_facts
 from ood_core.wizard.loaded_checks import (
@@ -77,6 +83,7 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         forms,
     )  # fmt: skip
     yield from weights_checks(draft, model)
+    yield from order_checks(draft, model.head.n_classes if model.head else 0)
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
     yield from scale_checks(draft, model.preprocessing)
     yield from normalisation_checks(draft, model)
@@ -121,10 +128,11 @@ def _unknown(draft: Draft) -> Check:
     )  # fmt: skip
     return Check(
         "classifier", name, False,
-        f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}",
+        f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}"
+        f"{renamed_text(facts.renamed)}",
         "Choose its architecture; a network of your own needs one file, see docs/extending.md."
         f"{more}",
-        tuple(_fixes(draft)),
+        tuple(checkpoint_fixes(draft)),
     )  # fmt: skip
 
 
@@ -136,36 +144,15 @@ def _refused(draft: Draft, error: OODLensError) -> Check:
         found = missing_weights(only_classifier(draft))
         if found is not None and found.download:
             return Check(part, name, None, found.message, _later(found.megabytes), fetch="weights")
-    fixes = choices(draft, error) or tuple(_fixes(draft))
-    return Check(part, name, False, str(error), fixes=fixes)
+    fixes = choices(draft, error) or tuple(checkpoint_fixes(draft))
+    also = renamed_text(fitting_in_order(draft))
+    return Check(part, name, False, f"{error}{also}", fixes=fixes)
 
 
 def _later(megabytes: int) -> str:
     """What is to be done about something that can be downloaded."""
     size = f", about {megabytes:,} MB" if megabytes else ""
     return f"It can be downloaded once the experiment is saved{size}."
-
-
-def _fixes(draft: Draft) -> Iterator[Fix]:
-    """What the checkpoint itself says it is, where the draft says something else."""
-    if not draft.checkpoint:
-        return
-    if draft.part:
-        yield Fix(f"Do not ask for the part {draft.part}", dataclasses.replace(draft, part=""))
-    try:
-        facts = checkpoint_facts(draft.checkpoint, part=draft.part)
-    except ModelError:
-        return
-    name, share = facts.architectures[0] if facts.architectures else ("", 0.0)
-    if share > 0.5 and name != draft.architecture:
-        changed = dataclasses.replace(
-            draft, architecture=name, num_classes=facts.classes, preprocessing=None
-        )
-        fits = "fits completely" if share == 1 else f"is nearest ({share:.0%} of its names fit)"
-        yield Fix(f"Use {name}, which {fits}", changed)
-    elif share > 0.5 and facts.classes and facts.classes != draft.num_classes:
-        changed = dataclasses.replace(draft, num_classes=facts.classes)
-        yield Fix(f"Set {facts.classes} classes", changed)
 
 
 def _image_set(draft: Draft, name: str) -> Iterator[Check]:

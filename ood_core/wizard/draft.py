@@ -59,6 +59,7 @@ class Draft:
     architecture: str = ""
     checkpoint: str = ""
     part: str = ""
+    keys: str = ""
     weights: str = ""
     random_weights: int | None = None
     num_classes: int | None = None
@@ -119,7 +120,7 @@ def tables(draft: Draft) -> dict[str, Any]:
 def classifier_table(draft: Draft) -> dict[str, Any]:
     """The [classifier] table."""
     keys = (
-        "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
+        "architecture", "checkpoint", "part", "keys", "weights", "random_weights", "num_classes",
         "class_names", "expected_accuracy",
     )  # fmt: skip
     values = {key: getattr(draft, key) for key in keys}
@@ -192,6 +193,7 @@ def draft_of(experiment: Experiment) -> Draft:
         architecture=spec.architecture,
         checkpoint=str(spec.checkpoint or ""),
         part=spec.part or "",
+        keys=spec.keys or "",
         weights=spec.weights or "",
         random_weights=spec.random_weights,
         num_classes=spec.num_classes,

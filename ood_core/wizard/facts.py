@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.experiments.sources import resolve
-from ood_core.models.nearest import checkpoint_classes, nearest_architectures
+from ood_core.models.nearest import (
+    checkpoint_channels,
+    checkpoint_classes,
+    nearest_architectures,
+)
+from ood_core.models.renamed import Renamed, renamed_match, said_by_file
 from ood_core.wizard.checkpoint_files import checkpoints_at
 
 if TYPE_CHECKING:
@@ -23,11 +28,15 @@ class CheckpointFacts:
     Parameters
     ----------
     architectures : known architectures, likeliest first, with the share of names that agree.
-    classes : number of classes, where the architecture is known; else None.
+    classes : number of classes, where the architecture is known, 0 for an encoder; else None.
+    channels : 1 or 3 where the images of the network are not what the architecture usually takes.
+    renamed : the network that it fits by order and shape alone, where it fits none by name.
     """
 
     architectures: tuple[tuple[str, float], ...]
     classes: int | None
+    channels: int | None = None
+    renamed: Renamed | None = None
 
     @property
     def architecture(self) -> str:
@@ -67,8 +76,11 @@ def checkpoint_facts(
         nearest = tuple(near)
     facts = CheckpointFacts(nearest, None)
     if not facts.architecture:
-        return facts
-    return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture, part or None))
+        names = [*said_by_file(found), *(name for name, _ in nearest)]
+        return CheckpointFacts(nearest, None, renamed=renamed_match(found, names, part or None))
+    name = facts.architecture
+    classes = checkpoint_classes(found, name, part or None)
+    return CheckpointFacts(nearest, classes, checkpoint_channels(found, name))
 
 
 def one_checkpoint(source: str) -> Path:

@@ -75,7 +75,7 @@ def only_set(draft: Draft, name: str) -> Experiment:
         draft = dataclasses.replace(draft, class_names=_published_names(draft))
     alone = dataclasses.replace(
         draft, name="draft", preprocessing=None,
-        architecture="any", checkpoint="", part="", weights="", random_weights=0,
+        architecture="any", checkpoint="", part="", keys="", weights="", random_weights=0,
         fit=draft.fit if name in ("fit", "test") and draft.fit.source else _UNLABELLED,
         test=draft.test if name == "test" else _TEST,
         ood=tuple(s for s in draft.ood if s.name == name),

@@ -116,14 +116,19 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
     resize, crop = (own.resize, own.center_crop) if own is not None else (32, 32)
     guesses = [Proposal("the architecture's published transforms", own)] if own is not None else []
     for label, (mean, std) in _STATISTICS.items():
-        guess = Preprocessing(resize, crop, mean, std)
+        tried = Preprocessing(resize, crop, mean, std)
         if own is not None:
-            guess = dataclasses.replace(guess, interpolation=own.interpolation)
-        if guess != own:
-            guesses.append(Proposal(f"{crop} x {crop}, {label}", guess))
+            tried = dataclasses.replace(tried, interpolation=own.interpolation)
+        if tried != own:
+            guesses.append(Proposal(f"{crop} x {crop}, {label}", tried))
     if draft.num_classes == 100 and own is None:
         guesses.insert(0, guesses.pop(1))
-    return tuple(guesses)
+    grey = draft.checkpoint and draft.preprocessing and draft.preprocessing.mode == "L"
+    found: dict[Preprocessing, Proposal] = {}
+    for guess in guesses:
+        changed = for_images(guess.preprocessing, 1 if grey else None)
+        found.setdefault(changed, Proposal(guess.label, changed))
+    return tuple(found.values())
 
 
 def _published(draft: Draft) -> Preprocessing | None:
@@ -152,20 +157,50 @@ def complete(
     """
     if checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
-    if draft.checkpoint and not (draft.architecture and draft.num_classes):
+    channels = None
+    if draft.checkpoint and not (draft.architecture and draft.num_classes is not None):
         facts = checkpoint_facts(
             draft.checkpoint, draft.architecture, draft.part, progress, should_stop
         )
         draft = dataclasses.replace(
             draft,
             architecture=draft.architecture or facts.architecture,
-            num_classes=draft.num_classes or facts.classes,
+            num_classes=facts.classes if draft.num_classes is None else draft.num_classes,
         )
+        channels = facts.channels
+    elif draft.checkpoint and draft.preprocessing is None:
+        channels = _channels(draft)
     if draft.random_weights is not None and not (draft.num_classes or draft.class_names):
         draft = dataclasses.replace(draft, num_classes=_class_folders(draft))
-    if draft.preprocessing is None and draft.architecture and _published(draft) is None:
-        draft = dataclasses.replace(draft, preprocessing=preprocessings(draft)[0].preprocessing)
+    if (
+        draft.preprocessing is None
+        and draft.architecture
+        and (_published(draft) is None or channels is not None)
+    ):
+        first = preprocessings(draft)[0].preprocessing
+        draft = dataclasses.replace(draft, preprocessing=for_images(first, channels))
     return draft
+
+
+def for_images(p: Preprocessing, channels: int | None) -> Preprocessing:
+    """The preprocessing for grey images, 1 channel, or colour ones, 3; as it is for None.
+
+    Mean and std of grey images are the averages over the channels.
+
+    >>> for_images(Preprocessing(32, 32, (0.25, 0.5, 0.75), (0.5, 0.5, 0.5)), 1).mean
+    (0.5,)
+    """
+    if channels is None or len(p.mean) == channels:
+        return p
+    mean, std = ((sum(v) / len(v),) * channels for v in (p.mean, p.std))
+    return dataclasses.replace(p, mean=mean, std=std, mode="L" if channels == 1 else "RGB")
+
+
+def _channels(draft: Draft) -> int | None:
+    try:
+        return checkpoint_facts(draft.checkpoint, draft.architecture, draft.part).channels
+    except OODLensError:
+        return None  # it is reported where the classifier is checked
 
 
 def _class_folders(draft: Draft) -> int | None:

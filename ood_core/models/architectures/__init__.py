@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError, did_you_mean
+from ood_core.models.input_channels import with_channels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +50,10 @@ def collection(architecture: str) -> ModuleType | None:
 
 
 def build(
-    architecture: str, num_classes: int | None = None, weights: str | None = None
+    architecture: str,
+    num_classes: int | None = None,
+    weights: str | None = None,
+    channels: int | None = None,
 ) -> nn.Module:
     """Network with untrained weights.
 
@@ -59,6 +63,7 @@ def build(
     num_classes : number of classes; the architecture's own for None. For 0 the head is left out
         where the architecture can, and has a size of its own elsewhere.
     weights : name of the published weights that it will get, where its form depends on them.
+    channels : of its images; the architecture's own for None. Published weights keep theirs.
 
     Raises
     ------
@@ -69,7 +74,7 @@ def build(
     if module is not None:
         name = architecture.removeprefix(module.PREFIX)
         network: nn.Module = module.build(name, num_classes, weights)
-        return network
+        return network if channels is None or weights else with_channels(network, channels)
     known = architectures()
     if architecture not in known:
         prefixes = " or ".join(f'"{m.PREFIX}NAME"' for m in _modules() if hasattr(m, "PREFIX"))
@@ -77,7 +82,8 @@ def build(
             f"unknown architecture {architecture!r}. {did_you_mean(architecture, known)} "
             f"Or {prefixes}."
         )
-    return known[architecture](num_classes)
+    network = known[architecture](num_classes)
+    return network if channels is None else with_channels(network, channels)
 
 
 def adapter(architecture: str) -> Callable[[Candidate], Candidate] | None:

@@ -52,8 +52,8 @@ def _source() -> str:
     chosen = chosen or shown
     if chosen != shown:
         drafting.change(
-            checkpoint="", part="", weights="", random_weights=0 if chosen == "random" else None,
-            architecture="", num_classes=None, preprocessing=None,
+            checkpoint="", part="", keys="", weights="", architecture="", num_classes=None,
+            random_weights=0 if chosen == "random" else None, preprocessing=None,
         )  # fmt: skip
     st.session_state["_new_source"] = chosen
     return str(chosen)
@@ -89,8 +89,9 @@ def _checkpoint() -> None:
             if several:
                 st.session_state["_new_ranked"] = {str(path): reason for path, reason in several}
         drafting.change(
-            checkpoint=value, part="", architecture="", num_classes=None, preprocessing=None
-        )
+            checkpoint=value, part="", keys="", architecture="", num_classes=None,
+            preprocessing=None,
+        )  # fmt: skip
         st.rerun()
 
 
@@ -154,8 +155,8 @@ def _classes() -> None:
     draft = drafting.current()
     left, right = st.columns(2)
     number = left.number_input(
-        "Number of classes", 2, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
-        help="Empty: from the weights, or from the class folders.",
+        "Number of classes", 0, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
+        help="Empty: from the weights, or from the class folders. 0: a network without a head.",
     )  # fmt: skip
     expected = right.number_input(
         "Expected ID accuracy, %", 0.0, 100.0, None, step=0.1,
@@ -205,7 +206,8 @@ def preprocessing() -> None:
 
 
 def _proposals(draft: wizard.Draft) -> tuple[wizard.Proposal, ...]:
-    key = ("proposals", draft.architecture, draft.weights, draft.num_classes)
+    mode = draft.preprocessing.mode if draft.preprocessing else ""
+    key = ("proposals", draft.architecture, draft.weights, draft.num_classes, mode)
     return cache.once(key, lambda: wizard.preprocessings(draft))
 
 
