@@ -146,7 +146,10 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
     if fixed.part != draft.part:
         return f"--part {shlex.quote(fixed.part)}"
     if fixed.keys != draft.keys:
-        return f"--keys {shlex.quote(fixed.keys)}"
+        other = fixed.architecture != draft.architecture
+        named = f"--architecture {fixed.architecture} " if other else ""
+        classes = f" --num-classes {fixed.num_classes}" if fixed.num_classes is not None else ""
+        return f"{named}--keys {shlex.quote(fixed.keys)}{classes}" if fixed.keys else "no --keys"
     p = fixed.preprocessing
     if p is not None and p != draft.preprocessing and fixed.architecture == draft.architecture:
         return _preprocessing_options(p)

@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ood_core.models.mismatch import Shapes
 
-__all__ = ["encoder_only", "is_momentum_copy", "listed", "projected", "training_only"]
+__all__ = [
+    "encoder_only",
+    "is_momentum_copy",
+    "listed",
+    "may_classify",
+    "projected",
+    "training_only",
+]
 
 _KINDS = (
     (r"(^|_)(queue|bank|memory)(_|$)", "a queue of other images' features"),
@@ -64,6 +71,11 @@ def training_only(state: Iterable[str], wanted: Shapes) -> dict[str, str]:
     own = {name.partition(".")[0] for name in wanted}
     said = ((name, _said(name.partition(".")[0])) for name in state if name not in wanted)
     return {name: kind for name, kind in said if kind and name.partition(".")[0] not in own}
+
+
+def may_classify(name: str) -> bool:
+    """Whether nothing in a tensor's name says that it projects, predicts or is of the loss."""
+    return not any(step == "mlp" or _said(step) for step in name.split("."))
 
 
 def is_momentum_copy(part: str) -> bool:

@@ -117,8 +117,8 @@ def load_weights(
         tried = [better.get(id(t.part), t) for t in tried]
     if not fitting:
         raise ModelError(refusal(path, architecture, asked, part, content, wanted))
+    no_classifier(fitting[0], path, content, wanted, heads)
     taken = _chosen(fitting, path, architecture, part, heads is not None)
-    no_classifier(taken, path, content, wanted, heads)
     state, notes = _read(taken, network, path, fitting)
     if taken.bare is not None:
         taken.bare.register_parameter("bias", None)

@@ -16,14 +16,16 @@ from ood_core.models.known_matches import keep_match, kept_match
 from ood_core.models.known_shapes import (
     adapted,
     classes_of,
+    head_names,
     headless_share,
     known_shapes,
 )
 from ood_core.models.known_shapes import share_of as _share
 from ood_core.models.mismatch import Shapes, shapes_of
 from ood_core.models.named_architectures import named_in_path, names_written
-from ood_core.models.parts import named, no_weights, parts, tensor_paths
+from ood_core.models.parts import Part, named, no_weights, parts, tensor_paths
 from ood_core.models.published_weights import package_version
+from ood_core.models.readings import head_beside
 from ood_core.models.search_order import likely_names, words_of
 from ood_core.runtime.progress import Progress
 
@@ -97,7 +99,8 @@ def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -
         shapes = adapted(architecture, one.state)
         classes = classes_of(architecture, shapes)
         if projected(one.name, paths) or classes is None:
-            classes = 0 if headless_share(architecture, shapes) == 1 else None
+            bare = headless_share(architecture, shapes) == 1
+            classes = _classes_beside(architecture, one, found) if bare else None
         if classes is not None:
             told.append((_share(architecture, shapes) == 1, one.averaged, classes))
     if not any(fits for fits, _, _ in told):
@@ -105,6 +108,14 @@ def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -
     best = max(t[:2] for t in told)
     counts = {classes for *kind, classes in told if tuple(kind) == best}
     return counts.pop() if len(counts) == 1 else None
+
+
+def _classes_beside(architecture: str, part: Part, found: Sequence[Part]) -> int:
+    """Classes of the head that lies beside an encoder; 0 where there is none."""
+    widths = {s[1:] for k, s in known_shapes(architecture).items() if k in head_names(architecture)}
+    heads = [head_beside(part, found, width) for width in widths if width]
+    weights = [v for head in heads if head for v in head.values() if v.ndim > 1]
+    return int(weights[0].shape[0]) if len(weights) == 1 else 0
 
 
 def checkpoint_channels(path: Path, architecture: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ood_core.models.beside_encoder import encoder_only, training_only
+from ood_core.models.beside_encoder import encoder_only, may_classify, training_only
 from ood_core.models.key_order import in_order
 from ood_core.models.mismatch import Mismatch, Shapes, compare, head_renamed, shapes_of
 from ood_core.models.normalisation import without_constants
@@ -15,7 +15,7 @@ from ood_core.models.parts import Candidate, Part
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Adapt", "Reading", "in_order_reading", "plain_reading", "wider_reading"]
+__all__ = ["Adapt", "Reading", "head_beside", "in_order_reading", "plain_reading", "wider_reading"]
 
 Adapt = Callable[[Candidate], Candidate] | None
 """What changes the names of a state dict as an architecture needs."""
@@ -114,19 +114,32 @@ def _with_head(read: Reading, network: nn.Module, wanted: Shapes, found: Sequenc
         return read
     (place,) = places
     width = wanted[f"{place}.weight"][1:]
-    beside = [
-        one for part in found if part.inside == read.part.inside and not part.prefix
-        for one in _linear(part.state, read.part.prefix, width)
-    ]  # fmt: skip
-    if not read.part.prefix or len(beside) != 1:
+    beside = head_beside(read.part, found, width)
+    if beside is None:
         return read
-    head = {f"{place}.{name.rpartition('.')[2]}": (name, v) for name, v in beside[0].items()}
+    head = {f"{place}.{name.rpartition('.')[2]}": (name, v) for name, v in beside.items()}
     state = {**read.state, **{new: tensor for new, (_, tensor) in head.items()}}
     renamed = {old: new for new, (old, _) in head.items()}
     changed = replace(
         read, state=state, renamed=renamed, mismatch=compare(shapes_of(state), wanted)
     )
     return _compared(changed, network, wanted)
+
+
+def head_beside(part: Part, found: Sequence[Part], width: tuple[int, ...]) -> Candidate | None:
+    """The one linear layer of so many inputs that lies beside a part; None without or of several.
+
+    Parameters
+    ----------
+    part : an encoder, `backbone.` of a file.
+    found : all parts of the file.
+    width : shape of the layer's weight without the number of classes.
+    """
+    beside = [
+        one for other in found if other.inside == part.inside and not other.prefix
+        for one in _linear(other.state, part.prefix, width)
+    ]  # fmt: skip
+    return beside[0] if part.prefix and len(beside) == 1 else None
 
 
 def _linear(state: Candidate, prefix: str, width: tuple[int, ...]) -> Iterable[Candidate]:
@@ -139,7 +152,7 @@ def _linear(state: Candidate, prefix: str, width: tuple[int, ...]) -> Iterable[C
         places = {name.rpartition(".")[0] for name in held}
         ends = {name.rpartition(".")[2]: tuple(v.shape) for name, v in held.items()}
         linear = len(places) == 1 and "weight" in ends and not set(ends) - {"weight", "bias"}
-        if linear and ends["weight"][1:] == width and not training_only(held, {}):
+        if linear and ends["weight"][1:] == width and all(map(may_classify, held)):
             yield held
 
 
