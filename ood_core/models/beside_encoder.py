@@ -28,6 +28,11 @@ _KINDS = (
 )  # fmt: skip
 """Words of names that only training needs, and what they are."""
 _HEAD = re.compile(r"head|classif|(^|_)(fc|linear|logits?|mlp|out(put)?|cls)(_|\d|$)", re.I)
+_ENCODER = re.compile(
+    r"embed|pos|token|pool|att|norm|bn|stem|patch|block|layer|stage|conv|trunk|back|encod|feature",
+    re.I,
+)
+"""Parts of names of what encoders are made of."""
 _MOMENTUM = re.compile(r"(^|[._])(momentum|target|encoder_k)([._]|$)")
 _CONTRASTIVE = re.compile(r"(^|[._])(encoder_q|encoder_k)([._]|$)")
 _COUNTER = "num_batches_tracked"
@@ -37,9 +42,9 @@ def encoder_only(state: Shapes, wanted: Shapes, heads: Collection[str]) -> dict[
     """Names of a checkpoint that an encoder has no place for, and what each is; None if that fails.
 
     All that the encoder is made of must be there, with its shapes. The rest is a head where it
-    lies at the place of the network's own head, or in a module of its own that holds matrices
-    and no spatial convolution, or says in its name what it is. Anything else may be a layer that
-    the encoder lacks, as `layer3.7` of a deeper network is.
+    lies at the place of the network's own head, or says in its name what it is, or is a module
+    of its own that holds matrices, no spatial convolution, and no name of an encoder's layer.
+    Anything else may be a layer that the network lacks, as `layer3.7` of a deeper one is.
 
     Parameters
     ----------
@@ -56,7 +61,8 @@ def encoder_only(state: Shapes, wanted: Shapes, heads: Collection[str]) -> dict[
         if any(name.startswith(f"{head}.") for head in heads):
             left[name] = "its head"
             continue
-        kind = None if top in own else _kind(top, _below(state, top))
+        below = _below(state, top) if "." in name else ()
+        kind = None if top in own else _kind(top, below)
         if kind is None:
             return None
         left[name] = kind
@@ -115,6 +121,8 @@ def _kind(top: str, shapes: Iterable[tuple[int, ...]]) -> str | None:
     if said or _HEAD.search(top):
         return said or "a head"
     sizes = list(shapes)
+    if _ENCODER.search(top):
+        return None
     spatial = any(len(s) > 3 and max(s[2:]) > 1 for s in sizes)
     return "a head" if any(len(s) > 1 for s in sizes) and not spatial else None
 

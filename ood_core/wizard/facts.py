@@ -80,7 +80,8 @@ def checkpoint_facts(
         return CheckpointFacts(nearest, None, renamed=renamed_match(found, names, part or None))
     name = facts.architecture
     classes = checkpoint_classes(found, name, part or None)
-    return CheckpointFacts(nearest, classes, checkpoint_channels(found, name))
+    renamed = renamed_match(found, [name], part or None) if classes is None else None
+    return CheckpointFacts(nearest, classes, checkpoint_channels(found, name), renamed)
 
 
 def one_checkpoint(source: str) -> Path:

@@ -162,10 +162,14 @@ def complete(
         facts = checkpoint_facts(
             draft.checkpoint, draft.architecture, draft.part, progress, should_stop
         )
+        renamed = facts.renamed if draft.keys else None
+        name, classes = facts.architecture, facts.classes
+        if renamed is not None:
+            name, classes = renamed.architecture, renamed.classes
         draft = dataclasses.replace(
             draft,
-            architecture=draft.architecture or facts.architecture,
-            num_classes=facts.classes if draft.num_classes is None else draft.num_classes,
+            architecture=draft.architecture or name,
+            num_classes=classes if draft.num_classes is None else draft.num_classes,
         )
         channels = facts.channels
     elif draft.checkpoint and draft.preprocessing is None:

@@ -150,7 +150,9 @@ def test_what_was_left_out_is_named_with_its_kind(experiment, tmp_path):
         lambda: ENCODER | {"norm_pre.weight": torch.ones(64), "norm_pre.bias": torch.ones(64)},
         lambda: ENCODER | {"conv9.weight": torch.ones(64, 64, 3, 3)},
         lambda: ENCODER | {"bn1.weight": torch.ones(3)},
-        lambda: ENCODER | {"reg_token": torch.ones(64)},
+        lambda: ENCODER | {"reg_token": torch.ones(1, 4, 64)},
+        lambda: ENCODER | {"scale": torch.ones(64, 64)},
+        lambda: ENCODER | mlp("attn_pool.", 64, 64),
     ],
 )
 def test_what_may_belong_to_an_encoder_is_never_left_out(change, experiment, tmp_path):
