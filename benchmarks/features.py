@@ -75,7 +75,7 @@ def store(folder: Path) -> None:
 
     weight = np.load(folder / "head.npz")["weight"]
     for name in PARTS:
-        rows = np.load(folder / name / "features.npy", mmap_mode="r")
+        rows = np.load(folder / name / "features.npy", mmap_mode="r")  # counts as memory
         target = folder / "shards" / name
         target.mkdir(parents=True)
         for number, start in enumerate(range(0, len(rows), SHARD_IMAGES)):
@@ -88,27 +88,31 @@ def store(folder: Path) -> None:
             write_shard(path, {**found, "active_counts": counts, "logits": logits}, {})
 
 
-def child(what: str, folder: Path) -> None:
-    """Run one measurement and print seconds and megabytes."""
+def child(what: str, folder: Path, rows: int, width: int) -> None:
+    """Run one step and print seconds and megabytes."""
     began = time.perf_counter()
-    {"import": first_chart, "chart": first_chart, "store": store}[what](folder)
+    if what == "write":
+        write(folder, rows, width)
+    else:
+        {"import": first_chart, "chart": first_chart, "store": store}[what](folder)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(seconds, peak * (1e-6 if sys.platform == "darwin" else 1024e-6))
+    print(seconds, peak_memory())
 
 
-def measured(what: str, folder: Path) -> tuple[float, float]:
+def peak_memory() -> float:
+    """Largest memory of this process in MB. Linux counts a parent's into `ru_maxrss`."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024e-6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1e-6
+
+
+def measured(what: str, folder: Path, rows: int, width: int) -> tuple[float, float]:
     """Seconds and largest memory in MB of one measurement, in a process of its own."""
     environment = os.environ | {"OOD_LENS_HOME": str(folder / "home")}
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.features",
-        "--child",
-        what,
-        "--folder",
-        str(folder),
-    ]
+    size = ["--rows", str(rows), "--width", str(width), "--folder", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.features", "--child", what, *size]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     seconds, megabytes = map(float, done.stdout.split())
     return seconds, megabytes
@@ -120,15 +124,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--width", type=int, default=2048)
     parser.add_argument("--folder", type=Path, help="where to write; default: a temporary folder")
-    parser.add_argument("--child", choices=("import", "chart", "store"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--child", choices=("write", "import", "chart", "store"), help=argparse.SUPPRESS
+    )
     args = parser.parse_args()
     if args.child:
-        child(args.child, args.folder)
+        child(args.child, args.folder, args.rows, args.width)
         return
     folder = Path(tempfile.mkdtemp(prefix="features-", dir=args.folder))
     try:
-        write(folder, args.rows, args.width)
-        found = {what: measured(what, folder) for what in ("import", "chart", "store")}
+        steps = ("write", "import", "chart", "store")
+        found = {what: measured(what, folder, args.rows, args.width) for what in steps}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     gigabytes = args.rows * args.width * 4e-9

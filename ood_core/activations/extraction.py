@@ -161,7 +161,13 @@ class _Extraction:
                 f"the sets of {self.exp.name!r} have logits of different numbers of classes: "
                 f"{', '.join(map(str, sorted(widths)))}. They must be of the same network."
             )
-        return widths.pop() if widths else 0
+        n_classes, names = widths.pop() if widths else 0, self.exp.classifier.class_names
+        if n_classes and names is not None and len(names) != n_classes:
+            raise DataError(
+                f"experiment {self.exp.name!r} names {len(names)} classes but its logits have "
+                f"{n_classes} columns. Give one name a class in class_names, in their order."
+            )
+        return n_classes
 
     def _fill(self, filler: SetFiller, meter: Meter) -> None:
         """Compute what one set lacks. Sweeps again when an image became readable meanwhile."""

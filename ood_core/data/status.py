@@ -11,7 +11,7 @@ from ood_core.data.opening import open_dataset
 from ood_core.data.subsets import whole
 from ood_core.data.torchvision_names import NAMED_SETS, find_named, named_folder, named_split
 from ood_core.errors import DataError
-from ood_core.experiments import DataSpec, Experiment
+from ood_core.experiments import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.listing import left_out_text, list_folder
 from ood_core.runtime.paths import data_dir, find_data
 
@@ -60,6 +60,8 @@ def available(experiment: Experiment, status: Mapping[str, DataStatus]) -> Exper
 def classifier_status(experiment: Experiment) -> DataStatus:
     """Whether the checkpoint is on disk; named weights are the architecture's own business."""
     spec = experiment.classifier
+    if spec.features_only:
+        return _head_status(spec)
     if spec.checkpoint is None:
         return DataStatus("classifier", True, "The architecture brings its own weights.")
     found = find_data(spec.checkpoint)
@@ -70,6 +72,18 @@ def classifier_status(experiment: Experiment) -> DataStatus:
     if spec.obtain:
         message += f" {spec.obtain}"
     return DataStatus("classifier", False, message, "by hand", str(target.parent))
+
+
+def _head_status(spec: ClassifierSpec) -> DataStatus:
+    """Whether the head of features from elsewhere is on disk; without one nothing is needed."""
+    if spec.head is None:
+        return DataStatus("classifier", True, "Features that were computed elsewhere, no head.")
+    found = find_data(spec.head)
+    if found is not None:
+        message = f"Features that were computed elsewhere, head {found.name}."
+        return DataStatus("classifier", True, message, "", str(found.parent))
+    message = f"Head {str(spec.head)!r} is not on disk. {_where(spec.head)} {spec.obtain or ''}"
+    return DataStatus("classifier", False, message.rstrip(), "by hand", str(data_dir() / spec.head))
 
 
 def dataset_status(spec: DataSpec) -> DataStatus:
@@ -109,7 +123,8 @@ def _file_status(spec: DataSpec) -> DataStatus:
         message = f"{found} holds {_images(count)}, expected {wanted}. {beside} {obtain}"
         message = " ".join(message.split())
         return DataStatus(spec.name, False, message, "by hand", str(found))
-    return DataStatus(spec.name, True, f"{_images(count)}. {beside}".rstrip(), "", str(found))
+    counted = f"{count:,} rows" if spec.kind == "features" else _images(count)
+    return DataStatus(spec.name, True, f"{counted}. {beside}".rstrip(), "", str(found))
 
 
 def _counted(spec: DataSpec, found: Path) -> tuple[int, str]:

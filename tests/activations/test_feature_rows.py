@@ -14,6 +14,7 @@ import pytest
 
 from ood_core.activations import ActivationSet, extract, new_rows, open_rows, prepared, store_usage
 from ood_core.activations.resident_models import resident_model
+from ood_core.data import experiment_status
 from ood_core.errors import DataError, ModelError, StoppedError
 from ood_core.experiments import ClassifierSpec, DataSpec, Experiment, load_experiment
 from ood_core.models import PENULTIMATE, WeightsMissingError, load_model
@@ -232,6 +233,26 @@ def test_what_does_not_fit_is_said(
         used = {k: v for k, v in {**head, **changes}.items() if v is not None}
     with pytest.raises((DataError, ModelError), match=message):
         extract(written(tmp_path / "rows", sets, used))
+
+
+def test_names_are_as_many_as_logits(tmp_path: Path) -> None:
+    exp = written(tmp_path / "rows", everywhere(logits=np.ones((21, 4))), None)
+    named = dataclasses.replace(exp.classifier, class_names=("a", "b"))
+    with pytest.raises(DataError, match="names 2 classes but its logits have 4 columns"):
+        extract(dataclasses.replace(exp, classifier=named))
+
+
+def test_what_is_missing_is_listed(tmp_path: Path, head: dict[str, np.ndarray]) -> None:
+    exp = written(tmp_path / "rows", random_sets(), head)
+    status = experiment_status(exp)
+    assert all(part.ready for part in status.values())
+    assert status["fit"].message == "21 rows."
+    (tmp_path / "rows" / "head.npz").unlink()
+    (tmp_path / "rows" / "far.npz").write_bytes(b"")
+    status = experiment_status(exp)
+    assert "head.npz' is not on disk" in status["classifier"].message
+    assert "empty" in status["far"].message
+    assert [name for name, part in status.items() if not part.ready] == ["classifier", "far"]
 
 
 def test_a_head_that_is_gone_is_said(tmp_path: Path, head: dict[str, np.ndarray]) -> None:
