@@ -15,7 +15,7 @@ from ood_core.models.checkpoint_shards import is_index, weight_map
 
 __all__ = ["CHECKPOINT_SUFFIXES", "checkpoints_at", "is_checkpoint", "rank_checkpoints"]
 
-CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".tar", ".ckpt", ".bin", ".pt2")
 """File names that count as checkpoints."""
 _INDEX = ".index.json"
 """Names of indices of shards end so."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import resolve
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -22,7 +23,8 @@ class CheckpointFacts:
 
     Parameters
     ----------
-    architectures : known architectures, likeliest first, with the share of names that agree.
+    architectures : known architectures, likeliest first, with the share of names that agree; the
+        one format of a file that holds the whole network.
     classes : number of classes, where the architecture is known; else None.
     """
 
@@ -61,6 +63,9 @@ def checkpoint_facts(
         When the file cannot be read or is no checkpoint, or there is no such architecture or part.
     """
     found = one_checkpoint(str(path))
+    whole = network_format(found)
+    if whole is not None and architecture in ("", whole):
+        return CheckpointFacts(((whole, 1.0),), None)
     nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
     if not architecture:
         near = nearest_architectures(found, progress=progress, should_stop=should_stop)

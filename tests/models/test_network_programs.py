@@ -43,13 +43,13 @@ class Small(nn.Module):
         self.stem = nn.Conv2d(3, 8, 3)
         self.relu = nn.ReLU()
         self.blocks = nn.Sequential(Block(8), Block(8))
-        self.found = nn.Conv2d(8, 12, 1)  # a name that our own modules have
+        self.mix = nn.Conv2d(8, 12, 1)
         self.drop = nn.Dropout(0.5)
         self.fc = nn.Linear(12, classes)
 
     def features(self, x):
         x = self.blocks(self.relu(self.stem(x)))
-        x = torch.relu(self.found(x))
+        x = torch.relu(self.mix(x))
         return self.drop(x.mean((2, 3)).view(x.size(0), -1))
 
     def forward(self, x):
@@ -79,7 +79,7 @@ class ConvHead(Small):
         self.last = nn.Conv2d(12, 6, 1)
 
     def forward(self, x):
-        x = torch.relu(self.found(self.blocks(self.relu(self.stem(x)))))
+        x = torch.relu(self.mix(self.blocks(self.relu(self.stem(x)))))
         return self.last(nn.functional.adaptive_avg_pool2d(x, 1)).flatten(1)
 
 
@@ -242,7 +242,9 @@ class Headless(Small):
 def test_without_a_linear_head_the_features_are_named(write, tmp_path):
     module, path = made(Cosine), tmp_path / "net.pt2"
     write(module, path)
-    with pytest.raises(ModelError, match=r"no linear head.*features = .*\(12\).*num_classes = 0") as e:
+    with pytest.raises(
+        ModelError, match=r"no linear head.*features = .*\(12\).*num_classes = 0"
+    ) as e:
         inspect_module(opened(path), SHAPE)
     name = str(e.value).split("(", 1)[1].split(" (12)")[0].split(", ")[-1]
     mine = opened(path, features=name)
@@ -304,7 +306,6 @@ def test_another_precision(write, kind, tmp_path):
 
         def forward(self, x):
             return self.net(x.to(kind))
-
 
     module = Cast().eval()
     write(module, path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import json
 import os
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from ood_core.models.network_files import open_network
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 SHAPE = (3, 8, 8)
+NUMBERS = itertools.count()
 
 
 class Tiny(nn.Module):
@@ -75,6 +79,11 @@ def bombs(target: Path) -> list[bytes]:
     out = io.BytesIO()
     torch.save({"a": Bomb(target)}, out)
     return [out.getvalue(), pickle.dumps(Bomb(target))]
+
+
+def script_module():
+    """A module of a class of its own, whose methods are TorchScript text."""
+    return type(f"Module{next(NUMBERS)}", (torch.jit.ScriptModule,), {})()
 
 
 def opened(path: Path) -> nn.Module:
@@ -172,8 +181,9 @@ def test_an_enumeration_of_another_module_is_not_imported(program, written, tmp_
     def change(members):
         name = member(members, "models/model.json")
         content = json.loads(members[name])
-        spec = [1, {"type": "planted.X", "context": '{"__enum__": true, "fqn": "planted:X"}',
-                    "children_spec": [{"type": None, "context": None, "children_spec": []}]}]  # fmt: skip
+        leaf = {"type": None, "context": None, "children_spec": []}
+        context = '{"__enum__": true, "fqn": "planted:X"}'
+        spec = [1, {"type": "planted.X", "context": context, "children_spec": [leaf]}]
         for entry in content["graph_module"]["module_call_graph"][:1]:
             entry["signature"]["out_spec"] = json.dumps(spec)
         members[name] = json.dumps(content).encode()
@@ -189,22 +199,22 @@ def test_compiled_code_is_refused(program, name):
         members[next(iter(members)).partition("/")[0] + "/" + name] = b"\x7fELF"
 
     changed(program, change)
-    with pytest.raises(ModelError, match="compiled code.*not loaded"):
+    with pytest.raises(ModelError, match=r"compiled code.*not loaded"):
         opened(program)
 
 
 def test_a_script_that_writes_when_it_runs(tmp_path, written):
-    module = torch.jit.ScriptModule()
+    module = script_module()
     module.define(f"def forward(self, x):\n    torch.save(x, {str(written)!r})\n    return x\n")
     path = tmp_path / "net.pt"
     module.save(path)
-    with pytest.raises(ModelError, match=r"code that runs while it is loaded, or uses files \(save"):
+    with pytest.raises(ModelError, match=r"code that runs .* or uses files \(save"):
         opened(path)
     assert not written.exists()
 
 
 def test_a_script_that_writes_when_it_is_loaded(tmp_path, written):
-    module = torch.jit.ScriptModule()
+    module = script_module()
     module.define(
         "def __getstate__(self):\n    return torch.ones(2)\n"
         f"def __setstate__(self, x: Tensor) -> None:\n    torch.save(x, {str(written)!r})\n"
@@ -213,7 +223,8 @@ def test_a_script_that_writes_when_it_is_loaded(tmp_path, written):
     path = tmp_path / "net.pt"
     module.save(path)
     written.unlink(missing_ok=True)
-    torch.jit.load(path)
+    with contextlib.suppress(RuntimeError):
+        torch.jit.load(path)
     assert written.exists(), "the file would write where PyTorch loads it"
     written.unlink()
     with pytest.raises(ModelError, match="code that runs while it is loaded"):
@@ -222,7 +233,7 @@ def test_a_script_that_writes_when_it_is_loaded(tmp_path, written):
 
 
 def test_a_script_that_maps_a_file(tmp_path, written):
-    module = torch.jit.ScriptModule()
+    module = script_module()
     module.define(
         f"def forward(self, x):\n    return x + torch.from_file({str(written)!r}, True, 3)\n"
     )
@@ -247,7 +258,9 @@ def test_pickles_in_a_script(tmp_path, written, end, kind):
 def test_quantised_and_packed_scripts_are_refused(tmp_path):
     path = tmp_path / "net.pt"
     linear = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)).eval()
-    small = torch.ao.quantization.quantize_dynamic(linear, {nn.Linear}, dtype=torch.qint8)
-    torch.jit.script(small).save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(linear, {nn.Linear}, dtype=torch.qint8)
+        torch.jit.script(small).save(path)
     with pytest.raises(ModelError, match=r"quantised"):
         opened(path)
