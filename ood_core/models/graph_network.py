@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,7 +82,8 @@ class GraphNetwork(nn.Module):
         """
         self._hold_against_file(input_shape)
         try:
-            return inspect_traced(self, input_shape, headless or self._ends_at_features)
+            found = inspect_traced(self, input_shape, headless or self._ends_at_features)
+            return replace(found, no_gradients=self._no_gradients(input_shape))
         except ModelError as error:
             if "no linear head" not in str(error):
                 raise
@@ -91,6 +93,17 @@ class GraphNetwork(nn.Module):
                 f'"…" in [classifier] ({", ".join(self._vectors(input_shape)) or "it has none"}), '
                 "or set num_classes = 0 where its output is features."
             ) from error
+
+    def _no_gradients(self, shape: tuple[int, int, int]) -> str:
+        """Why it cannot be differentiated, as where a trace recorded a fused layer; else ""."""
+        try:
+            with torch.enable_grad():
+                images = torch.zeros(1, *shape, requires_grad=True)
+                torch.autograd.grad(self(images).sum(), images)
+        except RuntimeError as error:
+            first = next(iter(str(error).splitlines()), "")
+            return f"gradients cannot be had of the network in this file: {first}."
+        return ""
 
     def _pass(self, images: torch.Tensor, unused: dict[int, list[str]]) -> Pass:
         given = images if self._dtype is None else images.to(self._dtype)

@@ -26,7 +26,7 @@ ACTIVATIONS = frozenset(
         "softmax", "_softmax", "log_sigmoid", "softsign",
     )
 )  # fmt: skip
-_RESERVED = ("training", "found", "vectors", "is_activation")
+_RESERVED = ("training", "found", "is_activation")
 _SIZES = ("aten.sym_size", "py.aten::size", "py.aten::dim", "py.aten::len", "py.prim::dtype",
           "py.prim::device")  # fmt: skip
 _SUMS = ("aten.add", "aten.add_", "aten.cat")

@@ -29,7 +29,8 @@ class CheckpointFacts:
 
     Parameters
     ----------
-    architectures : known architectures, likeliest first, with the share of names that agree.
+    architectures : known architectures, likeliest first, with the share of names that agree; the
+        one format of a file that holds the whole network.
     classes : number of classes, where the architecture is known, 0 for an encoder; else None.
     channels : 1 or 3 where the images of the network are not what the architecture usually takes.
     renamed : the network that it fits by order and shape alone, where it fits none by name.
@@ -73,7 +74,7 @@ def checkpoint_facts(
     """
     found = one_checkpoint(str(path))
     whole = network_format(found)
-    if whole and architecture in ("", whole):
+    if whole is not None and architecture in ("", whole):
         return CheckpointFacts(((whole, 1.0),), None)
     nearest: tuple[tuple[str, float], ...] = ((architecture, 1.0),)
     if not architecture:

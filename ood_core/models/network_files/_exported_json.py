@@ -17,6 +17,7 @@ import torch
 
 from ood_core.errors import ModelError
 from ood_core.models.graph_steps import DEVICE, Held, Program, Ref, Step
+from ood_core.models.network_files._treespec import leaf_names
 
 __all__ = ["DTYPES", "read_graph"]
 
@@ -102,8 +103,6 @@ def _input(
 
 
 def _outputs(module: Mapping[str, Any], graph: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    from ood_core.models.network_files._treespec import leaf_names
-
     specs = [next(iter(s)) for s in module["signature"]["output_specs"]]
     values = [_value(value, known) for value in graph["outputs"]]
     own = [v for kind, v in zip(specs, values, strict=True) if kind == "user_output"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -198,7 +199,9 @@ def _unpickled(path: Path, data: bytes) -> Any:
     import torch
 
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickle protocols
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{path.name} holds pickled Python objects beside its tensors, which can run code when "

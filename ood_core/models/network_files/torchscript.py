@@ -89,6 +89,8 @@ def _loaded(path: Path) -> Any:
             warnings.simplefilter("ignore")  # on TorchScript's future
             loaded: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
             return loaded
+    except ModelError:
+        raise
     except (RuntimeError, ValueError, OSError, EOFError, UnicodeDecodeError) as error:
         if "Unknown type name" in str(error) or "Unknown builtin op" in str(error):
             missing = next((line for line in str(error).splitlines() if "Unknown" in line), "")
