@@ -248,7 +248,8 @@ class Detector(Exportable, ABC):
         if len(missing):
             shown = ", ".join(map(str, missing[:10])) + (" and more" if len(missing) > 10 else "")
             self._warn(
-                f"{len(missing)} of {n_classes} classes have no image in {acts.name!r}: {shown}."
+                f"{len(missing):,} of {n_classes:,} classes have no image in {acts.name!r}: "
+                f"{shown}."
             )
         return labels
 

@@ -218,7 +218,8 @@ class Line(Detector):
             means = class_means(features, labels, len(weight))
             weight_used = weight
         missing = np.isnan(means[:, 0])
-        # A class without images: the mean over the other classes stands in for its own.
+        if missing.any():
+            self._warn("For a class without images the mean over the others stands in for its own.")
         means[missing] = means[~missing].mean(axis=0)
         self.contributions_ = weight_used * means
         self.masks_ = line_masks(self.contributions_, weight, self.p_a, self.p_w)

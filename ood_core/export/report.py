@@ -71,9 +71,10 @@ def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> lis
     if source.part is not None:
         weights = f"{weights}, part {source.part}"
     fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
+    classes = f"{acts.head.n_classes:,}" if acts.head else "no"
     return [
         f"- Classifier: {in_markdown(source.architecture)}, weights "
-        f"{in_markdown(str(weights))}, {acts.head.n_classes if acts.head else 'no'} classes",
+        f"{in_markdown(str(weights))}, {classes} classes",
         f"- Parameters: {params_text(scores.params) or 'none'}; layer {in_markdown(scores.layer)}",
         f"- Fitted on {len(acts[scores.fit_set]):,} images of '{fitted}'; ID test set "
         f"'{tested}', {len(scores.id_scores):,} images",

@@ -12,6 +12,9 @@ from ood_core.scoring.gains import Gain
 
 __all__ = ["gains_figure"]
 
+ROOM = 0.18
+"""Beside the outermost interval, as a share of the scale: its label stays in its own panel."""
+
 
 def gains_figure(
     found: Sequence[Gain], colours: Mapping[str, str], titles: Mapping[str, str]
@@ -27,17 +30,19 @@ def gains_figure(
     sets = list(found[0].differences)
     heads = [f"<b>{titles[g.detector]}</b> against<br>{titles[g.against]}" for g in found]
     figure = make_subplots(
-        1, len(found), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=heads
+        1, len(found), shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=heads
     )
     largest = max(abs(d.value) for one in found for d in one.differences.values())
+    edges = [100 * x for one in found for d in one.differences.values() for x in (0.0, *d)]
+    apart = ROOM * (max(edges) - min(edges) or 1)
     for column, one in enumerate(found, 1):
         _add_sets(figure, one, colours, column, largest)
     layout = framed("Gain in AUROC on each OOD set", 140 + 36 * len(sets), left=sets)
     figure.update_layout(layout)
     figure.update_layout(margin={"t": 76})
     figure.update_xaxes(
-        matches="x", zeroline=True, zerolinecolor=GREY, zerolinewidth=1.5, ticksuffix=" ",
-        nticks=4, tickangle=0,
+        range=[min(edges) - apart, max(edges) + apart], zeroline=True, zerolinecolor=GREY,
+        zerolinewidth=1.5, ticksuffix=" ", nticks=4, tickangle=0, showline=True, linecolor=GREY,
     )  # fmt: skip
     middle = (len(found) + 1) // 2
     figure.update_xaxes(

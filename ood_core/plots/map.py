@@ -19,6 +19,8 @@ __all__ = ["MOST_POINTS", "drawn_rows", "feature_map", "outline"]
 MOST_POINTS = 11_000
 """Points drawn at most: position and colour of these keep the figure below 250 KB. What a lasso
 holds is decided for every point by `Region.rows`, drawn or not."""
+MOST_CLASSES, FREQUENT = 24, 15
+"""Classes that each have a hue and symbol; where there are more, only the most frequent do."""
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "star", "hexagon", "x")
 
 
@@ -153,17 +155,22 @@ def _by_score(figure: go.Figure, rows: pd.DataFrame, scores: pd.Series, id_set: 
 def _by_class(
     figure: go.Figure, rows: pd.DataFrame, classes: pd.Series, names: Mapping[int, str]
 ) -> None:
-    """One hue and symbol per class; beyond 24 classes a continuous scale over class numbers."""
-    present = sorted(set(classes.tolist()))
-    if len(present) > 24:
-        bar = {"title": {"text": "class"}, "thickness": 12}
-        marker = {"color": classes.to_numpy(np.int16), "colorscale": SEQUENTIAL, "colorbar": bar}
-        figure.add_trace(_points(rows, "class number", marker))
-        return
+    """One hue and symbol per class; of more than `MOST_CLASSES` the most frequent, the rest grey.
+
+    A scale over class numbers would make neighbours of classes that are not.
+    """
+    order = classes.value_counts().index.tolist()
+    shown = sorted(order if len(order) <= MOST_CLASSES else order[:FREQUENT])
+    rest = len(order) - len(shown)
+    if rest:
+        others = rows[~classes.isin(shown).to_numpy()]
+        figure.add_trace(
+            _points(others, f"{rest:,} other classes", {"color": GREY, "opacity": 0.3})
+        )
     palette = (ID_COLOUR, *OOD_COLOURS)
-    for place, number in enumerate(present):
+    for place, number in enumerate(shown):
         group = rows[classes.to_numpy() == number]
-        marker = {
+        marker: dict[str, object] = {
             "color": palette[place % len(palette)],
             "symbol": _SYMBOLS[(place // len(palette)) % len(_SYMBOLS)],
         }

@@ -25,6 +25,11 @@ _NEGATIVE, _POSITIVE = DIVERGING[0][1], DIVERGING[-1][1]
 _BARS = 24
 
 
+def _tall(bars: int) -> int:
+    """Height at which each bar has a label of its own."""
+    return max(320, 110 + 15 * bars)
+
+
 def contribution_bars(drill: NeuronDrill) -> go.Figure:
     """Contribution of one neuron to each class; the strongest classes where there are many."""
     frame = drill.by_class
@@ -45,10 +50,10 @@ def contribution_bars(drill: NeuronDrill) -> go.Figure:
     figure.update_layout(
         framed(
             f"Neuron {drill.neuron}: contribution by class{cut}",
-            320,
+            _tall(len(shown)),
             left=shown["class"],
             xaxis={"title": "mean contribution on the fit set, logit units", "zeroline": True},
-            yaxis={"title": "class", "type": "category"},
+            yaxis={"title": "class", "type": "category", "dtick": 1},
         )
     )
     return figure
@@ -161,10 +166,14 @@ def effect_figure(before: LineResult, after: LineResult) -> go.Figure:
 
 
 def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
-    """Accuracy of each class before and after; the classes that lose most where there are many."""
-    loss = (accuracy["before"] - accuracy["after"]).abs()
-    shown = accuracy.loc[loss.nlargest(_BARS).index].sort_index()
-    cut = f" (the {_BARS} that change most)" if len(accuracy) > _BARS else ""
+    """Accuracy of each class before and after; those that change most where there are many."""
+    change = (accuracy["before"] - accuracy["after"]).abs()
+    shown, cut = accuracy, ""
+    if len(accuracy) > _BARS:
+        changed = int((change > 0).sum())
+        shown = accuracy.loc[change.nlargest(min(_BARS, changed or _BARS)).index].sort_index()
+        some = f"{min(_BARS, changed)} of {changed:,} classes that differ"
+        cut = f" ({some if changed else f'no class differs; {_BARS} of {len(accuracy):,} classes'})"
     figure = go.Figure()
     for column, name, colour in (("before", "all neurons", GREY), ("after", "without", _POSITIVE)):
         figure.add_bar(
@@ -179,11 +188,11 @@ def accuracy_figure(accuracy: pd.DataFrame) -> go.Figure:
     figure.update_layout(
         framed(
             f"Accuracy on ID test images with and without the neurons{cut}",
-            320,
+            _tall(len(shown)),
             2,
             left=shown["class"],
             xaxis={"title": "classified right, %", "range": [0, 100]},
-            yaxis={"title": "class", "type": "category", "autorange": "reversed"},
+            yaxis={"title": "class", "type": "category", "autorange": "reversed", "dtick": 1},
             barmode="group",
         )
     )

@@ -147,13 +147,12 @@ def _classes_gate(fit: StoredActivations, head: ClassifierHead) -> GateResult:
         )  # fmt: skip
     counts = np.bincount(labels[labels >= 0], minlength=head.n_classes)
     missing = [head.names[c] for c in np.flatnonzero(counts[: head.n_classes] == 0)]
-    text = (
-        f"{head.n_classes - len(missing)} of {head.n_classes} classes, {counts.min()} or more each"
-    )
+    covered = f"{head.n_classes - len(missing):,} of {head.n_classes:,} classes"
+    text = f"{covered}, {counts.min()} or more each"
     if missing:
         shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
         return GateResult(
-            name, False, float(len(missing)), 0.0, f"{len(missing)} classes have none: {shown}",
+            name, False, float(len(missing)), 0.0, f"{len(missing):,} classes have none: {shown}",
             "Add images of these classes to the fit set, or correct the class names.",
             PARTLY,
         )  # fmt: skip

@@ -58,3 +58,16 @@ def test_minus_infinity_scores_are_drawn_at_the_low_end() -> None:
 def test_colour_without_values_is_an_error() -> None:
     with pytest.raises(DataError, match="colouring the map by class needs `values`"):
         feature_map(frame(5, 5), id_set="test", ood_order=["near", "far"], colour="class")
+
+
+def test_of_many_classes_the_most_frequent_have_a_colour() -> None:
+    rows = frame(60, 40)
+    numbers = pd.Series([*range(40), *([7] * 30), *([900] * 30)], index=rows.index)
+    figure = feature_map(
+        rows, id_set="test", ood_order=["near", "far"], colour="class", values=numbers
+    )
+    names = [trace.name for trace in figure.data]
+    assert len(names) == 16
+    assert names[0] == "26 other classes"
+    assert {"class 7", "class 900"} <= set(names)
+    assert sum(len(trace.x) for trace in figure.data) == len(rows)

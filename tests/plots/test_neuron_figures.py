@@ -78,6 +78,20 @@ def test_without_neurons() -> None:
     np.testing.assert_allclose(figure.data[1].x, 100 * accuracy["after"])
 
 
+def test_of_many_classes_only_those_that_change_are_drawn() -> None:
+    names = [str(c) for c in range(100)]
+    before = np.full(100, 0.5)
+    table = pd.DataFrame({"class": names, "n": 4, "before": before, "after": before})
+    unchanged = neuron_views.accuracy_figure(table)
+    assert "no class differs; 24 of 100 classes" in unchanged.layout.title.text
+    table.loc[[7, 60], "after"] = 0.25
+    figure = neuron_views.accuracy_figure(table)
+    assert "2 of 2 classes that differ" in figure.layout.title.text
+    assert list(figure.data[0].y) == ["7", "60"]
+    table["after"] = 0.0
+    assert len(neuron_views.accuracy_figure(table).data[0].y) == 24
+
+
 def test_one_image() -> None:
     receipt = image_receipt(LAB.detector(50, 50, 0.5), HEAD, ACTS["near"].features[0])
     figure = neuron_views.image_figure(receipt, HEAD.names, most=10)

@@ -55,10 +55,9 @@ def _offer(experiment: Experiment, job: Job | None) -> None:
             "need. After that every detector, layer and threshold answers at once. You can leave "
             "this page meanwhile; nobody else waits for it."
         )
-        st.caption(
-            f"Fit set, ID test set and {len(experiment.ood_sets)} OOD sets: "
-            f"{plain(', '.join(experiment.ood_sets))}."
-        )
+        sets = f"{len(experiment.ood_sets)} OOD set{'s' * (len(experiment.ood_sets) != 1)}"
+        listed = f": {plain(', '.join(experiment.ood_sets))}" if experiment.ood_sets else ""
+        st.caption(f"Fit set, ID test set and {sets}{listed}.")
         st.button(
             "Prepare" if job is None else "Prepare again",
             key="prepare",

@@ -197,7 +197,7 @@ def _without(view: View, lab: LineLab, chosen: Settings) -> None:
     state.notes()
     drop = drop_set(picked, d, keep=mode == "keep")
     before, after = _compared(lab, chosen, drop.tolist())
-    st.markdown(_effect(f"{len(drop)} of {d} neurons", before, after))
+    st.markdown(_effect(f"{len(drop):,} of {d:,} neurons", before, after))
     with st.container(key="neuron_bench"):
         left, right = st.columns(2, gap="medium")
     with left:

@@ -66,7 +66,7 @@ class NeuronMap {
     const d = this.data
     const W = (this.width = this.plot.clientWidth || 600)
     const H = d.height
-    const left = (this.leftEdge = 26 + Math.min(150, 6.4 * Math.max(...d.labels.map((l) => l.length))))
+    const left = (this.leftEdge = 34 + Math.min(158, 6.9 * Math.max(...d.labels.map((l) => l.length))))
     const [from, to] = this.window
     const [rows, columns] = [d.labels.length, d.columns.length]
     const inner = (this.inner = Math.max(W - left - M.right, 40))
