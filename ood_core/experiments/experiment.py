@@ -22,6 +22,8 @@ class ClassifierSpec:
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
     is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
     features. `features` names the tensor of a network file that holds the penultimate features.
+    Code of one's own is "my_pkg.my_net:MyNet" or "nets/my_net.py:MyNet": it is called with
+    `arguments`, and `trust` says that it may be run.
     """
 
     architecture: str
@@ -34,6 +36,8 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    trust: str | None = None
 
     @property
     def headless(self) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.experiments.experiment import ClassifierSpec
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
+from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 
@@ -30,7 +33,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     """
     keys = ("architecture", "checkpoint", "weights", "random_weights")
     more = ("part", "num_classes", "class_names", "expected_accuracy", "obtain", "features")
-    table = top.table("classifier", (*keys, *more))
+    table = top.table("classifier", (*keys, *more, "arguments", "trust"))
     given = [key for key in keys[1:] if key in table]
     if len(given) != 1:
         raise ConfigError(
@@ -50,8 +53,10 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
             f"{table.where}: class_names has {len(names)} names but num_classes = {num_classes}."
         )
     checkpoint = _checkpoint(table, beside, strict)
+    architecture = _architecture(table, checkpoint)
+    own = is_own_code(architecture)
     return ClassifierSpec(
-        architecture=_architecture(table, checkpoint),
+        architecture=_own(table, architecture, beside, strict) if own else architecture,
         checkpoint=checkpoint,
         part=part,
         weights=table.text("weights"),
@@ -61,7 +66,54 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         expected_accuracy=table.share("expected_accuracy"),
         obtain=table.text("obtain"),
         features=table.text("features"),
+        arguments=_arguments(table, own),
+        trust=_trust(table, architecture, own),
     )
+
+
+def _own(table: Table, architecture: str, beside: Path | None, strict: bool) -> str:
+    """Code of one's own, with the file's place."""
+    if "weights" in table:
+        raise ConfigError(
+            f"{table.where}: weights names published weights, and {architecture!r} is your own "
+            "code: give checkpoint, a file with its state dict, or random_weights."
+        )
+    try:
+        return resolved(architecture, beside, strict)
+    except ConfigError as error:
+        raise ConfigError(f"{table.where}: {error}") from error
+
+
+def _arguments(table: Table, own: bool) -> dict[str, Any]:
+    """What one's own code is called with."""
+    given = table.values.get("arguments", {})
+    if not isinstance(given, Mapping):
+        raise table.error("arguments", "a table of keyword arguments, [classifier.arguments]")
+    if given and not own:
+        raise ConfigError(
+            f"{table.where}: arguments are for code of your own, such as architecture = "
+            '"nets/my_net.py:MyNet"; other architectures take none. Leave them out.'
+        )
+    wrong = [name for name in given if not name.isidentifier()]
+    if wrong:
+        raise ConfigError(
+            f"{table.where}: {wrong[0]!r} in arguments is no name of a Python parameter."
+        )
+    return dict(given)
+
+
+def _trust(table: Table, architecture: str, own: bool) -> str | None:
+    """The sentence that lets code of one's own run, once this machine's user agrees too."""
+    given = table.values.get("trust")
+    if given is not None and given != TRUST:
+        raise table.error("trust", f'"{TRUST}", word for word')
+    if own and given is None:
+        raise ConfigError(
+            f"{table.where}: architecture = {architecture!r} is Python code, which can do "
+            f'anything once it runs. Read it; then write trust = "{TRUST}" below it. '
+            "(Names without code are built in, torchvision:NAME or timm:NAME.)"
+        )
+    return None if given is None else str(given)
 
 
 def _num_classes(table: Table) -> int | None:

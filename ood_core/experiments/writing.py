@@ -9,6 +9,7 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.loading import is_builtin_name
+from ood_core.experiments.own_code import is_own_code
 from ood_core.experiments.sources import SET_KINDS
 from ood_core.runtime.paths import data_roots, experiments_dir
 from ood_core.runtime.toml_text import toml_text
@@ -87,6 +88,10 @@ def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
     values = dict(vars(spec))
     if spec.checkpoint is not None:
         values["checkpoint"] = _relative(str(spec.checkpoint), folder)
+    if is_own_code(spec.architecture):
+        where, _, name = spec.architecture.rpartition(":")
+        values["architecture"] = f"{_relative(where, folder)}:{name}"
+    values["arguments"] = dict(spec.arguments) or None
     return values
 
 

@@ -9,6 +9,7 @@ from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.experiments.network_formats import NETWORK_FORMATS
+from ood_core.experiments.own_code import is_own_code
 from ood_core.models.architectures import adapter, build
 from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
@@ -20,6 +21,7 @@ from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
 from ood_core.models.layer_search import find_layers
 from ood_core.models.loaded_weights import LoadedWeights
 from ood_core.models.network_files import network_class_names, open_network
+from ood_core.models.own_networks import check_trusted, made
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.models.tracing import behead, find_head, trace
@@ -198,6 +200,9 @@ def _network(
     if spec.architecture in NETWORK_FORMATS:
         return open_network(spec), None
 
+    if is_own_code(spec.architecture):
+        return _own_network(exp)
+
     def built() -> nn.Module:
         named = spec.weights if ":" in spec.architecture else None
         network = build(spec.architecture, spec.num_classes, named)
@@ -209,6 +214,22 @@ def _network(
     network = randomise(built, seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
     return network, load_weights(network, file, spec.architecture, adapt, spec.part)
+
+
+def _own_network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
+    """The network that a user's own code makes; nothing of it is run without consent."""
+    spec = exp.classifier
+    code = check_trusted(spec)
+
+    def built() -> nn.Module:
+        return made(code, spec.num_classes, spec.arguments)
+
+    if spec.random_weights is not None:
+        return randomise(built, spec.random_weights), None
+    file = weights_file(exp)
+    return (network := randomise(built, 0)), load_weights(
+        network, file, code.label, None, spec.part
+    )
 
 
 def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:

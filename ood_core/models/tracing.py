@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -79,20 +81,20 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
         with torch.enable_grad():
             start = noise.requires_grad_() * 1
             logits = module(start)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        raise ModelError(
-            f"the network cannot take images of shape {input_shape} (channels, height, width): "
-            f"{_first_line(error)}. Check resize, center_crop and the number of values in mean "
-            "and std of [preprocessing]."
-        ) from error
+    except (Exception, SystemExit) as error:  # whatever somebody's forward raises
+        raise ModelError(_refused(error, input_shape)) from error
     finally:
         for handle in handles:
             handle.remove()
     if not torch.is_tensor(logits) or logits.ndim != 2:
-        got = tuple(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
         raise ModelError(
             "the network must return logits of shape (images, classes), or features of shape "
-            f"(images, features), got {got}."
+            f"(images, features), got {_returned(logits)}"
+        )
+    if not logits.shape[1]:
+        raise ModelError(
+            "the network gives no number at all for an image (shape (images, 0)). Set num_classes "
+            "to the number of its classes; for a network without a head have it return features."
         )
     if not torch.isfinite(logits).all():
         raise ModelError(
@@ -186,5 +188,43 @@ def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
 
 
-def _first_line(error: Exception) -> str:
+def _returned(output: Any) -> str:
+    """What a network returned that is not one table, and how to get one."""
+    import torch
+
+    if torch.is_tensor(output):
+        return f"{tuple(output.shape)}."
+    kind = type(output).__name__
+    if isinstance(output, Mapping):
+        held, one = ", ".join(map(str, output)), 'output["logits"]'
+    elif isinstance(output, list | tuple):
+        held, one = ", ".join(type(value).__name__ for value in output), "output[0]"
+    else:
+        return f"{kind}."
+    return (
+        f"{kind}: it returns a {kind} ({held}). Have it return the one tensor: in a wrapper of "
+        f"your own, an nn.Module whose forward returns {one}."
+    )
+
+
+def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:
+    """Why a forward pass failed, and what to do."""
+    said = _first_line(error)
+    if isinstance(error, TypeError) and "forward() missing" in said:
+        return (
+            f"the network needs more than the images: {said}. Wrap it in an nn.Module of your own "
+            "whose forward takes the images alone and gives the rest."
+        )
+    if isinstance(error, RuntimeError | ValueError | AssertionError | TypeError):
+        return (
+            f"the network cannot take images of shape {input_shape} (channels, height, width): "
+            f"{said}. Check resize, center_crop and the number of values in mean "
+            "and std of [preprocessing]."
+        )
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename}, line {frame.lineno}: {frame.line or ''}".rstrip(": ")
+    return f"the network's forward pass fails with {type(error).__name__}: {said} ({where})."
+
+
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
