@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.experiments.own_code import TRUST, is_own_code
 
 if TYPE_CHECKING:
     from ood_core.wizard import Draft, SetDraft, Survey
@@ -35,6 +37,8 @@ def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
         num_classes=args.num_classes,
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
+        arguments=_arguments(args.arguments),
+        trust=TRUST if args.trust and is_own_code(args.architecture) else "",
         fit=_listed(args.fit, "fit", args.fit_root),
         test=_listed(args.test, "test", args.test_root),
         ood=tuple(_ood(text, args.near) for text in args.ood),
@@ -124,6 +128,18 @@ def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
     found = set_from(_here(path), role)
     given = {"root": _here(str(root))} if root else {}
     return dataclasses.replace(found, options={**found.options, **given})
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """Values as TOML has them: `width = 64, names = ["a", "b"]`."""
+    try:
+        found: dict[str, Any] = tomllib.loads(f"a = {{ {text} }}")["a"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"--arguments must be NAME = VALUE with commas between, as in TOML "
+            f'(width = 64, kind = "small"), got {text!r}: {error}.'
+        ) from error
+    return found
 
 
 def _ood(text: str, near: list[str]) -> SetDraft:

@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_core.commands._arguments import add_json, add_pass, names
+from ood_core.commands._arguments import add_json, add_pass, agree, names
 from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
 from ood_core.experiments import Preprocessing, save_experiment
@@ -48,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_classifier(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--architecture", default="", help="built in, torchvision:… or timm:…")
+    parser.add_argument(
+        "--architecture", default="", help="built in, torchvision:…, timm:… or net.py:Net"
+    )
+    parser.add_argument(
+        "--arguments", default="", metavar="NAME = VALUE, …",
+        help="what your own code is called with, as in TOML: 'width = 64, kind = \"small\"'",
+    )  # fmt: skip
     parser.add_argument(
         "--checkpoint", help="file with the weights, or a folder or pattern with several"
     )
@@ -79,6 +85,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core import wizard
 
     draft = draft_of(args, terminal)
+    if draft.trust:
+        agree(wizard.only_classifier(draft), args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
     paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it

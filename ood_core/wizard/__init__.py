@@ -16,6 +16,7 @@ from ood_core.wizard.draft_files import load_draft, parse_draft
 from ood_core.wizard.facts import CheckpointFacts, checkpoint_facts
 from ood_core.wizard.found_lists import set_from
 from ood_core.wizard.overrides import overridden_proposals, with_values
+from ood_core.wizard.partial_drafts import draft_code, only_classifier, trust_draft
 from ood_core.wizard.proposals import (
     Measured,
     Proposal,
@@ -50,6 +51,7 @@ __all__ = [
     "complete",
     "contact_sheet",
     "distinct_names",
+    "draft_code",
     "draft_of",
     "fetch",
     "find_fetch",
@@ -61,6 +63,7 @@ __all__ = [
     "measure",
     "missing",
     "new_experiment",
+    "only_classifier",
     "overridden_proposals",
     "parse_draft",
     "preprocessings",
@@ -69,6 +72,7 @@ __all__ = [
     "set_kind",
     "set_name",
     "survey",
+    "trust_draft",
     "weight_names",
     "with_values",
 ]

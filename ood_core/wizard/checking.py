@@ -14,7 +14,8 @@ from ood_core.data import dataset_status, open_dataset
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import left_out_text
-from ood_core.models import WeightsMissingError
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models import CodeNotTrustedError, WeightsMissingError
 from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
@@ -130,6 +131,8 @@ def _unknown(draft: Draft) -> Check:
 
 def _refused(draft: Draft, error: OODLensError) -> Check:
     part, name = "classifier", "The classifier loads"
+    if isinstance(error, CodeNotTrustedError) or is_own_code(draft.architecture):
+        return Check(part, name, False, str(error))
     if isinstance(error, ModelError) and "preprocessing" in str(error) and not draft.preprocessing:
         part, name = "preprocessing", "Preprocessing is known"
     if isinstance(error, WeightsMissingError) and draft.weights:

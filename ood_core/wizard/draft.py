@@ -64,6 +64,8 @@ class Draft:
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     expected_accuracy: float | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trust: str = ""
     preprocessing: Preprocessing | None = None
     fit: SetDraft = SetDraft()
     test: SetDraft = SetDraft()
@@ -120,10 +122,10 @@ def classifier_table(draft: Draft) -> dict[str, Any]:
     """The [classifier] table."""
     keys = (
         "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
-        "class_names", "expected_accuracy",
+        "class_names", "expected_accuracy", "arguments", "trust",
     )  # fmt: skip
     values = {key: getattr(draft, key) for key in keys}
-    return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
+    return {k: _plain(v) for k, v in values.items() if v not in (None, "", (), {})}
 
 
 def set_table(chosen: SetDraft) -> dict[str, Any]:
@@ -197,6 +199,8 @@ def draft_of(experiment: Experiment) -> Draft:
         num_classes=spec.num_classes,
         class_names=spec.class_names or (),
         expected_accuracy=spec.expected_accuracy,
+        arguments=spec.arguments,
+        trust=spec.trust or "",
         preprocessing=experiment.preprocessing,
         fit=chosen(experiment.fit_set),
         test=chosen(experiment.test_set),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ood_core.experiments.own_code import is_own_code
 from ood_core.experiments.sources import resolve
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -66,7 +67,7 @@ def checkpoint_facts(
         near = nearest_architectures(found, progress=progress, should_stop=should_stop)
         nearest = tuple(near)
     facts = CheckpointFacts(nearest, None)
-    if not facts.architecture:
+    if not facts.architecture or is_own_code(facts.architecture):
         return facts
     return CheckpointFacts(nearest, checkpoint_classes(found, facts.architecture, part or None))
 

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING
 from ood_core.data import open_dataset
 from ood_core.errors import ConfigError, DataError, OODLensError
 from ood_core.experiments import Experiment
-from ood_core.models import TRAINED_HERE, load_model, model_fingerprint
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models import (
+    TRAINED_HERE,
+    code_request,
+    load_model,
+    model_fingerprint,
+    trust_code,
+)
 from ood_core.models.published_weights import published_weights
 from ood_core.wizard.draft import Draft, SetDraft, new_experiment
 
 if TYPE_CHECKING:
     from ood_core.experiments import ClassifierSpec, Preprocessing
-    from ood_core.models import LoadedModel
+    from ood_core.models import CodeRequest, LoadedModel
 
-__all__ = ["load_classifier", "only_classifier", "only_set"]
+__all__ = ["draft_code", "load_classifier", "only_classifier", "only_set", "trust_draft"]
 
 _FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
 """Sets that are always there, in place of those of the draft."""
@@ -35,6 +42,22 @@ def only_classifier(draft: Draft) -> Experiment:
         When the classifier's fields are not usable.
     """
     return new_experiment(dataclasses.replace(draft, name="draft", fit=_FIT, test=_TEST, ood=()))
+
+
+def draft_code(draft: Draft) -> CodeRequest | None:
+    """What has to be agreed to before the draft's own code is run; None where nothing has.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        When the classifier's fields are not usable, or the code is not there.
+    """
+    return code_request(only_classifier(draft)) if is_own_code(draft.architecture) else None
+
+
+def trust_draft(draft: Draft, digest: str | None = None, by: str = "page") -> str:
+    """Agree that the draft's own code runs here, as `ood_core.models.trust_code`; the hash."""
+    return trust_code(only_classifier(draft), digest, by)
 
 
 def load_classifier(draft: Draft) -> LoadedModel:
@@ -76,6 +99,7 @@ def only_set(draft: Draft, name: str) -> Experiment:
     alone = dataclasses.replace(
         draft, name="draft", preprocessing=None,
         architecture="any", checkpoint="", part="", weights="", random_weights=0,
+        arguments={}, trust="",
         fit=draft.fit if name in ("fit", "test") and draft.fit.source else _UNLABELLED,
         test=draft.test if name == "test" else _TEST,
         ood=tuple(s for s in draft.ood if s.name == name),

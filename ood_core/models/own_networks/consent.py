@@ -98,7 +98,7 @@ def only_command_line_consents(shared: bool) -> None:
 
 
 def code_request(exp: Experiment) -> CodeRequest | None:
-    """What has to be agreed to before the experiment's network can be made; None where nothing.
+    """What has to be agreed to before the experiment's network is made; None where nothing has.
 
     Nothing is imported, only read.
 
