@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.experiments.own_code import is_own_code
+from ood_core.models.architecture_plugins import is_plugin, plugin_identity
 from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
 from ood_core.models.network_files import network_files, network_version
@@ -139,4 +140,6 @@ def _code(architecture: str) -> str:
     quoted = f'"{architecture}"'.encode()
     files = sorted((Path(__file__).parent / "architectures").glob("*.py"))
     code = [content for content in (f.read_bytes() for f in files) if quoted in content]
+    if not code and is_plugin(architecture):
+        return plugin_identity(architecture)
     return hashlib.sha256(b"".join(code)).hexdigest()

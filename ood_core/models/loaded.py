@@ -10,6 +10,7 @@ from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.experiments.network_formats import NETWORK_FORMATS
 from ood_core.experiments.own_code import is_own_code
+from ood_core.models.architecture_plugins import is_plugin
 from ood_core.models.architectures import adapter, build
 from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
@@ -207,7 +208,8 @@ def _network(
         named = spec.weights if ":" in spec.architecture else None
         network = build(spec.architecture, spec.num_classes, named)
         has_head = getattr(network, "num_classes", None) != 0  # timm's say so
-        return behead(network, shape) if spec.headless and has_head else network
+        behind = has_head and not is_plugin(spec.architecture)  # theirs are features as they are
+        return behead(network, shape) if spec.headless and behind else network
 
     if spec.random_weights is not None:
         return randomise(built, spec.random_weights), None

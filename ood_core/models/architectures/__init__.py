@@ -6,6 +6,7 @@ and 0 where the head is to be left out, or will be taken off.
 A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`, and functions
 `names()`, `weight_names(name)`, `build(name, num_classes, weights)` and `published(name, weights)`.
 Either may have `adapt(state)`, which brings the names in a checkpoint to those of the network.
+Installed packages add architectures by entry points: `models/architecture_plugins.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError, did_you_mean
+from ood_core.models.architecture_plugins import plugins
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +36,15 @@ def _modules() -> tuple[ModuleType, ...]:
 
 
 def architectures() -> dict[str, Callable[[int | None], nn.Module]]:
-    """Built-in architectures: name -> function of the number of classes. Imports torch."""
+    """Architectures by name, built in and plug-ins: functions of the number of classes.
+
+    A plug-in that cannot be loaded is left out, and the reason is logged. Imports torch.
+    """
+    found = _built_in()
+    return found | plugins(found)[0]
+
+
+def _built_in() -> dict[str, Callable[[int | None], nn.Module]]:
     return {
         name: partial(module.build, name)
         for module in _modules()
@@ -71,6 +81,12 @@ def build(
         network: nn.Module = module.build(name, num_classes, weights)
         return network
     known = architectures()
+    broken = plugins(_built_in())[1]
+    if architecture not in known and architecture in broken:
+        raise ModelError(
+            f"architecture {architecture!r} is a plug-in that cannot be used: "
+            f"{broken[architecture]}"
+        )
     if architecture not in known:
         prefixes = " or ".join(f'"{m.PREFIX}NAME"' for m in _modules() if hasattr(m, "PREFIX"))
         raise ModelError(

@@ -1,6 +1,6 @@
 """Networks that are a user's own Python: found without running, run with consent alone."""
 
-from ood_core.models.own_networks.code_files import Code, find_code
+from ood_core.models.own_networks.code_files import Code, find_code, plugin_code
 from ood_core.models.own_networks.consent import (
     COMMAND_LINE,
     CodeNotTrustedError,
@@ -23,5 +23,6 @@ __all__ = [
     "find_code",
     "made",
     "only_command_line_consents",
+    "plugin_code",
     "trust_code",
 ]

@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 
@@ -186,7 +186,7 @@ def _of_module(module: str, name: str) -> Code:
 def plugin_code(module: str, name: str, distribution: str) -> Code:
     """The files of an installed package's architecture; a module that is not found has none."""
     try:
-        return _of_module(module, name)
+        return replace(_of_module(module, name), version=distribution)
     except ModelError:
         return Code(name, module, Path(), (), distribution)
 
