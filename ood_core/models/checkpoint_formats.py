@@ -10,6 +10,7 @@ from typing import Literal
 from ood_core.errors import ModelError
 from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.models.checkpoint_shards import is_index
+from ood_core.models.pickled_networks import how_to_convert
 
 __all__ = ["Format", "checkpoint_format", "cut_off"]
 
@@ -114,6 +115,8 @@ def _of_zip(path: Path) -> Format:
 def _of_pickle(path: Path, start: bytes) -> Format:
     if _TORCH_MAGIC in start[:32]:
         return "torch"
+    if whole := how_to_convert(path):
+        raise ModelError(f"{path.name} {whole}")
     raise ModelError(
         f"{path.name} is a pickle that torch.save did not write; such files can run code when "
         f"loaded, so it was not loaded. Save the weights alone: {_SAVE}."
