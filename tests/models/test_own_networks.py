@@ -545,3 +545,16 @@ def test_arguments_are_part_of_the_identity_and_the_place_is_not(write, own) -> 
 
 def test_nn_module_is_there(write, own) -> None:
     assert isinstance(load_model(own(f"{write('my_net.py')}:build")).module, nn.Module)
+
+
+def test_the_example_of_the_documents_works(tmp_path, own) -> None:
+    import re
+
+    text = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text("utf-8")
+    section = text.partition("from nn.Module to Scores")[2]
+    source = re.search(r"```python\n(.*?)```", section, re.S)
+    assert source is not None
+    (tmp_path / "my_net.py").write_text(source[1])
+    exp = own(f"{tmp_path}/my_net.py:MyNet", num_classes=3, arguments={"width": 32})
+    loaded = load_model(exp)
+    assert (loaded.head.n_classes, loaded.head.n_features) == (3, 32)
