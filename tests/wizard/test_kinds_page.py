@@ -119,7 +119,7 @@ def test_changing_the_way_keeps_the_images(page: AppTest, folders: Path) -> None
 
 def test_own_code_is_named_with_its_arguments(page: AppTest, folders: Path) -> None:
     code = folders / "net.py"
-    code.write_text("open('ran', 'w')\nclass Net: ...\n")
+    code.write_text("open('ran', 'w').close()\nclass Net: ...\n")
     page.text_input(key="new_checkpoint").set_value(str(folders / "gone.pt")).run()
     page.button_group(key="new_family").set_value("my own code").run()
     page.text_area(key="new_arguments").set_value("depth = 40\nnorm = batch").run()
@@ -140,7 +140,7 @@ def test_own_code_is_named_with_its_arguments(page: AppTest, folders: Path) -> N
 def test_own_code_runs_once_the_visitor_agrees(page: AppTest, folders: Path) -> None:
     code = folders / "net.py"
     code.write_text(
-        f"open({str(folders / 'ran')!r}, 'w')\n"
+        f"open({str(folders / 'ran')!r}, 'w').close()\n"
         "from torch import nn\n"
         "class Net(nn.Sequential):\n"
         "    def __init__(self, width):\n"
