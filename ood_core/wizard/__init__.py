@@ -6,12 +6,8 @@ from ood_core.wizard.checking import QUICK, check_draft, gate_checks, sample
 from ood_core.wizard.checkpoint_files import checkpoints_at
 from ood_core.wizard.draft import (
     Draft,
-    SetDraft,
-    distinct_names,
     draft_of,
     new_experiment,
-    set_kind,
-    set_name,
     with_architecture,
     with_kind,
     with_weights,
@@ -33,6 +29,7 @@ from ood_core.wizard.proposals import (
 )
 from ood_core.wizard.requirements import CLASSIFIER, Missing, fetch, find_fetch, missing
 from ood_core.wizard.samples import Look, contact_sheet, look, look_at
+from ood_core.wizard.set_draft import SetDraft, distinct_names, set_kind, set_name
 from ood_core.wizard.stored_uploads import keep_upload
 from ood_core.wizard.survey import Survey, survey
 

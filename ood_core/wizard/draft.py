@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,44 +13,19 @@ from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, pars
 from ood_core.experiments.experiment import FEATURES
 from ood_core.experiments.own_code import TRUST, is_own_code
 from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS, FEATURES_KEYS
-from ood_core.experiments.parsing_sets import RESERVED
-from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
+from ood_core.experiments.sources import SET_KINDS
 from ood_core.wizard.kinds import KINDS, kind_of
+from ood_core.wizard.set_draft import NOTHING, TORCHVISION, SetDraft, ood_table, set_table
 
 __all__ = [
     "Draft",
-    "SetDraft",
-    "distinct_names",
     "draft_of",
     "new_experiment",
-    "set_kind",
-    "set_name",
     "tables",
     "with_architecture",
     "with_kind",
     "with_weights",
 ]
-
-_TORCHVISION = "torchvision:"
-
-
-@dataclass(frozen=True)
-class SetDraft:
-    """One image set as typed.
-
-    Parameters
-    ----------
-    source : a folder, an image list (.txt), a table (.csv, .tsv, .json, .parquet), a zip, or
-        "torchvision:NAME" for a set that torchvision downloads.
-    name : of an OOD set.
-    near : whether an OOD set counts as near.
-    options : further keys of the experiment file: `root`, `split`, `limit`, `labels`, …
-    """
-
-    source: str = ""
-    name: str = ""
-    near: bool = False
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,8 +61,8 @@ class Draft:
     text: str = ""
     temperature: float | None = None
     preprocessing: Preprocessing | None = None
-    fit: SetDraft = SetDraft()
-    test: SetDraft = SetDraft()
+    fit: SetDraft = NOTHING
+    test: SetDraft = NOTHING
     classes: tuple[str, ...] = ()
     ood: tuple[SetDraft, ...] = ()
     detectors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
@@ -208,63 +182,13 @@ def classifier_table(draft: Draft) -> dict[str, Any]:
     return {k: _plain(v) for k, v in values.items() if not _empty(v)}
 
 
-def set_table(chosen: SetDraft, kind: str | None = None) -> dict[str, Any]:
-    """The table of one set; its kind follows from what the source is unless it is given."""
-    source, kind = chosen.source.strip(), kind or set_kind(chosen.source)
-    return {kind: source.removeprefix(_TORCHVISION), **chosen.options}
-
-
-def set_kind(source: str) -> str:
-    """Kind of data set that a source names: "folder", "image_list", "manifest", "zip", …"""
-    source = source.strip()
-    if source in BUILTIN_SOURCES:
-        return "builtin"
-    if source.startswith(_TORCHVISION) or (
-        source in TORCHVISION_SETS and not Path(source).exists()
-    ):
-        return "torchvision"
-    path = Path(source).expanduser()
-    return "folder" if path.is_dir() else file_kind(path.name) or "folder"
-
-
-def set_name(source: str) -> str:
-    """Name for an OOD set: that of its folder or file, of what experiment files allow in names.
-
-    >>> set_name("/data/My drawings (2)")
-    'My drawings -2-'
-    """
-    last = source.strip().removeprefix(_TORCHVISION).rstrip("/").rpartition("/")[2]
-    stem = Path(last).stem if set_kind(source) != "folder" else last
-    plain = re.sub(r"[^A-Za-z0-9._+ -]", "-", stem).lstrip("._+ -")
-    return plain[:95] or "ood"  # of 100 allowed, so that a number can follow
-
-
-def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
-    """The sets with usable names that differ from each other and from fit and test."""
-    taken, out = {"fit", "test", *RESERVED}, []
-    for chosen in sets:
-        plain = set_name(chosen.name or chosen.source)
-        name, number = plain, 2
-        while name in taken:
-            name, number = f"{plain}-{number}", number + 1
-        taken.add(name)
-        out.append(dataclasses.replace(chosen, name=name))
-    return tuple(out)
-
-
-def ood_table(chosen: SetDraft, kind: str | None = None) -> dict[str, Any]:
-    """One [[ood]] entry."""
-    near = {"near": True} if chosen.near else {}
-    return {"name": chosen.name, **set_table(chosen, kind), **near}
-
-
 def draft_of(experiment: Experiment) -> Draft:
     """The draft that gives an experiment back: to change a copy of it."""
 
     def chosen(name: str) -> SetDraft:
         spec = experiment.sets[name]
         kept = {k: v for k, v in spec.options.items() if k in SET_KINDS[spec.kind].options}
-        prefix = _TORCHVISION if spec.kind == "torchvision" else ""
+        prefix = TORCHVISION if spec.kind == "torchvision" else ""
         return SetDraft(prefix + spec.source, name, name in experiment.near, kept)
 
     return Draft(

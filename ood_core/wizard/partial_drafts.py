@@ -18,7 +18,8 @@ from ood_core.models import (
     trust_code,
 )
 from ood_core.models.published_weights import published_weights
-from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+from ood_core.wizard.draft import Draft, new_experiment
+from ood_core.wizard.set_draft import SetDraft
 
 if TYPE_CHECKING:
     from ood_core.experiments import ClassifierSpec, Preprocessing

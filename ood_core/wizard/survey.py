@@ -10,11 +10,11 @@ from pathlib import Path
 from ood_core.errors import DataError
 from ood_core.experiments.listing import class_folders
 from ood_core.wizard.checkpoint_files import rank_checkpoints
-from ood_core.wizard.draft import SetDraft, distinct_names, set_name
 from ood_core.wizard.folder_words import is_word
 from ood_core.wizard.found_features import holds_head
 from ood_core.wizard.found_pairs import Pair, find_pairs
 from ood_core.wizard.remaining_sets import Role, role_of
+from ood_core.wizard.set_draft import SetDraft, distinct_names, set_name
 from ood_core.wizard.walking import OPENOOD_LISTS, Place, walk
 
 __all__ = ["Survey", "survey"]
