@@ -45,8 +45,8 @@ if not images:
     st.info(
         row_intake.EMPTY
         if of_rows
-        else "Upload images, paste one, or take examples: each gets a verdict, its place among the ID "
-        "images, and a receipt that says "
+        else "Upload images, paste one, or take examples: each gets a verdict, its place among the "
+        "ID images, and a receipt that says "
         + ("what stands out in it." if "line" in view.lacking else "which neurons decided."),
         icon=":material/image_search:",
     )

@@ -12,8 +12,9 @@ from ood_core.experiments import load_experiment
 
 if TYPE_CHECKING:
     from ood_core.activations import ActivationSet
+    from ood_core.experiments import Experiment
 
-__all__ = ["add_experiment", "add_json", "add_params", "add_pass", "names", "prepared_set"]
+__all__ = ["add_experiment", "add_json", "add_params", "add_pass", "agree", "names", "prepared_set"]
 
 
 def add_experiment(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,20 @@ def add_pass(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
     )
+    parser.add_argument(
+        "--trust", action="store_true",
+        help="agree that the experiment's own Python code, as it is now, runs on this machine",
+    )  # fmt: skip
+
+
+def agree(exp: Experiment, args: argparse.Namespace, terminal: Terminal) -> None:
+    """What `--trust` says: the experiment's own code, if it has any, may run from now on."""
+    from ood_core.models import code_request, trust_code
+
+    request = code_request(exp) if args.trust else None
+    if request is not None:
+        trust_code(exp, request.digest, by="command line")
+        terminal.note(f"agreed to run {request.name} in {request.path}, SHA-256 {request.digest}.")
 
 
 def names(text: str) -> list[str]:
@@ -65,6 +80,7 @@ def prepared_set(
     # A long run says first which of several weights it takes, and what it leaves in the file.
     logging.getLogger("ood_core.models").setLevel(logging.WARNING)
     exp = load_experiment(args.experiment)
+    agree(exp, args, terminal)
     given_params(exp)  # complains before the work, not after it
     if ood_sets is not None:
         sets = (exp.fit_set, exp.test_set, *ood_sets)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ood_core.commands._terminal import Terminal
 from ood_core.errors import ConfigError
+from ood_core.experiments.experiment import FEATURES
+from ood_core.experiments.own_code import TRUST, is_own_code
 
 if TYPE_CHECKING:
     from ood_core.wizard import Draft, SetDraft, Survey
@@ -22,49 +24,85 @@ _SHOWN = 5
 
 def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
     """The draft that the options of `new` ask for, with what lies in the folder of `--from`."""
-    from ood_core.wizard import Draft
+    from ood_core.wizard import Draft, arguments_from
 
+    kind = _kind(args)
     draft = Draft(
         name=args.name,
         title=args.name,
-        architecture=args.architecture,
+        kind=kind,
+        architecture="" if kind == FEATURES else args.architecture,
         checkpoint=_checkpoint(args.checkpoint, terminal),
         part=args.part,
+        keys=args.keys,
         weights=args.weights,
         random_weights=args.random_weights,
         num_classes=args.num_classes,
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
-        fit=_listed(args.fit, "fit", args.fit_root),
-        test=_listed(args.test, "test", args.test_root),
-        ood=tuple(_ood(text, args.near) for text in args.ood),
+        features=args.features,
+        arguments=arguments_from(args.arguments),
+        trust=TRUST if args.trust and is_own_code(args.architecture) else "",
+        head=_here(args.head),
+        fit=_listed(args.fit, "fit", args.fit_root, kind),
+        test=_listed(args.test, "test", args.test_root, kind),
+        classes=tuple(args.classes),
+        ood=tuple(_ood(text, args.near, kind) for text in args.ood),
     )
     return _surveyed(draft, args.folder, terminal) if args.folder else draft
 
 
+def _kind(args: argparse.Namespace) -> str:
+    """What the user has: without any network, files of features stand for themselves."""
+    from ood_core.wizard import holds_features
+
+    network = args.checkpoint or args.weights or args.random_weights is not None
+    given = [Path(path).expanduser() for path in (args.fit, args.test) if path]
+    if args.architecture == FEATURES or (not network and any(map(holds_features, given))):
+        if network or args.architecture not in ("", FEATURES):
+            raise ConfigError(
+                "features that are there already need no network: leave out --checkpoint, "
+                "--weights, --random-weights and --architecture, or name images."
+            )
+        return FEATURES
+    return "encoder" if args.num_classes == 0 else "network"
+
+
 def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:
     """The draft with what lies in the folder, where nothing was given, and why it was taken."""
-    from ood_core.wizard import survey
+    from ood_core.wizard import survey, with_kind
 
-    found = survey(folder, draft.fit)
+    found = survey(folder, draft.fit, draft.kind == FEATURES)
     chosen: dict[str, Any] = {}
-    if not (draft.checkpoint or draft.weights or draft.random_weights is not None):
+    network = draft.checkpoint or draft.weights or draft.random_weights is not None
+    if found.features and not network:
+        draft = draft if draft.kind == FEATURES else with_kind(draft, FEATURES)
+        chosen["head"] = draft.head or found.head
+    elif not network:
         chosen["checkpoint"] = _first_of(found, folder, terminal)
     if not (draft.fit.source or draft.test.source):
         pairs = [f"{fit.source} and {test.source}" for fit, test in found.pairs]
         if not (pairs and found.certain):
-            _only(pairs, "pair of fit and test images", folder)
+            _only(pairs, f"pair of fit and test {_sets(draft)}", folder)
         chosen["fit"], chosen["test"] = found.pairs[0]
     elif not draft.test.source and found.pairs and not found.pairs[0][0].source:
         chosen["test"] = found.pairs[0][1]
     if not draft.ood:
         chosen["ood"] = found.others
+    _note_chosen(chosen, found, terminal)
+    return dataclasses.replace(draft, **chosen)
+
+
+def _sets(draft: Draft) -> str:
+    return "features" if draft.kind == FEATURES else "images"
+
+
+def _note_chosen(chosen: dict[str, Any], found: Survey, terminal: Terminal) -> None:
     for name, value in chosen.items():
         for source in [s.source for s in value] if name == "ood" else [_source(value)]:
             terminal.note(f"{name}: {source or 'none'}{_because(found, source)}")
     for one in found.unused:
         terminal.note(f"not used: {one.source}{_because(found, one.source)}")
-    return dataclasses.replace(draft, **chosen)
 
 
 def _first_of(found: Survey, folder: Path, terminal: Terminal) -> str:
@@ -118,20 +156,24 @@ def _only(found: list[str], what: str, folder: Path) -> str:
     )
 
 
-def _listed(path: str | None, role: str, root: Path | None) -> SetDraft:
-    from ood_core.wizard import set_from
+def _listed(path: str | None, role: str, root: Path | None, kind: str) -> SetDraft:
+    from ood_core.wizard import SetDraft, set_from
 
+    if kind == FEATURES:
+        return SetDraft(_here(path), role)
     found = set_from(_here(path), role)
     given = {"root": _here(str(root))} if root else {}
     return dataclasses.replace(found, options={**found.options, **given})
 
 
-def _ood(text: str, near: list[str]) -> SetDraft:
-    from ood_core.wizard import set_from, set_name
+def _ood(text: str, near: list[str], kind: str) -> SetDraft:
+    from ood_core.wizard import SetDraft, set_from, set_name
 
     name, equals, source = text.partition("=")
     if not equals:
         source, name = text, set_name(text)
+    if kind == FEATURES:
+        return SetDraft(_here(source), name if equals else Path(text).stem, name in near)
     return dataclasses.replace(set_from(_here(source), name), near=name in near)
 
 

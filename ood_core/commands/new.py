@@ -13,10 +13,13 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ood_core.commands._arguments import add_json, add_pass, names
+from ood_core.commands._arguments import add_json, add_pass, agree, names
+from ood_core.commands._new_arguments import add_classifier, add_preprocessing
 from ood_core.commands._new_draft import draft_of
 from ood_core.commands._terminal import Terminal
+from ood_core.errors import ConfigError
 from ood_core.experiments import Preprocessing, save_experiment
+from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS
 from ood_core.runtime.toml_text import toml_text
 
 if TYPE_CHECKING:
@@ -28,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("name", metavar="NAME", help="name of the new experiment")
     parser.add_argument("--from", dest="folder", type=Path, help="folder to look for sets in")
-    _add_classifier(parser)
-    _add_preprocessing(parser)
-    parser.add_argument("--fit", help="ID training images: folder, list, table, zip")
+    add_classifier(parser)
+    add_preprocessing(parser)
+    parser.add_argument("--fit", help="ID training images: folder, list, table, zip; or features")
     parser.add_argument("--test", help="ID test images")
     parser.add_argument("--fit-root", type=Path, help="folder that the paths in a fit list are in")
     parser.add_argument("--test-root", type=Path, help="the same for a test list")
@@ -38,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ood", action="append", default=[], metavar="NAME=PATH",
         help="an OOD set: folder, list, table, zip or torchvision:NAME; may be given again",
     )  # fmt: skip
+    parser.add_argument(
+        "--classes", type=names, default=[], help="classes that alone are ID, a,b,…"
+    )
     parser.add_argument("--near", type=names, default=[], help="OOD sets that are near, a,b,…")
     parser.add_argument("--check", type=int, metavar="N", help="images of each set; 0: none")
     parser.add_argument("--samples", type=Path, help="picture of what the network sees, .png")
@@ -47,42 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
-def _add_classifier(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--architecture", default="", help="built in, torchvision:… or timm:…")
-    parser.add_argument(
-        "--checkpoint", help="file with the weights, or a folder or pattern with several"
-    )
-    parser.add_argument("--part", default="", help="weights in a checkpoint that holds several")
-    parser.add_argument("--weights", default="", help="name of published weights")
-    parser.add_argument("--random-weights", type=int, metavar="SEED", help="weights by chance")
-    parser.add_argument("--num-classes", type=int, help="default: from the weights")
-    parser.add_argument("--class-names", type=names, default=[], help="in the network's order")
-    parser.add_argument("--expected-accuracy", type=float, help="on the ID test set, 0-1")
-
-
-def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    # Without a default here: what is not given stays as the weights or the likeliest guess have it.
-    parser.add_argument("--resize", type=int, help="shorter side, pixels; no crop is larger")
-    parser.add_argument("--center-crop", type=int, help="side of the square, pixels")
-    parser.add_argument("--mean", type=_numbers, help="r,g,b")
-    parser.add_argument("--std", type=_numbers, help="r,g,b")
-    parser.add_argument("--interpolation", help="nearest, bilinear, bicubic, box or lanczos")
-    parser.add_argument("--mode", choices=("RGB", "L"), help="L: one channel")
-    parser.add_argument(
-        "--measure", action="store_true",
-        help="try each likely preprocessing on ID test images and take the best",
-    )  # fmt: skip
-
-
 def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     """Check, write, check on images; False when something cannot be used, and nothing written."""
     from ood_core import wizard
 
     draft = draft_of(args, terminal)
+    if draft.trust:
+        agree(wizard.only_classifier(draft), args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
-    paths = (draft.checkpoint, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
+    paths = (draft.checkpoint, draft.head, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it
     given = _given(args)
+    if draft.kind == "features" and (given or args.measure or args.samples):
+        raise ConfigError(
+            "features are not preprocessed: leave out --measure, --samples and the options of "
+            "[preprocessing]."
+        )
     draft = wizard.with_values(draft, given)
     if args.measure:
         draft = _measured(draft, given, terminal)
@@ -138,18 +124,24 @@ def _report(
 
 def _as_options(fixed: Draft, draft: Draft) -> str:
     """The options that make of the draft the one with the fix."""
-    if fixed.part != draft.part:
-        return f"--part {shlex.quote(fixed.part)}"
     p = fixed.preprocessing
     if p is not None and p != draft.preprocessing and fixed.architecture == draft.architecture:
         return _preprocessing_options(p)
-    classes = f" --num-classes {fixed.num_classes}" if fixed.num_classes else ""
-    return f"--architecture {fixed.architecture}{classes}"
+    changed = {
+        key: value
+        for key in CLASSIFIER_KEYS
+        if (value := getattr(fixed, key)) not in ("", None) and value != getattr(draft, key)
+    }
+    if "architecture" in changed and fixed.num_classes is not None:
+        changed["num_classes"] = fixed.num_classes
+    given = [f"--{k.replace('_', '-')} {shlex.quote(str(v))}" for k, v in changed.items()]
+    given += [f"no --{k}" for k in ("part", "keys") if getattr(draft, k) and not getattr(fixed, k)]
+    return " ".join(given)
 
 
 def _preprocessing_options(p: Preprocessing) -> str:
     sides = (("--resize", p.resize), ("--center-crop", p.center_crop))
-    given = [f"{option} {side}" for option, side in sides if side is not None]
+    given = [f"{option} {_pixels(side)}" for option, side in sides if side is not None]
     given += [f"--mean {','.join(map(repr, p.mean))} --std {','.join(map(repr, p.std))}"]
     if p.interpolation != "bilinear":
         given.append(f"--interpolation {p.interpolation}")
@@ -185,11 +177,5 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key in keys if (value := getattr(args, key)) is not None}
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    plain = text.strip().removeprefix("[").removesuffix("]")
-    try:
-        return tuple(float(part) for part in plain.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"must be numbers with commas between, such as 0.485,0.456,0.406, got {text!r}"
-        ) from None
+def _pixels(side: int | tuple[int, int]) -> str:
+    return str(side) if isinstance(side, int) else f"{side[0]},{side[1]}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ood_core.commands._arguments import add_experiment, add_json, add_pass, names
+from ood_core.commands._arguments import add_experiment, add_json, add_pass, agree, names
 from ood_core.commands._terminal import Terminal
 from ood_core.experiments import load_experiment
 
@@ -34,8 +34,10 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     from ood_core.export.csv_file import csv_text
     from ood_core.theory import theory_table
 
+    exp = load_experiment(args.experiment)
+    agree(exp, args, terminal)
     table = theory_table(
-        load_experiment(args.experiment),
+        exp,
         args.layer,
         args.sets,
         per_set=args.per_set,

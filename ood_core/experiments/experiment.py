@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FEATURES", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
+__all__ = ["FEATURES", "IN_ORDER", "ClassifierSpec", "DataSpec", "Experiment", "Preprocessing"]
 
 FEATURES = "features"
 """Architecture of an experiment whose features come from elsewhere: there is no network."""
+
+IN_ORDER = "in order"
+"""The one value of `keys` in [classifier]."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,11 @@ class ClassifierSpec:
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
     is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
     features. `features` names the tensor of a network file that holds the penultimate features.
+    Code of one's own is "my_pkg.my_net:MyNet" or "nets/my_net.py:MyNet": it is called with
+    `arguments`, and `trust` says that it may be run.
     `head` is a file with the `weight` and `bias` of a last linear layer, for features from
     elsewhere (`architecture` FEATURES), where none of the others is set.
+    `keys` = "in order" goes by the order and shapes of a checkpoint's tensors, not their names.
     """
 
     architecture: str
@@ -39,7 +45,10 @@ class ClassifierSpec:
     expected_accuracy: float | None = None
     obtain: str | None = None
     features: str | None = None
+    keys: str | None = None
     head: Path | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    trust: str | None = None
 
     @property
     def features_only(self) -> bool:
@@ -54,10 +63,11 @@ class ClassifierSpec:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Deterministic test-time transform, applied in this order: resize (shorter side), centre
-    crop, to [0, 1], normalise per channel. `mean` and `std` have one value per channel."""
+    """Deterministic test-time transform, applied in this order: resize (the shorter side to one
+    number, both sides to (height, width)), centre crop, to [0, 1], normalise per channel. `mean`
+    and `std` have one value per channel."""
 
-    resize: int | None = None
+    resize: int | tuple[int, int] | None = None
     center_crop: int | None = None
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)

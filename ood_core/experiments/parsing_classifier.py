@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import FEATURES, ClassifierSpec
+from ood_core.experiments.experiment import FEATURES, IN_ORDER, ClassifierSpec
+from ood_core.experiments.model_folders import folder_has_head
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
+from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 
-__all__ = ["parse_classifier", "parse_features_classifier"]
+__all__ = ["CLASSIFIER_KEYS", "FEATURES_KEYS", "parse_classifier", "parse_features_classifier"]
 
-_NETWORK_KEYS = ("checkpoint", "weights", "random_weights", "part", "features")
-_OF_FEATURES = ("architecture", "head", "class_names", "expected_accuracy", "obtain")
+CLASSIFIER_KEYS = tuple(field.name for field in dataclasses.fields(ClassifierSpec))
+"""Keys of the table: the fields of what it becomes, so that parser, writer and wizard agree."""
+FEATURES_KEYS = ("architecture", "head", "class_names", "expected_accuracy", "obtain")
+"""Those of an experiment whose features come from elsewhere."""
 
 
 def parse_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
@@ -32,9 +38,8 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     ConfigError
         On what is missing, unknown, contradictory or not there.
     """
-    more = ("architecture", "num_classes", "class_names", "expected_accuracy", "obtain")
-    table = top.table("classifier", (*_NETWORK_KEYS, *more))
-    given = [key for key in _NETWORK_KEYS[:3] if key in table]
+    table = top.table("classifier", (key for key in CLASSIFIER_KEYS if key != "head"))
+    given = [key for key in ("checkpoint", "weights", "random_weights") if key in table]
     if len(given) != 1:
         raise ConfigError(
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
@@ -53,8 +58,12 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
             f"{table.where}: class_names has {len(names)} names but num_classes = {num_classes}."
         )
     checkpoint = _checkpoint(table, beside, strict)
+    architecture = _architecture(table, checkpoint)
+    if num_classes is None and not names and checkpoint and not folder_has_head(checkpoint):
+        num_classes = 0
+    own = is_own_code(architecture)
     return ClassifierSpec(
-        architecture=_architecture(table, checkpoint),
+        architecture=_own(table, architecture, beside, strict) if own else architecture,
         checkpoint=checkpoint,
         part=part,
         weights=table.text("weights"),
@@ -64,7 +73,55 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         expected_accuracy=table.share("expected_accuracy"),
         obtain=table.text("obtain"),
         features=table.text("features"),
+        arguments=_arguments(table, own),
+        trust=_trust(table, architecture, own),
+        keys=_keys(table),
     )
+
+
+def _own(table: Table, architecture: str, beside: Path | None, strict: bool) -> str:
+    """Code of one's own, with the file's place."""
+    if "weights" in table:
+        raise ConfigError(
+            f"{table.where}: weights names published weights, and {architecture!r} is your own "
+            "code: give checkpoint, a file with its state dict, or random_weights."
+        )
+    try:
+        return resolved(architecture, beside, strict)
+    except ConfigError as error:
+        raise ConfigError(f"{table.where}: {error}") from error
+
+
+def _arguments(table: Table, own: bool) -> dict[str, Any]:
+    """What one's own code is called with."""
+    given = table.values.get("arguments", {})
+    if not isinstance(given, Mapping):
+        raise table.error("arguments", "a table of keyword arguments, [classifier.arguments]")
+    if given and not own:
+        raise ConfigError(
+            f"{table.where}: arguments are for code of your own, such as architecture = "
+            '"nets/my_net.py:MyNet"; other architectures take none. Leave them out.'
+        )
+    wrong = [name for name in given if not name.isidentifier()]
+    if wrong:
+        raise ConfigError(
+            f"{table.where}: {wrong[0]!r} in arguments is no name of a Python parameter."
+        )
+    return dict(given)
+
+
+def _trust(table: Table, architecture: str, own: bool) -> str | None:
+    """The sentence that lets code of one's own run, once this machine's user agrees too."""
+    given = table.values.get("trust")
+    if given is not None and given != TRUST:
+        raise table.error("trust", f'"{TRUST}", word for word')
+    if own and given is None:
+        raise ConfigError(
+            f"{table.where}: architecture = {architecture!r} is Python code, which can do "
+            f'anything once it runs. Read it; then write trust = "{TRUST}" below it. '
+            "(Names without code are built in, torchvision:NAME or timm:NAME.)"
+        )
+    return None if given is None else str(given)
 
 
 def parse_features_classifier(top: Table, beside: Path | None, strict: bool) -> ClassifierSpec:
@@ -77,17 +134,17 @@ def parse_features_classifier(top: Table, beside: Path | None, strict: bool) -> 
     """
     values = top.values.get("classifier", {})
     where = f"{top.where} [classifier]"
-    known = {*_NETWORK_KEYS, "num_classes"}
+    known = set(CLASSIFIER_KEYS) - set(FEATURES_KEYS)
     network = [key for key in values if key in known] if isinstance(values, Mapping) else []
     given = values.get("architecture", FEATURES) if isinstance(values, Mapping) else FEATURES
     if network or given != FEATURES:
         what = network[0] if network else f"architecture = {given!r}"
         raise ConfigError(
             f"{where}: {what} is of a network, but the sets of this experiment are features that "
-            f"were computed elsewhere. Keys here: {', '.join(_OF_FEATURES[1:])}; leave out "
+            f"were computed elsewhere. Keys here: {', '.join(FEATURES_KEYS[1:])}; leave out "
             "the others, or name images in [id] and [[ood]]."
         )
-    table = Table(values, where, _OF_FEATURES)
+    table = Table(values, where, FEATURES_KEYS)
     names = table.texts("class_names")
     return ClassifierSpec(
         architecture=FEATURES,
@@ -110,6 +167,17 @@ def _head(table: Table, beside: Path | None, strict: bool) -> Path | None:
     return found or Path(given)
 
 
+def _keys(table: Table) -> str | None:
+    keys = table.text("keys")
+    if keys is None:
+        return None
+    if keys != IN_ORDER:
+        raise table.error("keys", f'"{IN_ORDER}", which goes by order and shapes, not by names')
+    if "checkpoint" not in table:
+        raise ConfigError(f"{table.where}: keys = {keys!r} needs a checkpoint: leave keys out.")
+    return keys
+
+
 def _num_classes(table: Table) -> int | None:
     value = table.values.get("num_classes")
     if value is None:
@@ -129,6 +197,11 @@ def _architecture(table: Table, checkpoint: Path | None) -> str:
         raise ConfigError(
             f"{table.where}: architecture is missing; it is required, except for a checkpoint that "
             f"holds the whole network ({', '.join(NETWORK_FORMATS)})."
+        )
+    if found == "huggingface" and given != found and checkpoint is not None:
+        raise ConfigError(
+            f"{table.where}: architecture = {given!r}, but {checkpoint.name} is a folder that says "
+            f"itself which network it holds: leave architecture out, or {what_to_name(checkpoint)}"
         )
     if given in NETWORK_FORMATS and checkpoint is not None and checkpoint.exists():
         if found is None:

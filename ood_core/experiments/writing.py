@@ -9,6 +9,7 @@ from typing import Any
 from ood_core.errors import ConfigError
 from ood_core.experiments.experiment import ClassifierSpec, DataSpec, Experiment
 from ood_core.experiments.loading import is_builtin_name
+from ood_core.experiments.own_code import is_own_code
 from ood_core.experiments.sources import SET_KINDS
 from ood_core.runtime.paths import data_roots, experiments_dir
 from ood_core.runtime.toml_text import toml_text
@@ -90,13 +91,16 @@ def to_toml(experiment: Experiment, folder: Path | None = None) -> str:
 
 
 def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
-    values = dict(vars(spec))
+    values = {
+        key: _relative(str(value), folder) if isinstance(value, Path) else value
+        for key, value in vars(spec).items()
+    }
+    if is_own_code(spec.architecture):
+        where, _, name = spec.architecture.rpartition(":")
+        values["architecture"] = f"{_relative(where, folder)}:{name}"
+    values["arguments"] = dict(spec.arguments) or None
     if spec.features_only:
         values["num_classes"] = None  # follows from class_names
-    if spec.head is not None:
-        values["head"] = _relative(str(spec.head), folder)
-    if spec.checkpoint is not None:
-        values["checkpoint"] = _relative(str(spec.checkpoint), folder)
     return values
 
 

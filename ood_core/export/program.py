@@ -17,6 +17,7 @@ from ood_core.data import Transform, open_dataset
 from ood_core.detectors import detector_class, exportable
 from ood_core.errors import ConfigError, DataError
 from ood_core.models import load_model
+from ood_core.models.network_files import network_no_gradients
 from ood_core.scoring.params import params_text
 from ood_core.scoring.score_set import score
 from ood_core.thresholds import at as threshold_at
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ood_core.activations import ActivationSet
 
-__all__ = ["ExportReport", "export"]
+__all__ = ["ExportReport", "export", "not_exportable"]
 
 MOST_IMAGES = 4096
 """Images that the program takes at once, at most."""
@@ -89,7 +90,7 @@ def export(
     Raises
     ------
     ConfigError
-        When the path does not end in .pt2 or the detector cannot be exported.
+        When the path does not end in .pt2, or detector or network cannot be exported.
     DataError
         When the written program does not agree with the library on the ID test images.
     """
@@ -100,6 +101,9 @@ def export(
         raise ConfigError(
             f"detector {detector!r} cannot be exported. Exportable: {', '.join(exportable())}."
         )
+    reason = not_exportable(acts_set)
+    if reason:
+        raise ConfigError(reason)
     scores = score(acts_set, detector, params)
     form = scores.fitted.torch_form()
     point = threshold_at(at, scores.sample())
@@ -117,6 +121,17 @@ def export(
         largest_difference=difference,
         same_verdicts=same,
         input_shape=loaded.input_shape,
+    )
+
+
+def not_exportable(acts_set: ActivationSet) -> str:
+    """Why the network of these activations cannot become a torch program; "" where it can."""
+    architecture = acts_set.experiment.classifier.architecture
+    if not network_no_gradients(architecture):
+        return ""
+    return (
+        f"a network in the format {architecture!r} is no torch module, so no torch program can be "
+        "made of it. Deploy the recipe, or give the PyTorch network itself or a torch.export file."
     )
 
 

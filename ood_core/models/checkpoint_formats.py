@@ -9,7 +9,9 @@ from typing import Literal
 
 from ood_core.errors import ModelError
 from ood_core.experiments.checkpoint_folders import what_to_name
+from ood_core.experiments.network_formats import is_onnx, network_format
 from ood_core.models.checkpoint_shards import is_index
+from ood_core.models.pickled_networks import how_to_convert
 
 __all__ = ["Format", "checkpoint_format", "cut_off"]
 
@@ -19,6 +21,11 @@ Format = Literal["torch zip", "torch", "safetensors", "index", "npz"]
 _START = 512
 _TORCH_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
 _SAVE = "torch.save(model.state_dict(), path)"
+_WHOLE = {"torchscript": "a TorchScript archive", "torch.export": "a torch.export program"}
+_WEIGHTS_OF = {
+    "torchscript": "torch.save(torch.jit.load({!r}).state_dict(), 'weights.pth')",
+    "torch.export": "torch.save(torch.export.load({!r}).state_dict, 'weights.pth')",
+}
 _PACKED = {
     b"\x1f\x8b": ("gzip", "gzip -dc"),
     b"BZh": ("bzip2", "bzip2 -dc"),
@@ -84,17 +91,12 @@ def _of_zip(path: Path) -> Format:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise cut_off(path) from error
     inner = {name.partition("/")[2] for name in names}
-    if {"constants.pkl", "bytecode.pkl"} & inner or any(n.startswith("code/") for n in inner):
+    whole = network_format(path)
+    if whole in _WHOLE:
         raise ModelError(
-            f"{path.name} is a TorchScript archive, a program and not only weights. Save its "
-            f"weights alone: torch.save(torch.jit.load({path.name!r}).state_dict(), 'weights.pth')."
-        )
-    if {"archive_format", "models/model.json"} & inner or (
-        "serialized_exported_program.json" in names
-    ):
-        raise ModelError(
-            f"{path.name} is a torch.export program, not only weights. Save its weights alone: "
-            f"torch.save(torch.export.load({path.name!r}).state_dict, 'weights.pth')."
+            f"{path.name} is {_WHOLE[whole]}, which holds the whole network and not only weights. "
+            "Leave architecture out (new: no --architecture) and it is opened as it is, or save "
+            f"its weights alone: {_WEIGHTS_OF[whole].format(path.name)}."
         )
     if "data.pkl" in inner:
         return "torch zip"
@@ -114,6 +116,8 @@ def _of_zip(path: Path) -> Format:
 def _of_pickle(path: Path, start: bytes) -> Format:
     if _TORCH_MAGIC in start[:32]:
         return "torch"
+    if whole := how_to_convert(path):
+        raise ModelError(f"{path.name} {whole}")
     raise ModelError(
         f"{path.name} is a pickle that torch.save did not write; such files can run code when "
         f"loaded, so it was not loaded. Save the weights alone: {_SAVE}."
@@ -141,18 +145,15 @@ def _other(path: Path, start: bytes) -> str:
             "a tar archive, not a checkpoint. Unpack it (tar -xf) and name the checkpoint in it; "
             f"where PyTorch before 0.2 wrote it, load it there and save {_SAVE} with a newer one."
         )
-    if _is_onnx(path, start):
-        return _what_to_save("an ONNX file, a graph whose weights have other names")
+    if is_onnx(path.name, start):
+        return (
+            "an ONNX file, which holds the whole network and not the weights of another one: "
+            "leave architecture out. For its weights alone, save those of the PyTorch network: "
+            f"{_SAVE}."
+        )
     if not start.strip(b"\x00"):
         return "not complete: it begins with zeros, as interrupted downloads do. Download it again."
     return _text(path, start) or _binary(start)
-
-
-def _is_onnx(path: Path, start: bytes) -> bool:
-    """A protobuf that begins with `ir_version` and goes on with a text or the graph."""
-    named = path.suffix.lower() == ".onnx" and start[:1] in (b"\x08", b"\x12", b"\x3a")
-    begins = start[:1] == b"\x08" and 1 <= start[1] <= 32 if len(start) > 2 else False
-    return named or (begins and start[2] in (0x12, 0x3A, 0x42))
 
 
 def _text(path: Path, start: bytes) -> str:

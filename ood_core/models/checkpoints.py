@@ -20,6 +20,7 @@ from ood_core.models.checkpoint_formats import Format, checkpoint_format, cut_of
 from ood_core.models.checkpoint_shards import checkpoint_files, is_index, weight_map
 from ood_core.models.harmless_pickles import HARMLESS, arrays_as_tensors
 from ood_core.models.parts import Candidate, parts
+from ood_core.models.pickled_networks import how_to_convert
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +117,8 @@ def _read_torch(path: Path, mmap: bool) -> Any:
             with open(path, "rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{path.name} {_unpicklable(str(error))}") from error
+        said = how_to_convert(path) or _unpicklable(str(error))
+        raise ModelError(f"{path.name} {said}") from error
     except Exception as error:  # a damaged pickle can fail anywhere
         if mmap and isinstance(error, RuntimeError):
             return _read_torch(path, mmap=False)  # archives packed anew cannot be mapped

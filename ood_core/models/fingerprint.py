@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import zipfile
 from contextlib import suppress
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.experiments.network_formats import NETWORK_FORMATS
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models.architecture_plugins import is_plugin, plugin_identity
 from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.digits_training import TRAINED_HERE, trained_path
 from ood_core.models.features_classifier import features_fingerprint
 from ood_core.models.network_files import network_files, network_version
+from ood_core.models.own_networks import find_code
 from ood_core.models.parts import says_averaged
 from ood_core.models.published_weights import WeightsMissingError, package_version, published_file
 
@@ -49,9 +53,15 @@ def model_fingerprint(exp: Experiment) -> str:
         file = weights_file(exp)
         files = network_files(spec) if whole else checkpoint_files(file)
         weights = "+".join(_file_hash(*_identity(file)) for file in files)
-    parts = [spec.architecture, _code(spec.architecture), str(spec.num_classes), weights]
+    own = is_own_code(spec.architecture)  # where its file lies is not what it is
+    name = "code of one's own" if own else spec.architecture
+    parts = [name, _code(spec.architecture), str(spec.num_classes), weights]
+    if spec.arguments:
+        parts.append(f"arguments:{json.dumps(spec.arguments, sort_keys=True, default=str)}")
     if spec.features is not None:
         parts.append(f"features:{spec.features}")
+    if spec.keys is not None:
+        parts.append(f"keys:{spec.keys}")
     if spec.part is not None:
         parts.append(f"part:{spec.part}")
     elif spec.checkpoint is not None and not whole and _takes_average(*_identity(spec.checkpoint)):
@@ -123,13 +133,18 @@ def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _code(architecture: str) -> str:
-    """What decides how weights become a network: the package's version, or our file's content."""
+    """What decides how weights become a network: the package's version, or the code's content."""
     if architecture in NETWORK_FORMATS:
         return network_version(architecture)
+    if is_own_code(architecture):
+        found = find_code(architecture)
+        return f"{found.target} {found.digest}"
     package, colon, _ = architecture.partition(":")
     if colon:
         return f"{package} {package_version(package)}"
     quoted = f'"{architecture}"'.encode()
     files = sorted((Path(__file__).parent / "architectures").glob("*.py"))
     code = [content for content in (f.read_bytes() for f in files) if quoted in content]
+    if not code and is_plugin(architecture):
+        return plugin_identity(architecture)
     return hashlib.sha256(b"".join(code)).hexdigest()

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import ModelError
+from ood_core.models.beside_encoder import is_momentum_copy, listed
 from ood_core.models.checkpoints import logger, read_checkpoint
 from ood_core.models.loaded_weights import AmbiguousPartsError, LoadedWeights
-from ood_core.models.mismatch import Mismatch, Shapes, compare, head_renamed, shapes_of
-from ood_core.models.nearest import nearest_architectures, nearest_to
-from ood_core.models.normalisation import stored_normalisations, without_constants
+from ood_core.models.mismatch import Shapes, shapes_of
+from ood_core.models.normalisation import stored_normalisations
 from ood_core.models.parts import (
     Candidate,
-    Part,
     named,
     no_weights,
     parts,
     same_values,
     tensor_paths,
 )
-from ood_core.models.tensor_values import hints, readable
+from ood_core.models.readings import (
+    Adapt,
+    Reading,
+    in_order_reading,
+    plain_reading,
+    wider_reading,
+)
+from ood_core.models.refusals import no_classifier, refusal
+from ood_core.models.tensor_values import readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,14 +62,17 @@ def load_weights(
     network: nn.Module,
     path: Path,
     architecture: str,
-    adapt: Callable[[Candidate], Candidate] | None = None,
+    adapt: Adapt = None,
     part: str | None = None,
+    heads: Collection[str] | None = None,
+    keys: str | None = None,
 ) -> LoadedWeights:
     """Load a checkpoint file into the network, completely or not at all.
 
     Of several sets of weights in the file that fit, averaged ones are loaded: where a file has
     them, they are what its accuracy was measured with. A checkpoint that lacks nothing but the
-    last linear layer's bias was trained without one: the network's is removed.
+    last linear layer's bias was trained without one: the network's is removed. Where nothing fits
+    as it is, heads that only training needs are left out, and a head beside an encoder is joined.
 
     Parameters
     ----------
@@ -72,6 +81,8 @@ def load_weights(
     architecture : its name, for messages.
     adapt : changes names of a candidate state dict as this architecture needs.
     part : which set of weights in the file, as `LoadedWeights.part` names it; None: by the rule.
+    heads : places of the head that the network was built without; None where it has one.
+    keys : `IN_ORDER` to go by order and shapes instead of names.
 
     Returns
     -------
@@ -90,14 +101,24 @@ def load_weights(
     content = read_checkpoint(path)
     wanted = shapes_of(network.state_dict())
     found = parts(content)
-    tried = [_tried(p, network, wanted, adapt) for p in found]
+    tried = [plain_reading(p, network, wanted, adapt) for p in found]
     if not tried:
         raise ModelError(no_weights(path.name, content))
-    asked = tried if part is None else [t for t in tried if t.part in named(found, part)]
+    chosen = found if part is None else named(found, part)
+    asked = [t for t in tried if t.part in chosen]
     fitting = [t for t in asked if t.fits]
+    if keys is not None:
+        fitting = _in_order(asked, network, wanted, heads is not None, path)
+    elif not fitting:
+        wider = [wider_reading(t, network, wanted, heads, found) for t in asked]
+        fitting = [t for t in wider if t.fits]
+    if fitting:
+        better = {id(t.part): t for t in fitting}
+        tried = [better.get(id(t.part), t) for t in tried]
     if not fitting:
-        raise ModelError(_refusal(path, architecture, asked, part))
-    taken = _chosen(fitting, path, architecture, part)
+        raise ModelError(refusal(path, architecture, asked, part, content, wanted))
+    no_classifier(fitting[0], path, content, wanted, heads)
+    taken = _chosen(fitting, path, architecture, part, heads is not None)
     state, notes = _read(taken, network, path, fitting)
     if taken.bare is not None:
         taken.bare.register_parameter("bias", None)
@@ -107,49 +128,54 @@ def load_weights(
     return report
 
 
-@dataclass(frozen=True, eq=False)
-class _Tried:
-    """A part of the file held against the network; `bare` is the head that would lose its bias."""
-
-    part: Part
-    state: Candidate
-    mismatch: Mismatch
-    bare: nn.Linear | None
-
-    @property
-    def fits(self) -> bool:
-        return self.mismatch.fits or self.bare is not None
-
-
-def _tried(
-    part: Part,
-    network: nn.Module,
-    wanted: Shapes,
-    adapt: Callable[[Candidate], Candidate] | None,
-) -> _Tried:
-    adapted = adapt(part.state) if adapt else part.state
-    state = head_renamed(without_constants(adapted, wanted), wanted)
-    mismatch = compare(shapes_of(state), wanted)
-    return _Tried(part, state, mismatch, _head_without_bias(network, mismatch))
+def _in_order(
+    asked: list[Reading], network: nn.Module, wanted: Shapes, headless: bool, path: Path
+) -> list[Reading]:
+    """The parts whose order and shapes give each tensor its place."""
+    found, first = [], ""
+    for plain in asked:
+        try:
+            found.append(in_order_reading(plain, network, wanted, headless))
+        except ModelError as error:
+            first = first or str(error)
+    if not found:
+        raise ModelError(
+            f'{path.name} cannot be loaded with keys = "in order", nothing was loaded: {first}'
+        )
+    whole = [one for one in found if not one.part.prefix]
+    return [one for one in found if one in whole or not _inside(one, whole)]
 
 
-def _chosen(fitting: list[_Tried], path: Path, architecture: str, part: str | None) -> _Tried:
-    """The one set of weights that the rule gives; of equal ones the first."""
-    distinct: list[_Tried] = []
+def _inside(one: Reading, whole: list[Reading]) -> bool:
+    """Whether a part is one of these again, with a prefix taken off."""
+    held = {id(tensor) for tensor in one.state.values()}
+    return any(held == {id(tensor) for tensor in other.state.values()} for other in whole)
+
+
+def _chosen(
+    fitting: list[Reading], path: Path, architecture: str, part: str | None, headless: bool
+) -> Reading:
+    """The one set of weights that the rule gives; of equal ones the first.
+
+    Of two encoders without a head the one that was trained goes before its momentum copy: that
+    one is what those methods are evaluated with.
+    """
+    distinct: list[Reading] = []
     for one in fitting:
         if not any(same_values(one.state, other.state) for other in distinct):
             distinct.append(one)
     exact = [one for one in distinct if one.part.name == part]
     averaged = [one for one in distinct if one.part.averaged]
     begun = [one for one in distinct if not one.part.never_averaged]
-    for narrowed in (exact, averaged, begun, distinct):
+    online = [one for one in begun if headless and not is_momentum_copy(one.part.name)]
+    for narrowed in (exact, averaged, begun, distinct, online):
         if len(narrowed) == 1:
             return narrowed[0]
     raise AmbiguousPartsError(path.name, architecture, [one.part.name for one in distinct])
 
 
 def _read(
-    taken: _Tried, network: nn.Module, path: Path, fitting: list[_Tried]
+    taken: Reading, network: nn.Module, path: Path, fitting: list[Reading]
 ) -> tuple[Candidate, list[str]]:
     """The taken weights as the network can copy them; an error names what else would fit."""
     try:
@@ -162,13 +188,13 @@ def _read(
 
 
 def _report(
-    path: Path, content: Any, taken: _Tried, tried: list[_Tried], asked: str | None
+    path: Path, content: Any, taken: Reading, tried: list[Reading], asked: str | None
 ) -> LoadedWeights:
     used = {id(tensor) for tensor in taken.state.values()}
     others = []
     for one in tried:
         own = {id(tensor) for tensor in one.state.values()}
-        if one is taken or own & used or not (one.fits or one.mismatch.share >= NEAR):
+        if one.part is taken.part or own & used or not (one.fits or one.mismatch.share >= NEAR):
             continue
         others.append((one.part.name, _relation(one, taken)))
         used |= own
@@ -179,18 +205,22 @@ def _report(
     reason = f"part = {asked!r} asks for it" if asked is not None else ""
     if asked is None and taken.part.averaged and others:
         reason = "averaged weights win"
+    elif asked is None and any(is_momentum_copy(n) and how == "differs" for n, how in others):
+        reason = "it is the encoder that was trained, the other its momentum copy"
     return LoadedWeights(
         file=path.name,
         part=taken.part.name,
         tensors=len(taken.state),
         reason=reason,
         others=tuple(others),
-        left_out=tuple(name for name, tensor in rest.items() if id(tensor) not in used),
+        left_out=tuple(name for name in rest if id(rest[name]) not in used),
         normalisations=constants,
+        beside=listed(taken.left),
+        renamed=tuple(taken.renamed.items()),
     )
 
 
-def _relation(one: _Tried, taken: _Tried) -> str:
+def _relation(one: Reading, taken: Reading) -> str:
     """What another part of the file is beside the one that was taken."""
     if not one.fits:
         return f"does not fit: {'; '.join(one.mismatch.lines())}"
@@ -199,52 +229,3 @@ def _relation(one: _Tried, taken: _Tried) -> str:
     if one.part.never_averaged:
         return "differs; an average that was not updated once (n_averaged = 0)"
     return "averaged, differs" if one.part.averaged else "differs"
-
-
-def _refusal(path: Path, architecture: str, tried: list[_Tried], part: str | None) -> str:
-    best = max(reversed(tried), key=lambda t: (t.mismatch.share, len(t.state)))
-    # All of the file is compared as the wizard does, which is remembered.
-    near = nearest_architectures(path) if part is None else nearest_to([t.state for t in tried])
-    said = _explained(best.mismatch, architecture, near)
-    kind = hints(best.state) + _without_statistics(best.mismatch)
-    if re.search(r"-\d+-of-\d+\.", path.name):
-        kind += " The file is one of several shards: name their index, a file *.index.json."
-    return f"{path.name} does not fit {architecture!r}, nothing was loaded: {said}{kind}"
-
-
-def _head_without_bias(network: nn.Module, mismatch: Mismatch) -> nn.Linear | None:
-    """The network's last linear layer, where all that the checkpoint lacks is its bias.
-
-    Such a head was trained without one: loading it so is complete.
-    """
-    from torch import nn
-
-    linear = [(f"{k}.bias", m) for k, m in network.named_modules() if isinstance(m, nn.Linear)]
-    if not linear or mismatch.unexpected or mismatch.shapes:
-        return None
-    name, head = linear[-1]
-    return head if mismatch.missing == (name,) else None
-
-
-def _without_statistics(mismatch: Mismatch) -> str:
-    """What a file is that has parameters and no buffers, as averages by hand often are."""
-    ends = {name.rpartition(".")[2] for name in mismatch.missing}
-    if mismatch.unexpected or not ends or not ends <= {"running_mean", "running_var"}:
-        return ""
-    return (
-        " Only batch norm's running statistics are missing: parameters alone were saved. Save "
-        "model.state_dict(), which has its buffers too."
-    )
-
-
-def _explained(mismatch: Mismatch, architecture: str, near: list[tuple[str, float]]) -> str:
-    said = "; ".join(mismatch.lines()) + "."
-    sizes = [(a, b) for a, b in mismatch.shapes.values() if a and b and a[0]]
-    heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
-    if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
-        return f"{said} The checkpoint has {heads.pop()} classes: set num_classes to that."
-    name, share = next(iter(near), (architecture, 0.0))
-    if name == architecture or share <= max(mismatch.share, 0.5):
-        return f"{said} No other known architecture fits better."
-    degree = "fits completely" if share == 1 else f"is nearest, {share:.0%} of its names fit"
-    return f"{said} Architecture {name!r} {degree}."

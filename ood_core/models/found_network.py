@@ -23,12 +23,15 @@ class FoundNetwork:
     head : the head as arrays; None without one.
     layers : useful layers in order of depth; the last is PENULTIMATE.
     no_gradients : why nothing can be differentiated through it; "" where it can.
+    takes_bytes : whether it takes pixel values of 0 to 255 and normalises them itself: then images
+        must come as values of 0 to 1.
     """
 
     head_name: str
     head: ClassifierHead | None
     layers: tuple[LayerInfo, ...]
     no_gradients: str = ""
+    takes_bytes: bool = False
 
 
 @runtime_checkable

@@ -20,6 +20,8 @@ __all__ = ["keep_match", "kept_match"]
 Match = list[tuple[str, float]]
 _FILE, _MOST = "architecture-matches.json", 500
 """Matches kept at most; the oldest go first."""
+_RULES = 2
+"""Raised when the same checkpoint may be found to fit something else."""
 _UNFINISHED: dict[str, tuple[float, float, Match]] = {}
 """Comparisons that ran out of time: seconds allowed, when that was, and what was found."""
 _TRY_AGAIN = 600.0
@@ -71,5 +73,5 @@ def _key(shapes: Sequence[Shapes], path: Path | None, named: Sequence[str]) -> s
     packages = [package_version(p) for p in ("torchvision", "timm")]
     where = list(path.parts[-3:]) if path is not None else []
     held = [sorted(state.items()) for state in shapes]
-    content = [packages, sorted(architectures()), where, list(named), held]
+    content = [_RULES, packages, sorted(architectures()), where, list(named), held]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

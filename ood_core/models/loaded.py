@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ood_core.data import open_dataset
 from ood_core.errors import DataError, ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.experiments.network_formats import NETWORK_FORMATS
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models.architecture_plugins import is_plugin
 from ood_core.models.architectures import adapter, build
 from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
@@ -16,13 +18,15 @@ from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
 from ood_core.models.found_network import FoundNetwork, KnowsItself
 from ood_core.models.head import ClassifierHead
+from ood_core.models.inspection import inspect_traced
+from ood_core.models.known_shapes import head_places
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo, find_layer
-from ood_core.models.layer_search import find_layers
 from ood_core.models.loaded_weights import LoadedWeights
 from ood_core.models.network_files import network_class_names, open_network
+from ood_core.models.own_networks import check_trusted, made
 from ood_core.models.preprocessing import resolve_preprocessing
 from ood_core.models.published_weights import published_weights
-from ood_core.models.tracing import behead, find_head, trace
+from ood_core.models.tracing import behead
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,6 +117,11 @@ def load_model(
     module = network.eval().requires_grad_(False)
     _warn(exp, weights, preprocessing)
     found = inspect_module(module, shape, spec.headless)
+    if found.takes_bytes and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
+        raise ModelError(
+            "the network takes pixel values of 0 to 255 as bytes and normalises them itself: leave "
+            "mean and std out of [preprocessing]."
+        )
     head, names = _named_head(exp, found.head)
     return LoadedModel(
         module=module,
@@ -146,19 +155,14 @@ def inspect_module(
     """
     if isinstance(module, KnowsItself):
         return module.found(shape, headless)
-    traced = trace(module, shape, headless)
-    if headless:
-        return FoundNetwork("", None, find_layers(traced, None))
-    name = find_head(traced)
-    linear: Any = module.get_submodule(name)
-    weight = linear.weight.detach().double().flatten(1).cpu().numpy()
-    bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
-    return FoundNetwork(name, ClassifierHead(weight, bias), find_layers(traced, name))
+    return inspect_traced(module, shape, headless)
 
 
 def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     """(channels, height, width) of one preprocessed image."""
     size = preprocessing.center_crop or preprocessing.resize
+    if isinstance(size, tuple):
+        return len(preprocessing.mean), *size
     if size is None:
         raise ModelError(
             "preprocessing needs resize or center_crop: without them images of different sizes "
@@ -205,17 +209,42 @@ def _network(
     if spec.architecture in NETWORK_FORMATS:
         return open_network(spec), None
 
+    if is_own_code(spec.architecture):
+        return _own_network(exp)
+
     def built() -> nn.Module:
         named = spec.weights if ":" in spec.architecture else None
-        network = build(spec.architecture, spec.num_classes, named)
+        channels = shape[0] if spec.checkpoint is not None else None
+        network = build(spec.architecture, spec.num_classes, named, channels)
         has_head = getattr(network, "num_classes", None) != 0  # timm's say so
-        return behead(network, shape) if spec.headless and has_head else network
+        behind = has_head and not is_plugin(spec.architecture)  # theirs are features as they are
+        return behead(network, shape) if spec.headless and behind else network
 
     if spec.random_weights is not None:
         return randomise(built, spec.random_weights), None
     network = randomise(built, seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
-    return network, load_weights(network, file, spec.architecture, adapt, spec.part)
+    heads = head_places(spec.architecture) if spec.headless else None
+    loaded = load_weights(
+        network, file, spec.architecture, adapt, spec.part, heads=heads, keys=spec.keys
+    )
+    return network, loaded
+
+
+def _own_network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
+    """The network that a user's own code makes; nothing of it is run without consent."""
+    spec = exp.classifier
+    code = check_trusted(spec)
+
+    def built() -> nn.Module:
+        return made(code, spec.num_classes, spec.arguments)
+
+    if spec.random_weights is not None:
+        return randomise(built, spec.random_weights), None
+    file = weights_file(exp)
+    return (network := randomise(built, 0)), load_weights(
+        network, file, code.label, None, spec.part
+    )
 
 
 def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:

@@ -38,6 +38,8 @@ class LoadedWeights:
     left_out : names in the file that are in none of them and were not used.
     normalisations : means and stds of images in the file, which the network does not apply.
     notes : how tensors were read that are no plain floats.
+    beside : what was left out of the part itself, and what it is.
+    renamed : name in the file -> name in the network, where order or place gave it.
     """
 
     file: str
@@ -48,6 +50,8 @@ class LoadedWeights:
     left_out: tuple[str, ...] = ()
     normalisations: tuple[StoredNormalisation, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -67,6 +71,12 @@ class LoadedWeights:
             names = f"{count} name{'s' if count > 1 else ''} of the file"
             shown = ", ".join(self.left_out[:4]) + (", …" if count > 4 else "")
             said += f" {names} {'were' if count > 1 else 'was'} left out ({shown})."
+        if self.beside:
+            said += f" Left out, because the network has no place for it: {self.beside}."
+        if self.renamed:
+            shown = ", ".join(f"{old} → {new}" for old, new in self.renamed[:4])
+            more = ", …" if len(self.renamed) > 4 else ""
+            said += f" {len(self.renamed)} names were changed ({shown}{more})."
         for pair in self.normalisations:
             mean, std = pair.names
             said += f" {mean} and {std} normalise images: they belong in the preprocessing."

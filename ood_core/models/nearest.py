@@ -4,36 +4,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError, StoppedError
-from ood_core.models.architectures import adapter, architectures, build, collection
+from ood_core.models.architectures import architectures, collection
+from ood_core.models.beside_encoder import projected
 from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
+from ood_core.models.input_channels import first_channels
 from ood_core.models.known_matches import keep_match, kept_match
-from ood_core.models.mismatch import Shapes, compare, head_renamed, shapes_of
+from ood_core.models.known_shapes import (
+    adapted,
+    classes_of,
+    head_names,
+    headless_share,
+    known_shapes,
+)
+from ood_core.models.known_shapes import share_of as _share
+from ood_core.models.mismatch import Shapes, shapes_of
 from ood_core.models.named_architectures import named_in_path, names_written
-from ood_core.models.network_shapes import shapes_built_by
-from ood_core.models.normalisation import without_constants
-from ood_core.models.parts import named, no_weights, parts
+from ood_core.models.parts import Part, named, no_weights, parts, tensor_paths
 from ood_core.models.published_weights import package_version
+from ood_core.models.readings import head_beside
 from ood_core.models.search_order import likely_names, words_of
 from ood_core.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from ood_core.runtime.progress import ProgressCallback, StopCheck
 
-__all__ = ["SECONDS", "checkpoint_classes", "nearest_architectures", "nearest_to", "timm_installed"]
+__all__ = [
+    "SECONDS",
+    "checkpoint_channels",
+    "checkpoint_classes",
+    "nearest_architectures",
+    "nearest_to",
+    "timm_installed",
+]
 
 SECONDS = 30.0
 """Time after which no further architecture is compared."""
 
 LEAST = 0.1
 """Share of names that agree, below which an architecture is not near at all."""
-
-_CLASSES = 1237
-"""A number of classes that is no width of any layer, so that it shows which layers follow it."""
 
 
 def nearest_architectures(
@@ -71,18 +83,24 @@ def timm_installed() -> bool:
 def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -> int | None:
     """Number of classes in a checkpoint file of a network; None where it cannot be told.
 
-    It is that of the weights that would be loaded: those named by `part`, else averaged ones.
+    It is that of the weights that would be loaded: those named by `part`, else averaged ones; 0
+    for an encoder without a classifier.
 
     Raises
     ------
     ModelError
         When the file cannot be read, or there is no such architecture or part.
     """
-    found = parts(read_checkpoint(path))
+    content = read_checkpoint(path)
+    found = parts(content)
+    paths = tensor_paths(content)
     told = []
     for one in found if part is None else named(found, part):
-        shapes = _adapted(architecture, one.state)
-        classes = _classes_of(architecture, shapes)
+        shapes = adapted(architecture, one.state)
+        classes = classes_of(architecture, shapes)
+        if projected(one.name, paths) or classes is None:
+            bare = headless_share(architecture, shapes) == 1
+            classes = _classes_beside(architecture, one, found) if bare else None
         if classes is not None:
             told.append((_share(architecture, shapes) == 1, one.averaged, classes))
     if not any(fits for fits, _, _ in told):
@@ -90,6 +108,28 @@ def checkpoint_classes(path: Path, architecture: str, part: str | None = None) -
     best = max(t[:2] for t in told)
     counts = {classes for *kind, classes in told if tuple(kind) == best}
     return counts.pop() if len(counts) == 1 else None
+
+
+def _classes_beside(architecture: str, part: Part, found: Sequence[Part]) -> int:
+    """Classes of the head that lies beside an encoder; 0 where there is none."""
+    widths = {s[1:] for k, s in known_shapes(architecture).items() if k in head_names(architecture)}
+    heads = [head_beside(part, found, width) for width in widths if width]
+    weights = [v for head in heads if head for v in head.values() if v.ndim > 1]
+    return int(weights[0].shape[0]) if len(weights) == 1 else 0
+
+
+def checkpoint_channels(path: Path, architecture: str) -> int | None:
+    """Channels of the images of a checkpoint, where the architecture's own takes another number.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read, or there is no such architecture.
+    """
+    known = known_shapes(architecture)
+    found = (adapted(architecture, one.state) for one in parts(read_checkpoint(path)))
+    told = {first_channels(shapes, known) for shapes in found} - {None}
+    return told.pop() if len(told) == 1 else None
 
 
 def nearest_to(
@@ -184,7 +224,7 @@ def _forms(name: str, states: Sequence[Candidate], shapes: Sequence[Shapes]) -> 
     other = f"timm:{short.removeprefix('tf_') if short.startswith('tf_') else f'tf_{short}'}"
     if prefix != "timm" or not _exists(other) or _best_share(other, states) < 1:
         return [name]
-    classes = {_classes_of(name, state) for state in shapes}
+    classes = {classes_of(name, state) for state in shapes}
     first, second = sorted((name, other), key=lambda n: "timm:tf_" not in n)
     return [first, second] if classes & {1000, 1001, 21841, 21843} else [second, first]
 
@@ -192,40 +232,9 @@ def _forms(name: str, states: Sequence[Candidate], shapes: Sequence[Shapes]) -> 
 def _best_share(name: str, states: Sequence[Candidate]) -> float:
     """The share with the state dict that agrees best; 0 for a network that cannot be built so."""
     try:
-        return max((_share(name, _adapted(name, state)) for state in states), default=0.0)
+        return max((_share(name, adapted(name, state)) for state in states), default=0.0)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
         return 0.0
-
-
-def _share(architecture: str, found: Shapes) -> float:
-    """Names that agree, the network having as many classes as the file."""
-    shapes = _known_shapes(architecture)
-    share = compare(found, shapes).share
-    if share < 0.5:
-        return share
-    classes, heads = _classes_of(architecture, found), _head_names(architecture)
-    grown = {k: (classes or s[0], *s[1:]) if k in heads else s for k, s in shapes.items()}
-    return compare(found, grown).share
-
-
-def _adapted(architecture: str, state: Candidate) -> Shapes:
-    """Shapes in a state dict under the names that the network has for them."""
-    adapt = adapter(architecture)
-    known = _known_shapes(architecture)
-    plain = without_constants(adapt(state) if adapt else state, known)
-    return shapes_of(head_renamed(plain, known))
-
-
-def _classes_of(architecture: str, found: Shapes) -> int | None:
-    counts = {found[name][0] for name in _head_names(architecture) if name in found}
-    return counts.pop() if len(counts) == 1 else None
-
-
-@cache
-def _head_names(architecture: str) -> frozenset[str]:
-    """Parameters whose shape follows the number of classes: a file's order tells nothing."""
-    shapes = _known_shapes(architecture)
-    return frozenset(name for name, shape in shapes.items() if shape[:1] == (_CLASSES,))
 
 
 def _names() -> Iterator[str]:
@@ -243,9 +252,3 @@ def _names() -> Iterator[str]:
             continue  # it is not installed
         left_out = "regnet" if prefix == "torchvision:" else "\0"
         yield from (f"{prefix}{n}" for n in names if not n.startswith(left_out))
-
-
-@cache
-def _known_shapes(architecture: str) -> Shapes:
-    """Names and shapes of an architecture with `_CLASSES` classes."""
-    return shapes_built_by(lambda: build(architecture, _CLASSES))

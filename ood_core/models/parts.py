@@ -160,7 +160,8 @@ def _state_dicts(
 ) -> Iterator[tuple[tuple[str, ...], Candidate, bool]]:
     import torch
 
-    if len(inside) > _DEPTH or _is_optimizer(content):
+    deepest = _DEPTH + ("classy_state_dict" in inside)  # VISSL's
+    if len(inside) > deepest or _is_optimizer(content):
         return
     average = _averages(content)
     inner = [(k, v) for k, v in _children(content) if isinstance(v, Mapping | list | tuple)]

@@ -15,6 +15,7 @@ from typing import Any
 
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
+from ood_core.experiments.own_code import is_own_code
 from ood_core.models.architectures import collection
 from ood_core.runtime.paths import weights_dir
 
@@ -69,7 +70,7 @@ def published_weights(architecture: str, weights: str | None) -> PublishedWeight
         For an unknown name, with the names there are.
     """
     package, colon, name = architecture.partition(":")
-    if not colon:
+    if not colon or is_own_code(architecture):
         return None
     label = f"{package}-{name}-{weights or 'default'}-{package_version(package)}"
     note = weights_dir() / f"{label.replace('/', '_')}.json"

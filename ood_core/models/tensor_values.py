@@ -52,6 +52,7 @@ def readable(state: Candidate, own: Mapping[str, torch.Tensor]) -> tuple[Candida
     for name, given in state.items():
         if name in own:
             read[name] = _checked(name, _dense(name, given, done), own[name])
+            _note_width(given, own[name], done)
     return read, [f"{count} {'were' if count > 1 else 'was'} {how}" for how, count in done.items()]
 
 
@@ -95,6 +96,13 @@ def _dense(name: str, given: torch.Tensor, done: Counter[str]) -> torch.Tensor:
         done["8-bit floats, read as they are without a further scale"] += 1
         return given.float()
     return given
+
+
+def _note_width(given: torch.Tensor, own: torch.Tensor, done: Counter[str]) -> None:
+    """Say which floats are widened or rounded when the network copies them."""
+    floats = given.is_floating_point() and own.is_floating_point()
+    if floats and given.element_size() > 1 and given.dtype != own.dtype:
+        done[f"{_kind(given)} and read as {_kind(own)}"] += 1
 
 
 def _checked(name: str, given: torch.Tensor, own: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -84,18 +85,19 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
         with torch.enable_grad():
             start = noise.requires_grad_() * 1
             logits = module(start)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        raise ModelError(
-            f"the network cannot take images of shape {input_shape} (channels, height, width): "
-            f"{_first_line(error)}. Check resize, center_crop and the number of values in mean "
-            "and std of [preprocessing]."
-        ) from error
+    except (Exception, SystemExit) as error:  # whatever somebody's forward raises
+        raise ModelError(_refused(error, input_shape)) from error
     finally:
         for handle in handles:
             handle.remove()
-    refused = _refused(logits, headless)
+    refused = _unusable(logits, headless)
     if refused:
         raise ModelError(refused)
+    if not logits.shape[1]:
+        raise ModelError(
+            "the network gives no number at all for an image (shape (images, 0)). Set num_classes "
+            "to the number of its classes; for a network without a head have it return features."
+        )
     if not torch.isfinite(logits).all():
         what = "features" if headless else "logits"
         raise ModelError(
@@ -105,7 +107,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
     return Trace(module, logits, start.grad_fn, dict(calls))
 
 
-def _refused(output: Any, headless: bool) -> str:
+def _unusable(output: Any, headless: bool) -> str:
     """Why nothing can be made of what the network returned, with what to do; "" where it can."""
     import torch
 
@@ -243,5 +245,24 @@ def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
 
 
-def _first_line(error: Exception) -> str:
+def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:
+    """Why a forward pass failed, and what to do."""
+    said = _first_line(error)
+    if isinstance(error, TypeError) and "forward() missing" in said:
+        return (
+            f"the network needs more than the images: {said}. Wrap it in an nn.Module of your own "
+            "whose forward takes the images alone and gives the rest."
+        )
+    if isinstance(error, RuntimeError | ValueError | AssertionError | TypeError):
+        return (
+            f"the network cannot take images of shape {input_shape} (channels, height, width): "
+            f"{said}. Check resize, center_crop and the number of values in mean "
+            "and std of [preprocessing]."
+        )
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{frame.filename}, line {frame.lineno}: {frame.line or ''}".rstrip(": ")
+    return f"the network's forward pass fails with {type(error).__name__}: {said} ({where})."
+
+
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def toml_text(values: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    values : key -> text, path, bool, number (also NumPy's), or a list, tuple or mapping of these.
+    values : key -> text, path, bool, number (also NumPy's), date or time, or a list, tuple or
+        mapping of these.
         A key whose value is None is left out, because TOML has no null. Paths are read as text,
         tuples as lists.
 
@@ -45,7 +47,7 @@ def _table(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
 
 def _plain(value: Any, where: str) -> Any:
     """The value in types that tomli_w writes; `where` is its dotted key."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | datetime.date | datetime.time):
         return value
     if isinstance(value, str | Path):
         return _text(str(value))

@@ -11,7 +11,8 @@ from ood_core.activations.record import Activations
 from ood_core.activations.resident_models import resident_model
 from ood_core.data import Transform, open_dataset
 from ood_core.detectors.odin import perturbed_logits
-from ood_core.errors import DataError
+from ood_core.errors import DataError, ModelError
+from ood_core.models.network_files import network_no_gradients
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +35,16 @@ def forward_pass(exp: Experiment) -> PerturbedLogits:
 
     Raises
     ------
+    ModelError
+        When the network cannot be differentiated.
     DataError
         From the function, when rows are not of one of the experiment's data sets.
     """
+    reason = network_no_gradients(exp.classifier.architecture)
+    if reason:
+        raise ModelError(
+            f"ODIN with epsilon > 0 needs gradients: {reason} Set epsilon = 0 to use stored logits."
+        )
     positions = lru_cache(lambda name: _open(exp, name))
 
     def forward(acts: Activations, epsilon: float, temperature: float) -> np.ndarray:

@@ -6,7 +6,12 @@ claims that say "holds here" or "does not hold here", with the numbers that deci
 """
 
 from ood_core.theory.claims.claim import Claim
-from ood_core.theory.measurement import PER_SET, measure_layer, measured_layer
+from ood_core.theory.measurement import (
+    PER_SET,
+    measure_layer,
+    measured_layer,
+    not_measurable,
+)
 from ood_core.theory.measurement_tables import theory_summary, theory_table
 
 __all__ = [
@@ -14,6 +19,7 @@ __all__ = [
     "Claim",
     "measure_layer",
     "measured_layer",
+    "not_measurable",
     "theory_summary",
     "theory_table",
 ]

@@ -11,8 +11,9 @@ from ood_core.activations import PENULTIMATE
 from ood_core.activations.activation_set import ActivationSet, chosen_sets
 from ood_core.activations.layer_outputs import layer_outputs
 from ood_core.activations.resident_models import resident_model
-from ood_core.errors import ConfigError
+from ood_core.errors import ConfigError, ModelError
 from ood_core.models import tail
+from ood_core.models.network_files import network_no_gradients
 from ood_core.runtime.progress import Meter, ProgressCallback, StopCheck
 from ood_core.theory.hidden_classifier import HiddenClassifier, measure_head, measure_tail
 from ood_core.theory.stored_measurements import Key, read_measured, write_measured
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ood_core.activations import Activations
     from ood_core.models import LayerInfo
 
-__all__ = ["PER_SET", "measure_layer", "measured_layer"]
+__all__ = ["PER_SET", "measure_layer", "measured_layer", "not_measurable"]
 
 PER_SET = 250
 """Images of each set that are measured, spread evenly over it. One backward pass per class and
@@ -67,7 +68,7 @@ def measure_layer(
     Raises
     ------
     ModelError, ConfigError
-        When there is no such layer or set.
+        When there is no such layer or set, or the network cannot be differentiated.
     StoppedError
         When `should_stop` said so.
     """
@@ -76,6 +77,9 @@ def measure_layer(
     names = _sets(acts, sets)
     if layer == PENULTIMATE:
         return {name: _closed_form(acts, name) for name in names}
+    reason = not_measurable(acts)
+    if reason:
+        raise ModelError(reason)
     keys = {name: _key(acts, layer, name, per_set, top) for name in names}
     found = {name: read_measured(key) for name, key in keys.items()}
     sizes = {name: min(per_set, len(acts[name])) for name in names}
@@ -105,6 +109,11 @@ def measured_layer(
     found = {name: read_measured(_key(acts, layer, name, per_set, top)) for name in names}
     whole = {name: value for name, value in found.items() if value is not None}
     return whole if len(whole) == len(names) else None
+
+
+def not_measurable(acts: ActivationSet) -> str:
+    """Why only the penultimate layer of this network can be measured; "" where every one can."""
+    return network_no_gradients(acts.experiment.classifier.architecture)
 
 
 def rows_measured(acts: Activations, layer: str, per_set: int = PER_SET) -> np.ndarray:

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING
 
 from ood_core.activations import notes_text
 from ood_core.data import dataset_status, open_dataset
+from ood_core.data.features import is_features
 from ood_core.errors import ModelError, OODLensError
 from ood_core.experiments import Preprocessing
 from ood_core.experiments.listing import left_out_text
-from ood_core.models import WeightsMissingError
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models import CodeNotTrustedError, WeightsMissingError
 from ood_core.models.nearest import timm_installed
 from ood_core.scoring.gates import run_gates
 from ood_core.wizard.check import Check, Fix
+from ood_core.wizard.checkpoint_fixes import (
+    checkpoint_fixes,
+    fitting_in_order,
+    order_checks,
+    renamed_text,
+)
 from ood_core.wizard.draft import Draft
 from ood_core.wizard.facts import checkpoint_facts
+from ood_core.wizard.feature_checks import arrays_text, features_checks
 from ood_core.wizard.loaded_checks import (
     choices,
     normalisation_checks,
@@ -53,6 +62,9 @@ def check_draft(draft: Draft) -> tuple[Check, ...]:
 
 
 def _classifier(draft: Draft) -> Iterator[Check]:
+    if draft.kind == "features":
+        yield from features_checks(draft)
+        return
     if not draft.architecture and not draft.checkpoint:
         yield Check("classifier", "The classifier loads", False, "No classifier is chosen yet.",
                     given=False)  # fmt: skip
@@ -77,6 +89,7 @@ def _classifier(draft: Draft) -> Iterator[Check]:
         forms,
     )  # fmt: skip
     yield from weights_checks(draft, model)
+    yield from order_checks(draft, model.head.n_classes if model.head else 0)
     yield Check("preprocessing", "Preprocessing is known", True, described(model.preprocessing))
     yield from scale_checks(draft, model.preprocessing)
     yield from normalisation_checks(draft, model)
@@ -121,23 +134,26 @@ def _unknown(draft: Draft) -> Check:
     )  # fmt: skip
     return Check(
         "classifier", name, False,
-        f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}",
-        "Choose its architecture; a network of your own needs one file, see docs/extending.md."
-        f"{more}",
-        tuple(_fixes(draft)),
+        f"{Path(draft.checkpoint).name} fits no known architecture completely; {near}"
+        f"{renamed_text(facts.renamed)}",
+        f"Choose its architecture, or name the code of a network of your own.{more}",
+        tuple(checkpoint_fixes(draft)),
     )  # fmt: skip
 
 
 def _refused(draft: Draft, error: OODLensError) -> Check:
     part, name = "classifier", "The classifier loads"
+    if isinstance(error, CodeNotTrustedError) or is_own_code(draft.architecture):
+        return Check(part, name, False, str(error))
     if isinstance(error, ModelError) and "preprocessing" in str(error) and not draft.preprocessing:
         part, name = "preprocessing", "Preprocessing is known"
     if isinstance(error, WeightsMissingError) and draft.weights:
         found = missing_weights(only_classifier(draft))
         if found is not None and found.download:
             return Check(part, name, None, found.message, _later(found.megabytes), fetch="weights")
-    fixes = choices(draft, error) or tuple(_fixes(draft))
-    return Check(part, name, False, str(error), fixes=fixes)
+    fixes = choices(draft, error) or tuple(checkpoint_fixes(draft))
+    also = renamed_text(fitting_in_order(draft))
+    return Check(part, name, False, f"{error}{also}", fixes=fixes)
 
 
 def _later(megabytes: int) -> str:
@@ -146,35 +162,14 @@ def _later(megabytes: int) -> str:
     return f"It can be downloaded once the experiment is saved{size}."
 
 
-def _fixes(draft: Draft) -> Iterator[Fix]:
-    """What the checkpoint itself says it is, where the draft says something else."""
-    if not draft.checkpoint:
-        return
-    if draft.part:
-        yield Fix(f"Do not ask for the part {draft.part}", dataclasses.replace(draft, part=""))
-    try:
-        facts = checkpoint_facts(draft.checkpoint, part=draft.part)
-    except ModelError:
-        return
-    name, share = facts.architectures[0] if facts.architectures else ("", 0.0)
-    if share > 0.5 and name != draft.architecture:
-        changed = dataclasses.replace(
-            draft, architecture=name, num_classes=facts.classes, preprocessing=None
-        )
-        fits = "fits completely" if share == 1 else f"is nearest ({share:.0%} of its names fit)"
-        yield Fix(f"Use {name}, which {fits}", changed)
-    elif share > 0.5 and facts.classes and facts.classes != draft.num_classes:
-        changed = dataclasses.replace(draft, num_classes=facts.classes)
-        yield Fix(f"Set {facts.classes} classes", changed)
-
-
 def _image_set(draft: Draft, name: str) -> Iterator[Check]:
     chosen = draft.sets()[name]
-    what = f"{'Images of ' if chosen in draft.ood else ''}{name} can be used"
+    rows = "features" if draft.kind == "features" else "images"
+    what = f"{rows.capitalize()} of {name} can be used"
     if name in ("fit", "test"):
-        what = f"{name.capitalize()} images can be used"
+        what = f"{name.capitalize()} {rows} can be used"
     if not chosen.source:
-        yield Check(name, what, False, f"No {name} images are chosen yet.", given=False)
+        yield Check(name, what, False, f"No {name} {rows} are chosen yet.", given=False)
         return
     try:
         images = _opened(draft, name)
@@ -205,7 +200,10 @@ def _opened(draft: Draft, name: str) -> ImageSet:
 
 def contents(images: ImageSet) -> str:
     """`2,000 images, 10 classes: airplane, automobile, …`."""
-    text = "1 image" if len(images) == 1 else f"{len(images):,} images"
+    if is_features(images):
+        text = arrays_text(images)
+    else:
+        text = "1 image" if len(images) == 1 else f"{len(images):,} images"
     if images.labels is None:
         return f"{text}, no labels."
     seen = sorted({int(label) for label in images.labels if label >= 0})
@@ -220,6 +218,8 @@ def contents(images: ImageSet) -> str:
 def described(p: Preprocessing) -> str:
     """`Shorter side 256, centre 224 x 224, mean …, std …, bilinear, RGB.`"""
     parts = [f"shorter side {p.resize}"] if p.resize else []
+    if isinstance(p.resize, tuple):
+        parts = [f"resized to {p.resize[0]} x {p.resize[1]} whatever the sides are"]
     parts += [f"centre {p.center_crop} x {p.center_crop}"] if p.center_crop else []
     numbers = [", ".join(f"{v:.4g}" for v in values) for values in (p.mean, p.std)]
     parts += [f"mean {numbers[0]}", f"std {numbers[1]}", p.interpolation, p.mode]

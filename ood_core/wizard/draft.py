@@ -3,70 +3,67 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ood_core.errors import ConfigError
-from ood_core.experiments import Experiment, Preprocessing, parse_experiment
-from ood_core.experiments.parsing_sets import RESERVED
-from ood_core.experiments.sources import BUILTIN_SOURCES, SET_KINDS, TORCHVISION_SETS, file_kind
+from ood_core.errors import ConfigError, did_you_mean
+from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, parse_experiment
+from ood_core.experiments.experiment import FEATURES
+from ood_core.experiments.own_code import TRUST, is_own_code
+from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS, FEATURES_KEYS
+from ood_core.experiments.sources import SET_KINDS
+from ood_core.wizard.kinds import KINDS, kind_of
+from ood_core.wizard.set_draft import NOTHING, TORCHVISION, SetDraft, ood_table, set_table
 
 __all__ = [
     "Draft",
-    "SetDraft",
-    "distinct_names",
     "draft_of",
     "new_experiment",
-    "set_kind",
-    "set_name",
     "tables",
+    "with_architecture",
+    "with_kind",
+    "with_weights",
 ]
-
-_TORCHVISION = "torchvision:"
-
-
-@dataclass(frozen=True)
-class SetDraft:
-    """One image set as typed.
-
-    Parameters
-    ----------
-    source : a folder, an image list (.txt), a table (.csv, .tsv, .json, .parquet), a zip, or
-        "torchvision:NAME" for a set that torchvision downloads.
-    name : of an OOD set.
-    near : whether an OOD set counts as near.
-    options : further keys of the experiment file: `root`, `split`, `limit`, `labels`, …
-    """
-
-    source: str = ""
-    name: str = ""
-    near: bool = False
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Draft:
     """What was chosen so far; nothing is checked yet, empty means not chosen.
 
-    Exactly one of `checkpoint`, `weights` and `random_weights` makes an experiment.
+    The fields that `ClassifierSpec` has too are the keys of the [classifier] table, and mean what
+    they mean there. Exactly one of `checkpoint`, `weights` and `random_weights` makes a network.
+
+    Parameters
+    ----------
+    kind : what the user has, one of `wizard.kinds.KINDS`.
+    classes : those of the ID sets that alone count as ID; empty: all.
     """
 
     name: str = ""
     title: str = ""
+    kind: str = "network"
     architecture: str = ""
     checkpoint: str = ""
     part: str = ""
+    keys: str = ""
     weights: str = ""
     random_weights: int | None = None
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     expected_accuracy: float | None = None
+    obtain: str = ""
+    features: str = ""
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trust: str = ""
+    head: str = ""
+    text: str = ""
+    temperature: float | None = None
     preprocessing: Preprocessing | None = None
-    fit: SetDraft = SetDraft()
-    test: SetDraft = SetDraft()
+    fit: SetDraft = NOTHING
+    test: SetDraft = NOTHING
+    classes: tuple[str, ...] = ()
     ood: tuple[SetDraft, ...] = ()
     detectors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     description: str = ""
@@ -74,6 +71,59 @@ class Draft:
     def sets(self) -> dict[str, SetDraft]:
         """Every set by the name that it will have."""
         return {"fit": self.fit, "test": self.test} | {s.name: s for s in self.ood}
+
+
+def with_kind(draft: Draft, kind: str) -> Draft:
+    """The draft of a user who has something else: what cannot be meant any more is emptied.
+
+    Parameters
+    ----------
+    draft : the choices so far.
+    kind : one of KINDS.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"{kind!r} is not what the wizard asks for. {did_you_mean(kind, KINDS)}")
+    fields: dict[str, Any] = {"kind": kind}
+    if "features" in (kind, draft.kind):
+        kept = ("name", "title", "description", "class_names")
+        return Draft(**{key: getattr(draft, key) for key in kept}, **fields)
+    if "hub" in (kind, draft.kind):
+        return with_weights(dataclasses.replace(draft, **fields))
+    if "encoder" in (kind, draft.kind):
+        fields["num_classes"] = 0 if kind == "encoder" else None
+    return dataclasses.replace(draft, **fields)
+
+
+def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None = None) -> Draft:
+    """The draft with other weights: what was found out or chosen of the former is emptied.
+
+    Code of one's own stays: no file says that it is meant.
+    """
+    own = is_own_code(draft.architecture)
+    return dataclasses.replace(
+        draft, checkpoint=checkpoint, random_weights=random_weights, part="", weights="", keys="",
+        features="", preprocessing=None, architecture=draft.architecture if own else "",
+        num_classes=0 if draft.kind == "encoder" else None,
+    )  # fmt: skip
+
+
+def with_architecture(
+    draft: Draft, architecture: str, arguments: Mapping[str, Any] | None = None
+) -> Draft:
+    """The draft with another architecture; of code of one's own the file says that it may run.
+
+    Whether it does run is asked apart from that, for what the code contains (`code_request`).
+    """
+    own = is_own_code(architecture)
+    return dataclasses.replace(
+        draft, architecture=architecture, preprocessing=None, trust=TRUST if own else "",
+        arguments=dict(arguments or {}) if own else {},
+    )  # fmt: skip
 
 
 def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
@@ -93,14 +143,18 @@ def new_experiment(draft: Draft, beside: Path | None = None) -> Experiment:
         raise ConfigError("the experiment needs a name, for example my-network.")
     for role, chosen in (("fit", draft.fit), ("test", draft.test)):
         if not chosen.source:
-            raise ConfigError(
-                f"the {role} images are missing: name a folder, an image list, a table or a zip."
-            )
+            raise ConfigError(_lacks(role, draft.kind))
     path = (beside or Path.cwd()) / "draft.toml"
     try:
         return dataclasses.replace(parse_experiment(tables(draft), path), path=None)
     except ConfigError as error:  # there is no file yet that a message could name
         raise ConfigError(str(error).removeprefix(path.name).lstrip(": ")) from error
+
+
+def _lacks(role: str, kind: str) -> str:
+    if kind == FEATURES:
+        return f"the {role} features are missing: name a file of arrays such as {role}.npz."
+    return f"the {role} images are missing: name a folder, an image list, a table or a zip."
 
 
 def tables(draft: Draft) -> dict[str, Any]:
@@ -110,70 +164,22 @@ def tables(draft: Draft) -> dict[str, Any]:
     if draft.preprocessing is not None:
         found = vars(draft.preprocessing)
         values["preprocessing"] = {k: _plain(v) for k, v in found.items() if v is not None}
-    values["id"] = {"fit": set_table(draft.fit), "test": set_table(draft.test)}
-    values["ood"] = [ood_table(s) for s in draft.ood]
+    kind = FEATURES if draft.kind == FEATURES else None
+    values["id"] = {"fit": set_table(draft.fit, kind), "test": set_table(draft.test, kind)}
+    if draft.classes:
+        values["id"]["classes"] = list(draft.classes)
+    values["ood"] = [ood_table(s, kind) for s in draft.ood]
     values["detectors"] = {k: dict(v) for k, v in draft.detectors.items()}
     return values
 
 
 def classifier_table(draft: Draft) -> dict[str, Any]:
-    """The [classifier] table."""
-    keys = (
-        "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
-        "class_names", "expected_accuracy",
-    )  # fmt: skip
-    values = {key: getattr(draft, key) for key in keys}
-    return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
-
-
-def set_table(chosen: SetDraft) -> dict[str, Any]:
-    """The table of one set; its kind follows from what the source is."""
-    source, kind = chosen.source.strip(), set_kind(chosen.source)
-    return {kind: source.removeprefix(_TORCHVISION), **chosen.options}
-
-
-def set_kind(source: str) -> str:
-    """Kind of data set that a source names: "folder", "image_list", "manifest", "zip", …"""
-    source = source.strip()
-    if source in BUILTIN_SOURCES:
-        return "builtin"
-    if source.startswith(_TORCHVISION) or (
-        source in TORCHVISION_SETS and not Path(source).exists()
-    ):
-        return "torchvision"
-    path = Path(source).expanduser()
-    return "folder" if path.is_dir() else file_kind(path.name) or "folder"
-
-
-def set_name(source: str) -> str:
-    """Name for an OOD set: that of its folder or file, of what experiment files allow in names.
-
-    >>> set_name("/data/My drawings (2)")
-    'My drawings -2-'
-    """
-    last = source.strip().removeprefix(_TORCHVISION).rstrip("/").rpartition("/")[2]
-    stem = Path(last).stem if set_kind(source) != "folder" else last
-    plain = re.sub(r"[^A-Za-z0-9._+ -]", "-", stem).lstrip("._+ -")
-    return plain[:95] or "ood"  # of 100 allowed, so that a number can follow
-
-
-def distinct_names(sets: Iterable[SetDraft]) -> tuple[SetDraft, ...]:
-    """The sets with usable names that differ from each other and from fit and test."""
-    taken, out = {"fit", "test", *RESERVED}, []
-    for chosen in sets:
-        plain = set_name(chosen.name or chosen.source)
-        name, number = plain, 2
-        while name in taken:
-            name, number = f"{plain}-{number}", number + 1
-        taken.add(name)
-        out.append(dataclasses.replace(chosen, name=name))
-    return tuple(out)
-
-
-def ood_table(chosen: SetDraft) -> dict[str, Any]:
-    """One [[ood]] entry."""
-    near = {"near": True} if chosen.near else {}
-    return {"name": chosen.name, **set_table(chosen), **near}
+    """The [classifier] table: what was chosen of its keys."""
+    if draft.kind == FEATURES:
+        values = {key: getattr(draft, key) for key in FEATURES_KEYS} | {"architecture": FEATURES}
+    else:
+        values = {key: getattr(draft, key) for key in CLASSIFIER_KEYS}
+    return {k: _plain(v) for k, v in values.items() if not _empty(v)}
 
 
 def draft_of(experiment: Experiment) -> Draft:
@@ -182,28 +188,37 @@ def draft_of(experiment: Experiment) -> Draft:
     def chosen(name: str) -> SetDraft:
         spec = experiment.sets[name]
         kept = {k: v for k, v in spec.options.items() if k in SET_KINDS[spec.kind].options}
-        prefix = _TORCHVISION if spec.kind == "torchvision" else ""
+        prefix = TORCHVISION if spec.kind == "torchvision" else ""
         return SetDraft(prefix + spec.source, name, name in experiment.near, kept)
 
-    spec = experiment.classifier
     return Draft(
         name=experiment.name,
         title=experiment.title,
-        architecture=spec.architecture,
-        checkpoint=str(spec.checkpoint or ""),
-        part=spec.part or "",
-        weights=spec.weights or "",
-        random_weights=spec.random_weights,
-        num_classes=spec.num_classes,
-        class_names=spec.class_names or (),
-        expected_accuracy=spec.expected_accuracy,
+        kind=kind_of(experiment.classifier),
         preprocessing=experiment.preprocessing,
         fit=chosen(experiment.fit_set),
         test=chosen(experiment.test_set),
-        ood=tuple(chosen(name) for name in experiment.ood_sets),
+        classes=experiment.id_classes,
+        ood=tuple(
+            chosen(name)
+            for name in experiment.ood_sets
+            if "other_than" not in experiment.sets[name].options  # made of `classes`
+        ),
         detectors=experiment.detectors,
         description=experiment.description,
+        **_typed(experiment.classifier),
     )
+
+
+def _typed(spec: ClassifierSpec) -> dict[str, Any]:
+    """The keys of a classifier as a draft has them: paths as text, what is absent left out."""
+    given = {key: getattr(spec, key) for key in CLASSIFIER_KEYS}
+    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items() if not _empty(v)}
+
+
+def _empty(value: Any) -> bool:
+    """Whether a value says nothing: 0 classes and the seed 0 say something."""
+    return value is None or value is False or (isinstance(value, Sized) and not len(value))
 
 
 def _plain(value: Any) -> Any:

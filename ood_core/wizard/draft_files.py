@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ood_core.errors import ConfigError, OODLensError
 from ood_core.experiments import load_experiment, parse_experiment
-from ood_core.wizard.draft import Draft, SetDraft, draft_of, set_kind
+from ood_core.wizard.draft import Draft, draft_of
+from ood_core.wizard.set_draft import SetDraft, set_kind
 
 __all__ = ["load_draft", "parse_draft"]
 

@@ -19,7 +19,7 @@ from ood_core.data.parquet_lists import ImageColumn
 from ood_core.errors import DataError
 from ood_core.experiments import DataSpec
 from ood_core.experiments.sources import file_kind, is_image_name, list_suffix
-from ood_core.wizard.draft import SetDraft
+from ood_core.wizard.set_draft import SetDraft
 
 __all__ = ["FoundList", "is_list", "look_into_list", "set_from"]
 

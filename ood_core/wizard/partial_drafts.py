@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING
 from ood_core.data import open_dataset
 from ood_core.errors import ConfigError, DataError, OODLensError
 from ood_core.experiments import Experiment
-from ood_core.models import TRAINED_HERE, load_model, model_fingerprint
+from ood_core.experiments.own_code import is_own_code
+from ood_core.models import (
+    TRAINED_HERE,
+    code_request,
+    load_model,
+    model_fingerprint,
+    trust_code,
+)
 from ood_core.models.published_weights import published_weights
-from ood_core.wizard.draft import Draft, SetDraft, new_experiment
+from ood_core.wizard.draft import Draft, new_experiment
+from ood_core.wizard.set_draft import SetDraft
 
 if TYPE_CHECKING:
     from ood_core.experiments import ClassifierSpec, Preprocessing
-    from ood_core.models import LoadedModel
+    from ood_core.models import CodeRequest, LoadedModel
 
-__all__ = ["load_classifier", "only_classifier", "only_set"]
+__all__ = ["draft_code", "load_classifier", "only_classifier", "only_set", "trust_draft"]
 
 _FIT, _TEST = SetDraft("digits:fit"), SetDraft("digits:test")
 """Sets that are always there, in place of those of the draft."""
@@ -35,6 +43,22 @@ def only_classifier(draft: Draft) -> Experiment:
         When the classifier's fields are not usable.
     """
     return new_experiment(dataclasses.replace(draft, name="draft", fit=_FIT, test=_TEST, ood=()))
+
+
+def draft_code(draft: Draft) -> CodeRequest | None:
+    """What has to be agreed to before the draft's own code is run; None where nothing has.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        When the classifier's fields are not usable, or the code is not there.
+    """
+    return code_request(only_classifier(draft)) if is_own_code(draft.architecture) else None
+
+
+def trust_draft(draft: Draft, digest: str | None = None, by: str = "page") -> str:
+    """Agree that the draft's own code runs here, as `ood_core.models.trust_code`; the hash."""
+    return trust_code(only_classifier(draft), digest, by)
 
 
 def load_classifier(draft: Draft) -> LoadedModel:
@@ -71,11 +95,14 @@ def only_set(draft: Draft, name: str) -> Experiment:
     ConfigError
         When the set's source or options are not usable.
     """
-    if not (draft.num_classes or draft.class_names):
+    if draft.kind == "features":
+        return _only_features(draft, name)
+    if draft.num_classes is None and not draft.class_names:
         draft = dataclasses.replace(draft, class_names=_published_names(draft))
-    alone = dataclasses.replace(
-        draft, name="draft", preprocessing=None,
-        architecture="any", checkpoint="", part="", weights="", random_weights=0,
+    alone = Draft(
+        name="draft", architecture="any", random_weights=0,
+        num_classes=draft.num_classes, class_names=draft.class_names,
+        classes=draft.classes if name in ("fit", "test") and draft.fit.source else (),
         fit=draft.fit if name in ("fit", "test") and draft.fit.source else _UNLABELLED,
         test=draft.test if name == "test" else _TEST,
         ood=tuple(s for s in draft.ood if s.name == name),
@@ -89,6 +116,24 @@ def only_set(draft: Draft, name: str) -> Experiment:
         if name != "test":
             raise
         return new_experiment(dataclasses.replace(alone, fit=_UNLABELLED))  # its own line says it
+
+
+def _only_features(draft: Draft, name: str) -> Experiment:
+    """One set of features, standing in for the others too."""
+    chosen = draft.sets()[name]
+    alone = dataclasses.replace(
+        draft, name="draft", head="", test=chosen, ood=(chosen,) if chosen in draft.ood else (),
+        fit=draft.fit if name == "test" and draft.fit.source else chosen,
+        classes=draft.classes if chosen not in draft.ood else (),
+    )  # fmt: skip
+    try:
+        found = new_experiment(alone)
+        open_dataset(found.sets[found.fit_set])
+        return found
+    except (ConfigError, DataError):
+        if name != "test":
+            raise
+        return new_experiment(dataclasses.replace(alone, fit=chosen, classes=()))
 
 
 def _published_names(draft: Draft) -> tuple[str, ...]:

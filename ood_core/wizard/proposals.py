@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ood_core.data import BrokenImageError, Transform, open_dataset
-from ood_core.errors import DataError, OODLensError
-from ood_core.experiments import Preprocessing
+from ood_core.errors import OODLensError
+from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.listing import class_folders
+from ood_core.experiments.network_formats import NETWORK_FORMATS
+from ood_core.experiments.own_code import is_own_code
+from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
+from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.runtime.paths import find_data
 from ood_core.wizard.checkpoint_files import checkpoints_at
-from ood_core.wizard.draft import Draft, new_experiment
-from ood_core.wizard.facts import checkpoint_facts, one_checkpoint
-from ood_core.wizard.partial_drafts import load_classifier
+from ood_core.wizard.draft import Draft
+from ood_core.wizard.facts import checkpoint_facts, one_checkpoint, whole_network
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from ood_core.data import ImageSet
-    from ood_core.experiments import Experiment
     from ood_core.runtime.progress import ProgressCallback, StopCheck
 
 __all__ = [
-    "Measured",
     "Proposal",
     "architecture_names",
     "complete",
-    "measure",
     "preprocessings",
     "weight_names",
 ]
@@ -57,20 +51,6 @@ class Proposal:
 
     label: str
     preprocessing: Preprocessing
-
-
-@dataclass(frozen=True)
-class Measured:
-    """How many of `images` labelled ID test images are classified right with a proposal."""
-
-    proposal: Proposal
-    right: int
-    images: int
-
-    @property
-    def accuracy(self) -> float:
-        """Share classified right, 0-1."""
-        return self.right / self.images
 
 
 def architecture_names(family: str) -> tuple[str, ...]:
@@ -111,23 +91,33 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
     if draft.architecture == "digits_cnn":
         return (Proposal("16 x 16 grey, only scaled to 0-1", _DIGITS),)
     own = _published(draft)
+    if own is not None and draft.architecture in NETWORK_FORMATS:
+        return (Proposal("what the file itself states", own),)
     if own is not None and draft.weights:
         return (Proposal("the weights' own transforms", own),)
     resize, crop = (own.resize, own.center_crop) if own is not None else (32, 32)
     guesses = [Proposal("the architecture's published transforms", own)] if own is not None else []
     for label, (mean, std) in _STATISTICS.items():
-        guess = Preprocessing(resize, crop, mean, std)
+        tried = Preprocessing(resize, crop, mean, std)
         if own is not None:
-            guess = dataclasses.replace(guess, interpolation=own.interpolation)
-        if guess != own:
-            guesses.append(Proposal(f"{crop} x {crop}, {label}", guess))
+            tried = dataclasses.replace(tried, interpolation=own.interpolation)
+        if tried != own:
+            guesses.append(Proposal(f"{crop} x {crop}, {label}", tried))
     if draft.num_classes == 100 and own is None:
         guesses.insert(0, guesses.pop(1))
-    return tuple(guesses)
+    grey = draft.checkpoint and draft.preprocessing and draft.preprocessing.mode == "L"
+    found: dict[Preprocessing, Proposal] = {}
+    for guess in guesses:
+        changed = for_images(guess.preprocessing, 1 if grey else None)
+        found.setdefault(changed, Proposal(guess.label, changed))
+    return tuple(found.values())
 
 
 def _published(draft: Draft) -> Preprocessing | None:
     try:
+        if draft.architecture in NETWORK_FORMATS:
+            spec = ClassifierSpec(draft.architecture, checkpoint=_place(draft))
+            return network_preprocessing(spec)
         found = published_weights(draft.architecture, draft.weights or None)
     except OODLensError:
         return None  # the name is reported where the classifier is checked
@@ -150,99 +140,89 @@ def complete(
     ModelError
         When the checkpoint cannot be read.
     """
-    if checkpoints_at(draft.checkpoint):
+    if draft.kind == "features":
+        return draft
+    whole = whole_network(draft.checkpoint)
+    if whole is None and checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
-    if draft.checkpoint and not (draft.architecture and draft.num_classes):
-        facts = checkpoint_facts(
-            draft.checkpoint, draft.architecture, draft.part, progress, should_stop
-        )
-        draft = dataclasses.replace(
-            draft,
-            architecture=draft.architecture or facts.architecture,
-            num_classes=draft.num_classes or facts.classes,
-        )
-    if draft.random_weights is not None and not (draft.num_classes or draft.class_names):
+        whole = whole_network(draft.checkpoint)
+    if whole is not None:
+        return _of_whole_network(draft, *whole)
+    draft, channels = _of_checkpoint(draft, progress, should_stop)
+    told = draft.num_classes is not None or draft.class_names
+    if draft.random_weights is not None and not told:
         draft = dataclasses.replace(draft, num_classes=_class_folders(draft))
-    if draft.preprocessing is None and draft.architecture and _published(draft) is None:
-        draft = dataclasses.replace(draft, preprocessing=preprocessings(draft)[0].preprocessing)
+    if (
+        draft.preprocessing is None
+        and draft.architecture
+        and (_published(draft) is None or channels is not None)
+    ):
+        first = preprocessings(draft)[0].preprocessing
+        draft = dataclasses.replace(draft, preprocessing=for_images(first, channels))
+    if draft.num_classes == 0 and draft.kind == "network":
+        draft = dataclasses.replace(draft, kind="encoder")
     return draft
+
+
+def _of_checkpoint(
+    draft: Draft, progress: ProgressCallback | None, should_stop: StopCheck | None
+) -> tuple[Draft, int | None]:
+    """The draft with what its checkpoint says, and the channels of images where it says those."""
+    if not draft.checkpoint or is_own_code(draft.architecture):
+        return draft, None
+    if draft.architecture and draft.num_classes is not None:
+        return draft, _channels(draft) if draft.preprocessing is None else None
+    facts = checkpoint_facts(
+        draft.checkpoint, draft.architecture, draft.part, progress, should_stop
+    )
+    renamed = facts.renamed if draft.keys else None
+    name, classes = facts.architecture, facts.classes
+    if renamed is not None:
+        name, classes = renamed.architecture, renamed.classes
+    found = dataclasses.replace(
+        draft,
+        architecture=draft.architecture or name,
+        num_classes=classes if draft.num_classes is None else draft.num_classes,
+    )
+    return found, facts.channels
+
+
+def _of_whole_network(draft: Draft, path: Path, architecture: str) -> Draft:
+    """The draft of a file or folder that says itself which network it is."""
+    folder = architecture == "huggingface"
+    kind = "hub" if folder and draft.kind == "network" else draft.kind
+    found = dataclasses.replace(draft, checkpoint=str(path), architecture=architecture, kind=kind)
+    if found.preprocessing is not None or _published(found) is not None:
+        return found
+    return dataclasses.replace(found, preprocessing=preprocessings(found)[0].preprocessing)
+
+
+def for_images(p: Preprocessing, channels: int | None) -> Preprocessing:
+    """The preprocessing for grey images, 1 channel, or colour ones, 3; as it is for None.
+
+    Mean and std of grey images are the averages over the channels.
+
+    >>> for_images(Preprocessing(32, 32, (0.25, 0.5, 0.75), (0.5, 0.5, 0.5)), 1).mean
+    (0.5,)
+    """
+    if channels is None or len(p.mean) == channels:
+        return p
+    mean, std = ((sum(v) / len(v),) * channels for v in (p.mean, p.std))
+    return dataclasses.replace(p, mean=mean, std=std, mode="L" if channels == 1 else "RGB")
+
+
+def _channels(draft: Draft) -> int | None:
+    try:
+        return checkpoint_facts(draft.checkpoint, draft.architecture, draft.part).channels
+    except OODLensError:
+        return None  # it is reported where the classifier is checked
+
+
+def _place(draft: Draft) -> Path:
+    return resolve(draft.checkpoint, Path.cwd())[0] or Path(draft.checkpoint)
 
 
 def _class_folders(draft: Draft) -> int | None:
     found = find_data(draft.fit.source) if draft.fit.source else None
     count = len(class_folders(found)) if found is not None and found.is_dir() else 0
     return count if count >= 2 else None
-
-
-def measure(
-    draft: Draft, proposals: Sequence[Proposal] | None = None, images: int = 100
-) -> tuple[Measured, ...]:
-    """Accuracy on ID test images with each proposal, best first: a wrong one costs points.
-
-    Parameters
-    ----------
-    draft : complete but for the preprocessing and the name.
-    proposals : what to compare; `preprocessings(draft)` for None.
-    images : at most so many images, the same ones for each proposal.
-
-    Raises
-    ------
-    ConfigError, ModelError
-        When the classifier cannot be used.
-    DataError
-        When the ID test set has no labels or no readable images.
-    """
-    proposals = preprocessings(draft) if proposals is None else proposals
-    first = dataclasses.replace(draft, name="draft", preprocessing=proposals[0].preprocessing)
-    exp = new_experiment(first)
-    pictures, labels = _labelled(exp, images)
-    module = load_classifier(first).module
-    found = [
-        Measured(p, _right(module, p.preprocessing, pictures, labels), len(labels))
-        for p in proposals
-    ]
-    return tuple(sorted(found, key=lambda m: -m.right))
-
-
-def _labelled(exp: Experiment, count: int) -> tuple[list[Image.Image], list[int]]:
-    test = limited(exp, exp.test_set, count)
-    labels = test.labels
-    if labels is None or not (labels >= 0).any():
-        raise DataError(
-            "the ID test set has no labels, so accuracy cannot tell which preprocessing is right. "
-            "Use class folders or a list with labels, or take the one used in training."
-        )
-    pictures, kept = [], []
-    for index in (i for i, label in enumerate(labels) if label >= 0):
-        try:
-            pictures.append(test.load(index))
-        except BrokenImageError:
-            continue  # counted and named when the experiment is prepared
-        kept.append(int(labels[index]))
-    if not kept:
-        raise DataError("none of the ID test images can be read.")
-    return pictures, kept
-
-
-def limited(exp: Experiment, name: str, count: int) -> ImageSet:
-    """A set of the experiment, at most `count` images of it."""
-    spec = exp.sets[name]
-    limit = min(count, spec.options.get("limit", count))
-    return open_dataset(dataclasses.replace(spec, options={**spec.options, "limit": limit}))
-
-
-def _right(
-    module: Any,
-    preprocessing: Preprocessing,
-    pictures: Sequence[Image.Image],
-    labels: Sequence[int],
-) -> int:
-    import torch
-
-    transform, right = Transform(preprocessing), 0
-    for start in range(0, len(pictures), 50):
-        batch = np.stack([transform(p) for p in pictures[start : start + 50]])
-        with torch.inference_mode():
-            guess = module(torch.from_numpy(batch)).argmax(1).tolist()
-        right += sum(g == y for g, y in zip(guess, labels[start : start + 50], strict=True))
-    return right

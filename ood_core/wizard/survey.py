@@ -10,10 +10,11 @@ from pathlib import Path
 from ood_core.errors import DataError
 from ood_core.experiments.listing import class_folders
 from ood_core.wizard.checkpoint_files import rank_checkpoints
-from ood_core.wizard.draft import SetDraft, distinct_names, set_name
 from ood_core.wizard.folder_words import is_word
+from ood_core.wizard.found_features import holds_head
 from ood_core.wizard.found_pairs import Pair, find_pairs
 from ood_core.wizard.remaining_sets import Role, role_of
+from ood_core.wizard.set_draft import SetDraft, distinct_names, set_name
 from ood_core.wizard.walking import OPENOOD_LISTS, Place, walk
 
 __all__ = ["Survey", "survey"]
@@ -34,6 +35,8 @@ class Survey:
     unused : sets that were taken for nothing, such as more images of the fit set's classes.
     certain : whether something tells the first pair from the others.
     why : path of each of these -> why it was taken for what it was.
+    features : whether the sets hold features instead of images.
+    head : a file with the last linear layer of these features.
     """
 
     checkpoints: tuple[Path, ...] = ()
@@ -42,6 +45,8 @@ class Survey:
     unused: tuple[SetDraft, ...] = ()
     certain: bool = True
     why: Mapping[str, str] = field(default_factory=dict)
+    features: bool = False
+    head: str = ""
 
     def sets(self) -> tuple[SetDraft, ...]:
         """Every set that was found, each once."""
@@ -49,7 +54,9 @@ class Survey:
         return tuple({s.source: s for s in reversed(found) if s.source}.values())[::-1]
 
 
-def survey(folder: str | os.PathLike[str], fit: SetDraft | None = None) -> Survey:
+def survey(
+    folder: str | os.PathLike[str], fit: SetDraft | None = None, features: bool = False
+) -> Survey:
     """Look through a folder, four levels deep; of files, lists and tables alone are read.
 
     A training part beside a test or validation part (`train/`, `cifar_train/`, `fit.csv`,
@@ -61,6 +68,7 @@ def survey(folder: str | os.PathLike[str], fit: SetDraft | None = None) -> Surve
     ----------
     folder : to look through.
     fit : ID training images that are known already, for their class names.
+    features : whether files of features are looked for, even where there are images.
 
     Raises
     ------
@@ -74,6 +82,8 @@ def survey(folder: str | os.PathLike[str], fit: SetDraft | None = None) -> Surve
     paths, places = walk(root)
     if not (paths or places):
         raise DataError(f"{str(root)!r} holds neither images nor checkpoints.")
+    features = features or all(place.kind == "features" for place in places)
+    places = [place for place in places if (place.kind == "features") is features]
     checkpoints = rank_checkpoints(paths)
     free, roles = _without_covered(places)
     pairs = find_pairs(free, [path for path, _ in checkpoints])
@@ -96,7 +106,15 @@ def survey(folder: str | os.PathLike[str], fit: SetDraft | None = None) -> Surve
         len(pairs) < 2 or pairs[0].rank > pairs[1].rank,
         {str(path): why for path, why in checkpoints}
         | {str(p.path): role.why for p, role in roles.items()},
+        features and bool(places),
+        _head(root) if features and places else "",
     )
+
+
+def _head(root: Path) -> str:
+    """A last linear layer that lies beside files of features."""
+    found = (p for p in sorted(root.rglob("*")) if not p.is_dir() and holds_head(p))
+    return str(next(found, ""))
 
 
 def _without_covered(places: Sequence[Place]) -> tuple[list[Place], dict[Place, Role]]:
@@ -159,7 +177,7 @@ def _name(place: Place, root: Path) -> str:
     path, key = place.path, place.words.key
     if path.name.lower() in ("images", "data") and path.parent != root:
         return f"{path.parent.name}-{path.name}"
-    if place.kind == "list":
+    if place.kind in ("list", "features"):
         return key[-1] if key else set_name(str(path))
     above = path.parent
     return above.name if place.words.split and is_word(path.name) and above != root else path.name

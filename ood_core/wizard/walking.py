@@ -10,10 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ood_core.errors import ConfigError
 from ood_core.experiments.listing import Entries, folder_entries, leads_above
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.sources import SET_KINDS, is_image_name, list_suffix
 from ood_core.wizard.checkpoint_files import is_checkpoint
 from ood_core.wizard.folder_words import Words, is_word, read_words
+from ood_core.wizard.found_features import arrays_in, holds_features
 from ood_core.wizard.found_lists import is_list, look_into_list
 
 __all__ = ["OPENOOD_LISTS", "Place", "walk"]
@@ -34,7 +37,7 @@ class Place:
     Parameters
     ----------
     path : a folder, a list, a table or a zip.
-    kind : "folder", "list" (a table too) or "zip".
+    kind : "folder", "list" (a table too), "zip", or "features" that stand in place of images.
     parts : names below the folder that was looked through.
     classes : its class folders, or the class names in a list.
     labelled : whether it gives labels.
@@ -43,7 +46,7 @@ class Place:
     """
 
     path: Path
-    kind: Literal["folder", "list", "zip"]
+    kind: Literal["folder", "list", "zip", "features"]
     parts: tuple[str, ...]
     classes: frozenset[str] = frozenset()
     labelled: bool = False
@@ -82,7 +85,19 @@ def _walk(
     found, here = _entries(folder), (*came, os.path.realpath(folder))
     back = {n for n in found.links if leads_above(os.path.realpath(folder / n), here)}
     folders, files = [n for n in found.folders if n not in back], found.others
-    checkpoints = [folder / name for name in files if is_checkpoint(folder / name)]
+    whole = _is_network(folder)
+    if whole:
+        yield folder
+        if parts:  # what lies in it belongs to it
+            return
+    if not whole and "features.npy" in files:
+        yield _features(folder, parts)
+        return
+    checkpoints = [
+        folder / n
+        for n in files
+        if is_checkpoint(folder / n) and not (whole or holds_features(folder / n))
+    ]
     yield from checkpoints
     for name in files:
         yield from _set_file(folder / name, parts)
@@ -102,11 +117,21 @@ def _walk(
         yield Place(folder, "folder", parts)
 
 
+def _is_network(folder: Path) -> bool:
+    """Whether a folder holds one network, all of it."""
+    try:
+        return network_format(folder) is not None
+    except ConfigError:  # several of them: each is found below
+        return False
+
+
 def _set_file(path: Path, parts: tuple[str, ...]) -> Iterator[Place]:
     """The list, table or zip that a file is, if it is one."""
     suffix = list_suffix(path.name)
     parts = (*parts, path.name[: path.name.lower().rfind(suffix)])
-    if is_list(path) and (found := look_into_list(path)) is not None:
+    if holds_features(path):
+        yield _features(path, parts)
+    elif is_list(path) and (found := look_into_list(path)) is not None:
         yield Place(
             path, "list", parts, found.classes, found.labelled, found.folders, found.options
         )
@@ -116,6 +141,10 @@ def _set_file(path: Path, parts: tuple[str, ...]) -> Iterator[Place]:
             top = {name.partition("/")[0] for name in names if "/" in name.rstrip("/")}
             classes = frozenset(top) if len(top) > 1 else frozenset()
             yield Place(path, "zip", parts, classes, bool(classes))
+
+
+def _features(path: Path, parts: tuple[str, ...]) -> Place:
+    return Place(path, "features", parts, labelled="labels" in arrays_in(path))
 
 
 def _zipped(path: Path) -> list[str]:

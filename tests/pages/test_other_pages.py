@@ -155,6 +155,15 @@ def test_export_says_what_cannot_be_exported(open_page) -> None:
     assert "This detector cannot be exported" in _words(app)
 
 
+def test_export_says_which_networks_it_cannot_build_a_file_of(open_page, monkeypatch) -> None:
+    from ood_core.export import program
+
+    monkeypatch.setattr(program, "network_no_gradients", lambda _: "it is a file")
+    app = _ok(open_page("export"))
+    assert "is no torch module, so no torch program can be made of it" in _words(app)
+    assert "build_export" not in [button.key for button in app.button]
+
+
 def test_export_names_one_file_and_says_what_it_takes(open_page) -> None:
     import time
 

@@ -12,8 +12,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ood_core
+from ood_core.models.network_files import onnx_files
 from ood_core.runtime.progress import Progress
-from ood_core.theory import background, lab, measure_layer
+from ood_core.theory import background, lab, measure_layer, measurement
 from ood_core.theory.claims import of_network, of_training
 
 ROOT = Path(__file__).parents[2]
@@ -109,6 +110,19 @@ def test_a_layer_that_is_not_measured_offers_to_measure_it(acts: Any, monkeypatc
     st.cache_resource.clear()
     at = open_page(layer=layer)
     assert "Stop" in [button.label for button in at.button]
+
+
+def test_a_network_without_gradients_says_why_it_is_not_measured(
+    acts: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(measurement, "network_no_gradients", lambda _: onnx_files.NO_GRADIENTS)
+    at = open_page(layer=acts.layers[0].name)
+    assert not at.exception
+    assert onnx_files.NO_GRADIENTS in shown(at)
+    assert at.button(key="theory_measure").disabled
+    st.cache_resource.clear()
+    at = open_page(layer="penultimate")
+    assert onnx_files.NO_GRADIENTS not in shown(at), "the penultimate layer needs none"
 
 
 def test_the_lab_starts_reports_and_goes_on(acts: Any, monkeypatch: Any) -> None:

@@ -6,6 +6,7 @@ and 0 where the head is to be left out, or will be taken off.
 A file for a whole collection has `PREFIX` ("torchvision:") in place of `NAMES`, and functions
 `names()`, `weight_names(name)`, `build(name, num_classes, weights)` and `published(name, weights)`.
 Either may have `adapt(state)`, which brings the names in a checkpoint to those of the network.
+Installed packages add architectures by entry points: `models/architecture_plugins.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ood_core.errors import ModelError, did_you_mean
+from ood_core.models.architecture_plugins import plugins
+from ood_core.models.input_channels import with_channels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +37,15 @@ def _modules() -> tuple[ModuleType, ...]:
 
 
 def architectures() -> dict[str, Callable[[int | None], nn.Module]]:
-    """Built-in architectures: name -> function of the number of classes. Imports torch."""
+    """Architectures by name, built in and plug-ins: functions of the number of classes.
+
+    A plug-in that cannot be loaded is left out, and the reason is logged. Imports torch.
+    """
+    found = _built_in()
+    return found | plugins(found)[0]
+
+
+def _built_in() -> dict[str, Callable[[int | None], nn.Module]]:
     return {
         name: partial(module.build, name)
         for module in _modules()
@@ -49,7 +60,10 @@ def collection(architecture: str) -> ModuleType | None:
 
 
 def build(
-    architecture: str, num_classes: int | None = None, weights: str | None = None
+    architecture: str,
+    num_classes: int | None = None,
+    weights: str | None = None,
+    channels: int | None = None,
 ) -> nn.Module:
     """Network with untrained weights.
 
@@ -59,6 +73,7 @@ def build(
     num_classes : number of classes; the architecture's own for None. For 0 the head is left out
         where the architecture can, and has a size of its own elsewhere.
     weights : name of the published weights that it will get, where its form depends on them.
+    channels : of its images; the architecture's own for None. Published weights keep theirs.
 
     Raises
     ------
@@ -69,15 +84,22 @@ def build(
     if module is not None:
         name = architecture.removeprefix(module.PREFIX)
         network: nn.Module = module.build(name, num_classes, weights)
-        return network
+        return network if channels is None or weights else with_channels(network, channels)
     known = architectures()
+    broken = plugins(_built_in())[1]
+    if architecture not in known and architecture in broken:
+        raise ModelError(
+            f"architecture {architecture!r} is a plug-in that cannot be used: "
+            f"{broken[architecture]}"
+        )
     if architecture not in known:
         prefixes = " or ".join(f'"{m.PREFIX}NAME"' for m in _modules() if hasattr(m, "PREFIX"))
         raise ModelError(
             f"unknown architecture {architecture!r}. {did_you_mean(architecture, known)} "
             f"Or {prefixes}."
         )
-    return known[architecture](num_classes)
+    network = known[architecture](num_classes)
+    return network if channels is None else with_channels(network, channels)
 
 
 def adapter(architecture: str) -> Callable[[Candidate], Candidate] | None:

@@ -7,6 +7,7 @@ A module has
   `KnowsItself`;
 - `files(path)`: every file that decides what the network computes, for its identity;
 - `version()`: versions of what turns them into a network, the same purpose; imports nothing heavy;
+- `NO_GRADIENTS`, only where nothing can be differentiated through its networks: why;
 - `preprocessing(path)` and `class_names(path)`: what the file itself says, or None.
 """
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "network_class_names",
     "network_files",
+    "network_no_gradients",
     "network_preprocessing",
     "network_version",
     "open_network",
@@ -80,6 +82,13 @@ def network_files(spec: ClassifierSpec) -> tuple[Path, ...]:
 def network_version(architecture: str) -> str:
     """What else decides how the file becomes a network: versions of the packages used."""
     return str(_format(architecture).version())
+
+
+def network_no_gradients(architecture: str) -> str:
+    """Why nothing can be differentiated through networks of this kind; "" where it can."""
+    if architecture not in NETWORK_FORMATS:
+        return ""
+    return str(getattr(_format(architecture), "NO_GRADIENTS", ""))
 
 
 def network_preprocessing(spec: ClassifierSpec) -> Preprocessing | None:

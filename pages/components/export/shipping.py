@@ -12,13 +12,13 @@ import streamlit as st
 
 from ood_core.detectors import detector_class, exportable
 from ood_core.export import export
-from ood_core.export.program import MOST_IMAGES
+from ood_core.export.program import MOST_IMAGES, not_exportable
 from ood_core.export.recipe import of_view
 from ood_core.export.report import report as write
 from ood_core.scoring import tables
 from pages.components.charts import figures
 from pages.components.kit import cache, jobs
-from pages.components.kit.plain import without_directives
+from pages.components.kit.plain import plain, without_directives
 from pages.components.kit.view import View
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def detector(view: View, at: str) -> None:
         able = [n for n in exportable() if n not in view.lacking]
         names = ", ".join(cache.detector_titles().get(n, n) for n in able)
         st.info(f"This detector cannot be exported. These can: {names}.", icon=":material/block:")
+        return
+    reason = not_exportable(view.acts)
+    if reason:
+        st.info(plain(reason), icon=":material/block:")
         return
     if st.button("Build the file", key="build_export", icon=":material/deployed_code:"):
         st.session_state["_export"] = (view.detector, at)

@@ -12,7 +12,7 @@ from ood_core.activations import PENULTIMATE
 from ood_core.detectors import canonical_name, detector_class
 from ood_core.errors import OODLensError
 from ood_core.plots.theme import ood_colour
-from pages.components.kit import cache, nav, prepare, state, theme, words
+from pages.components.kit import cache, consent, nav, prepare, state, theme, words
 from pages.components.kit.plain import plain
 from pages.components.kit.view import View, detector_params
 
@@ -42,6 +42,7 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         False the page goes on; where `view.stored` is None it must not read `view.acts`.
     """
     st.set_page_config(page_title=f"{title} · OOD Lens", page_icon=_ICON, layout="wide")
+    consent.tell_who_is_served()
     state.begin(title)
     with st.sidebar:
         st.html("<div class='brand'>OOD Lens</div>")
@@ -63,6 +64,8 @@ def open_page(title: str, question: str, *, prepared: bool = True) -> View:
         state.publish()
         prepare.panel(experiment)
         st.stop()
+    if acts is not None:
+        consent.panel(experiment)  # for what runs new images; what is stored needs no code
     return view
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ood_core.activations import preparation
 from ood_core.errors import OODLensError
-from pages.components.kit import cache, missing
+from pages.components.kit import cache, consent, missing
 from pages.components.kit.plain import plain
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def panel(experiment: Experiment) -> None:
     elif job is not None and job.state == "done":
         cache.refresh()
         st.rerun()
-    elif not missing.panel(experiment):
+    elif not (missing.panel(experiment) or consent.panel(experiment)):
         _offer(experiment, job)
 
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ood_core.theory import PER_SET, background, lab, measured_layer, theory_summary
+from ood_core.theory import (
+    PER_SET,
+    background,
+    lab,
+    measured_layer,
+    not_measurable,
+    theory_summary,
+)
 from ood_core.theory.claims.of_network import claims_of_hidden, claims_of_nan_here, norm_and_nan
 from ood_core.theory.lab.vectors import OOD_SETS
 from pages.components.charts import figures
@@ -224,9 +231,12 @@ def _measure_panel(view: View) -> None:
             "set, once. The penultimate layer needs none: choose it in the sidebar to see the "
             "figure at once."
         )
+        reason = not_measurable(view.acts)
+        if reason:
+            st.info(plain(reason), icon=":material/block:")
         st.button("Measure this layer", key="theory_measure", type="primary",
                   icon=":material/play_arrow:", on_click=_measure,
-                  args=(view.acts, view.layer))  # fmt: skip
+                  args=(view.acts, view.layer), disabled=bool(reason))  # fmt: skip
 
 
 def _measure(acts: ActivationSet, layer: str) -> None:

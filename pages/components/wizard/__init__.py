@@ -10,7 +10,18 @@ import streamlit as st
 
 from pages.components.kit import state
 from pages.components.kit.view import View
-from pages.components.wizard import checks, classifier, drafting, finish, images, samples, start
+from pages.components.wizard import (
+    checks,
+    classifier,
+    drafting,
+    finish,
+    head,
+    images,
+    kinds,
+    preprocessing,
+    samples,
+    start,
+)
 
 __all__ = ["draw"]
 
@@ -23,11 +34,16 @@ def draw(view: View) -> bool:
         start.buttons(view)
         return False
     start.header()
+    kinds.draw()
     left, right = st.columns([3, 2], gap="large")
     with left:
-        classifier.draw()
-        images.draw()
-        classifier.preprocessing()
+        if drafting.current().kind == "features":
+            images.draw()
+            head.draw()
+        else:
+            classifier.draw()
+            images.draw()
+            preprocessing.draw()
     with right:
         lines = checks.draw()
         finish.draw(lines)

@@ -12,8 +12,9 @@ from ood_core import wizard
 from ood_core.activations import preparation
 from ood_core.errors import OODLensError, StoppedError
 from ood_core.experiments import Experiment
+from ood_core.experiments.own_code import is_own_code
 from pages.components.charts.checklist import lines_html
-from pages.components.kit import cache, jobs, prepare
+from pages.components.kit import cache, consent, jobs, prepare
 from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
@@ -34,7 +35,8 @@ def draw() -> tuple[wizard.Check, ...]:
         st.space("stretch")
         st.button("Check again", key="new_again", type="tertiary", icon=":material/refresh:",
                   on_click=_again, help="After you changed files on disk.")  # fmt: skip
-    draft, again = _nameless(drafting.current()), st.session_state.get(_AGAIN, 0)
+    draft = _nameless(drafting.current())
+    again = (st.session_state.get(_AGAIN, 0), _waits(draft))
     lines: tuple[wizard.Check, ...]
     known, lines = st.session_state.get(_LINES, (None, ()))
     if known != (draft, again):
@@ -54,6 +56,17 @@ def draw() -> tuple[wizard.Check, ...]:
     if not any(line.ok is False or (line.fetch and line.part in _NEEDED) for line in lines):
         _gates()
     return lines
+
+
+def _waits(draft: wizard.Draft) -> bool:
+    """Whether the draft's own code waits for consent, which is asked for here."""
+    if not is_own_code(draft.architecture):
+        return False
+    try:
+        exp = wizard.only_classifier(draft)
+    except OODLensError:
+        return False  # the classifier's line says it
+    return consent.panel(dataclasses.replace(exp, title="The draft"))
 
 
 def _checked(
@@ -98,7 +111,7 @@ def _gates() -> None:
         return
     acts = cache.prepared(part) if st.session_state.get(_SAMPLED) else None
     if acts is not None:
-        key = ("gates", acts.fingerprint)
+        key = ("gate checks", acts.fingerprint)  # the overview keeps "gates", which are no checks
         st.html(lines_html(cache.once(key, lambda: wizard.gate_checks(acts))))
         return
     if job is not None and job.error:

@@ -34,11 +34,17 @@ _FLASH, _TOLD = "_draft_flash", "_draft_told"
 
 STEPS = ("Classifier", "Images", "Preprocessing", "Checks", "Save")
 """What is done one after the other; their numbers follow from their places."""
+_FEATURES = ("Features", "Head and classes", "Checks", "Save")
+"""The same for features that are there already."""
+_SHOWN = {"encoder": {"Classifier": "Encoder"}, "hub": {"Classifier": "Network"}}
+"""What a step is called where it is about something else."""
 
 
 def heading(step: str) -> None:
     """Heading of a step, with its number."""
-    st.html(f"<h2 class='section'>{STEPS.index(step) + 1} · {step}</h2>")
+    kind = current().kind
+    number = (_FEATURES if kind == "features" else STEPS).index(step) + 1
+    st.html(f"<h2 class='section'>{number} · {_SHOWN.get(kind, {}).get(step, step)}</h2>")
 
 
 def current() -> Draft:

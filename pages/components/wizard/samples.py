@@ -25,7 +25,11 @@ __all__ = ["draw"]
 def draw() -> None:
     """A row of images for each set that can be read."""
     draft = drafting.current()
-    if not draft.architecture or not (draft.fit.source or draft.test.source or draft.ood):
+    if (
+        draft.kind == "features"
+        or not draft.architecture
+        or not (draft.fit.source or draft.test.source or draft.ood)
+    ):
         return
     st.html("<h2 class='section'>What the network sees</h2>")
     rows = []

@@ -35,7 +35,7 @@ def buttons(view: View) -> None:
 def header() -> None:
     """Title of the wizard, the folder to look through, and the way back."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html("<h2 class='section'>Bring your own network and images</h2>")
+        st.html("<h2 class='section'>Bring your own</h2>")
         st.space("stretch")
         with st.popover("Load a file", icon=":material/folder_open:"):
             _load()
@@ -45,12 +45,13 @@ def header() -> None:
         )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
-            "Folder with your checkpoint and images",
+            "Folder with all you have",
             key="new_folder",
             placeholder="/data/mine",
             help="It is looked through, four levels deep, for checkpoints, for training beside "
             "test or validation images, for lists and tables of images, and for other folders "
-            "with images. You can also leave it empty and name each file and folder below.",
+            "with images; or for files of features. You can also leave it empty and name each file "
+            "and folder below.",
         )
         st.button("Look through", key="new_look", icon=":material/search:", on_click=_look)
 
@@ -110,13 +111,18 @@ def _look() -> None:
         return
     draft = drafting.current()
     try:
-        survey = wizard.survey(folder, draft.fit)
+        survey = wizard.survey(folder, draft.fit, features=draft.kind == "features")
     except OODLensError as error:
         drafting.note(str(error))
         return
     drafting.found(survey)
+    if survey.features and draft.kind != "features":
+        draft = wizard.with_kind(draft, "features")
+        drafting.change(**vars(draft))
+    if survey.head and not draft.head:
+        drafting.change(head=survey.head)
     fit, test = survey.pairs[0] if survey.pairs else (draft.fit, draft.test)
-    if survey.checkpoints and not (draft.checkpoint or draft.weights):
+    if survey.checkpoints and not (draft.checkpoint or draft.weights or survey.features):
         drafting.change(checkpoint=str(survey.checkpoints[0]), random_weights=None)
     if not (draft.fit.source or draft.test.source):
         drafting.change(fit=fit, test=test)
@@ -124,18 +130,24 @@ def _look() -> None:
         drafting.change(test=test)
     if survey.others and not draft.ood:
         drafting.change(ood=survey.others)
-    pairs = sum(bool(a.source and b.source) for a, b in survey.pairs)
-    drafting.note(
-        f"Found {_count(len(survey.checkpoints), 'checkpoint')}, "
-        f"{_count(pairs, 'pair')} of fit and test images and "
-        f"{_count(len(survey.others), 'other set')}.",
-        "success",
-    )
+    drafting.note(_found_text(survey), "success")
     if not survey.certain:
         drafting.note(
             f"Nothing tells which of the {len(survey.pairs)} pairs the network knows. The first "
             "was taken: look at what was found, below Images."
         )
+
+
+def _found_text(survey: wizard.Survey) -> str:
+    pairs = sum(bool(a.source and b.source) for a, b in survey.pairs)
+    first = _count(len(survey.checkpoints), "checkpoint")
+    if survey.features:
+        first = _count(int(bool(survey.head)), "head")
+    return (
+        f"Found {first}, {_count(pairs, 'pair')} of fit and test "
+        f"{'features' if survey.features else 'images'} and "
+        f"{_count(len(survey.others), 'other set')}."
+    )
 
 
 def _count(number: int, noun: str) -> str:
