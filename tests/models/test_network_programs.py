@@ -12,7 +12,7 @@ from torch import nn
 
 import ood_core
 from ood_core.errors import ModelError
-from ood_core.experiments import ClassifierSpec
+from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.network_formats import network_format
 from ood_core.models import load_model
 from ood_core.models.loaded import inspect_module
@@ -21,7 +21,7 @@ from ood_core.models.tail import tail
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-SHAPE = (3, 16, 16)
+SHAPE = (3, 32, 32)
 
 
 class Block(nn.Module):
@@ -61,7 +61,7 @@ class Tokens(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.patch = nn.Conv2d(3, 16, 4, 4)
+        self.patch = nn.Conv2d(3, 16, 8, 8)
         self.token = nn.Parameter(torch.randn(1, 1, 16))
         self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
         self.norm = nn.LayerNorm(16)
@@ -164,7 +164,8 @@ def test_numbers_head_and_gradients_are_those_of_the_file(write, network, tmp_pa
     if write == "frozen":
         assert network == "tokens" or len(found.layers) >= len(expected.layers)
     elif write != "decomposed":
-        assert found.layers == expected.layers
+        # A functional ReLU is a layer, too, which hooks on the original's modules do not see.
+        assert set(expected.layers) <= set(found.layers)
     else:
         assert shapes <= {layer.shape for layer in found.layers}
     if found.no_gradients:
@@ -187,14 +188,9 @@ def loaded(experiment):
 
 
 @pytest.mark.parametrize("write", ["export", "trace", "script", "frozen"])
-def test_every_layer_decides_the_logits(write, loaded, tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.models.test_network_programs.SHAPE", (3, 32, 32), raising=False)
+def test_every_layer_decides_the_logits(write, loaded, tmp_path):
     module, path = made(), tmp_path / "net.pt2"
-    globals()["SHAPE"] = (3, 32, 32)
-    try:
-        WRITTEN[write](module, path)
-    finally:
-        globals()["SHAPE"] = (3, 16, 16)
+    WRITTEN[write](module, path)
     model = loaded(path)
     images = torch.randn(4, 3, 32, 32)
     for layer in model.layers:
@@ -318,8 +314,8 @@ def test_another_precision(write, kind, tmp_path):
 def test_images_of_another_size_are_refused_with_the_size(tmp_path, loaded):
     path = tmp_path / "net.pt2"
     exported(made(), path)
-    with pytest.raises(ModelError, match=r"images of 3 x 16 x 16 .*got 3 x 32 x 32.*resize"):
-        loaded(path)
+    with pytest.raises(ModelError, match=r"images of 3 x 32 x 32 .*got 3 x 24 x 24.*resize"):
+        loaded(path, preprocessing=Preprocessing(24, 24))
 
 
 class Pair(Small):
