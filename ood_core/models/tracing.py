@@ -180,6 +180,7 @@ def find_head(found: Trace) -> str:
         if call is None or call.output is None:
             continue
         output = _averaged(call.output, channels_first=not isinstance(child, nn.Linear))
+        output = output.to(expected.dtype)  # a network in half precision may return float32
         if output.shape == expected.shape and torch.allclose(output, expected, 1e-4, 1e-5 * scale):
             return name
     raise ModelError(

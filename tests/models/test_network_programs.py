@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import nn
 
 import ood_core
 from ood_core.errors import ModelError
-from ood_core.experiments import ClassifierSpec
+from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.network_formats import network_format
 from ood_core.models import load_model
 from ood_core.models.loaded import inspect_module
@@ -21,7 +22,7 @@ from ood_core.models.tail import tail
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-SHAPE = (3, 16, 16)
+SHAPE = (3, 32, 32)
 
 
 class Block(nn.Module):
@@ -61,7 +62,7 @@ class Tokens(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.patch = nn.Conv2d(3, 16, 4, 4)
+        self.patch = nn.Conv2d(3, 16, 8, 8)
         self.token = nn.Parameter(torch.randn(1, 1, 16))
         self.layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
         self.norm = nn.LayerNorm(16)
@@ -164,7 +165,8 @@ def test_numbers_head_and_gradients_are_those_of_the_file(write, network, tmp_pa
     if write == "frozen":
         assert network == "tokens" or len(found.layers) >= len(expected.layers)
     elif write != "decomposed":
-        assert found.layers == expected.layers
+        # A functional ReLU is a layer, too, which hooks on the original's modules do not see.
+        assert set(expected.layers) <= set(found.layers)
     else:
         assert shapes <= {layer.shape for layer in found.layers}
     if found.no_gradients:
@@ -187,14 +189,9 @@ def loaded(experiment):
 
 
 @pytest.mark.parametrize("write", ["export", "trace", "script", "frozen"])
-def test_every_layer_decides_the_logits(write, loaded, tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.models.test_network_programs.SHAPE", (3, 32, 32), raising=False)
+def test_every_layer_decides_the_logits(write, loaded, tmp_path):
     module, path = made(), tmp_path / "net.pt2"
-    globals()["SHAPE"] = (3, 32, 32)
-    try:
-        WRITTEN[write](module, path)
-    finally:
-        globals()["SHAPE"] = (3, 16, 16)
+    WRITTEN[write](module, path)
     model = loaded(path)
     images = torch.randn(4, 3, 32, 32)
     for layer in model.layers:
@@ -218,7 +215,7 @@ def test_every_layer_decides_the_logits(write, loaded, tmp_path, monkeypatch):
 class Cosine(Small):
     def forward(self, x):
         x = self.features(x)
-        return 10 * nn.functional.normalize(x) @ nn.functional.normalize(self.fc.weight).t()
+        return 10 * (nn.functional.normalize(x) @ nn.functional.normalize(self.fc.weight).t())
 
 
 class Two(Small):
@@ -246,7 +243,7 @@ def test_without_a_linear_head_the_features_are_named(write, tmp_path):
         ModelError, match=r"no linear head.*features = .*\(12\).*num_classes = 0"
     ) as e:
         inspect_module(opened(path), SHAPE)
-    name = str(e.value).split("(", 1)[1].split(" (12)")[0].split(", ")[-1]
+    name = re.findall(r"([\w.]+) \(12\)", str(e.value))[0]
     mine = opened(path, features=name)
     found = inspect_module(mine, SHAPE)
     assert found.head is None
@@ -297,29 +294,31 @@ def test_a_network_without_a_head(write, tmp_path):
 @pytest.mark.parametrize("write", [exported, scripted, traced, frozen])
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
 def test_another_precision(write, kind, tmp_path):
-    path = tmp_path / "net.pt2"
+    module, path = made().to(kind), tmp_path / "net.pt2"
 
-    class Cast(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = made().to(kind)
+    def write_in_kind(example):
+        if write is exported:
+            shapes = ({0: torch.export.Dim("n")},)
+            torch.export.save(torch.export.export(module, example, dynamic_shapes=shapes), path)
+        elif write is traced:
+            torch.jit.trace(module, example, check_trace=False).save(path)
+        else:
+            write(module, path)
 
-        def forward(self, x):
-            return self.net(x.to(kind))
-
-    module = Cast().eval()
-    write(module, path)
+    write_in_kind((torch.randn(2, *SHAPE).to(kind),))
     mine, images = opened(path), torch.randn(2, *SHAPE)
-    assert torch.equal(mine(images), module(images).to(mine(images).dtype))
-    head = inspect_module(mine, SHAPE).head
-    np.testing.assert_array_equal(head.weight, module.net.fc.weight.double().numpy())
+    if write is not frozen:  # freezing folds batch normalisation into the weights
+        assert torch.equal(mine(images), module(images.to(kind)).to(mine(images).dtype))
+        head = inspect_module(mine, SHAPE).head
+        np.testing.assert_array_equal(head.weight, module.fc.weight.double().numpy())
+    assert torch.equal(mine(images), by_pytorch(path, images.to(kind)).to(mine(images).dtype))
 
 
 def test_images_of_another_size_are_refused_with_the_size(tmp_path, loaded):
     path = tmp_path / "net.pt2"
     exported(made(), path)
-    with pytest.raises(ModelError, match=r"images of 3 x 16 x 16 .*got 3 x 32 x 32.*resize"):
-        loaded(path)
+    with pytest.raises(ModelError, match=r"images of 3 x 32 x 32 .*got 3 x 24 x 24.*resize"):
+        loaded(path, preprocessing=Preprocessing(24, 24))
 
 
 class Pair(Small):

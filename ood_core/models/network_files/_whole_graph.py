@@ -13,6 +13,7 @@ from ood_core.models.graph_steps import (
     all_steps,
     cut,
     fold,
+    refs,
     with_any_batch,
 )
 
@@ -57,8 +58,9 @@ def network_of(program: Program, spec: ClassifierSpec, how_to_write: str) -> Gra
         )
     chosen = _chosen(program, spec, file)
     ends = spec.features is not None
-    if spec.features is not None and (kept := _with_head(chosen, spec.features)) is not None:
-        chosen, ends = kept, False
+    if spec.features is not None and not spec.headless and len(program.outputs) == 1:
+        ends = not _is_head_input(chosen, spec.features)
+        chosen = cut(chosen, {"": Ref(_named(chosen)[spec.features])}) if ends else chosen
     written_for = None
     images = program.shape[0] if program.shape else None
     if images is not None:
@@ -71,7 +73,7 @@ def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
 
     outputs = {name: v for name, v in program.outputs.items() if isinstance(v, Ref)}
     if spec.features is not None:
-        named = {**find_points(program).values, **{n: v.name for n, v in outputs.items() if n}}
+        named = _named(program)
         if spec.features not in named:
             raise ModelError(
                 f"features = {spec.features!r} names no value of {file}. "
@@ -98,17 +100,19 @@ def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
     )
 
 
-def _with_head(program: Program, features: str) -> Program | None:
-    """The program as it is where its output is a linear map of the features that are named."""
+def _named(program: Program) -> dict[str, str]:
+    """Names that `features` may have -> the value."""
+    outputs = {n: v.name for n, v in program.outputs.items() if n and isinstance(v, Ref)}
+    return {**find_points(program).values, **outputs}
 
+
+def _is_head_input(program: Program, features: str) -> bool:
+    """Whether the output is a linear map of the features that are named."""
     folded = fold(program)
-    named = find_points(folded).values.get(features)
-    (output,) = folded.outputs.values()
-    step = next(
-        (s for s in folded.steps if isinstance(output, Ref) and output.name in s.outputs), None
-    )
+    wanted = set(refs(folded.outputs))
+    step = next((s for s in folded.steps if wanted & set(s.outputs)), None)
     linear = linear_map(step, folded.tensors) if step is not None else None
-    return program if linear is not None and linear.given.name == named else None
+    return linear is not None and linear.given.name == _named(program)[features]
 
 
 def _trains(step: Step) -> bool:
