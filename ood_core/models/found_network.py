@@ -9,7 +9,13 @@ if TYPE_CHECKING:
     from ood_core.models.head import ClassifierHead
     from ood_core.models.layer_info import LayerInfo
 
-__all__ = ["FoundNetwork", "KnowsItself"]
+__all__ = ["BYTES_ONLY", "FoundNetwork", "KnowsItself"]
+
+BYTES_ONLY = (
+    "the network takes pixel values of 0 to 255 as bytes and normalises them itself: leave mean "
+    "and std out of [preprocessing]."
+)
+"""What is said where images come normalised to a network that `takes_bytes`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from ood_core.models.checkpoints import logger
 from ood_core.models.digits_training import TRAINED_HERE, ensure_trained
 from ood_core.models.fingerprint import model_fingerprint, weights_file
 from ood_core.models.fitting import load_weights, randomise
-from ood_core.models.found_network import FoundNetwork, KnowsItself
+from ood_core.models.found_network import BYTES_ONLY, FoundNetwork, KnowsItself
 from ood_core.models.head import ClassifierHead
 from ood_core.models.inspection import inspect_traced
 from ood_core.models.known_shapes import head_places
@@ -118,10 +118,7 @@ def load_model(
     _warn(exp, weights, preprocessing)
     found = inspect_module(module, shape, spec.headless)
     if found.takes_bytes and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
-        raise ModelError(
-            "the network takes pixel values of 0 to 255 as bytes and normalises them itself: leave "
-            "mean and std out of [preprocessing]."
-        )
+        raise ModelError(BYTES_ONLY)
     head, names = _named_head(exp, found.head)
     return LoadedModel(
         module=module,

@@ -386,6 +386,39 @@ def test_copies_and_threads(tmp_path: Path) -> None:
     )
 
 
+def test_where_onnxruntime_has_no_cuda_it_says_so_and_uses_the_cpu(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    path = nets.small(tmp_path / "without-cuda.onnx")
+    ours, _ = opened(path)
+    feed = {"images": images().numpy()}
+    for _ in range(2):
+        got = ours._sessions.run(["logits"], feed, "cuda:0")["logits"]
+        close(got, ours(images()))
+    assert [r.message for r in caplog.records if "has no CUDA" in r.message] == [
+        "without-cuda.onnx runs on the CPU: this onnxruntime has no CUDA (pip install "
+        "onnxruntime-gpu in its place)."
+    ]
+
+
+def test_large_networks_keep_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ood_core.models.network_files import _onnx_sessions
+
+    def kept() -> int:
+        ours, found = opened(nets.small(tmp_path / "net.onnx"))
+        for names in ([], [found.layers[0].name], []):
+            seen(ours, images(), names, found.head_name)
+            ours(images())
+        return len(ours._sessions._sessions)
+
+    assert kept() == 3
+    monkeypatch.setattr(_onnx_sessions, "_MEMORY", 100)
+    assert kept() == 1
+
+
 WRONG_INPUTS = {
     "other size": ([("images", nets.FLOAT, ["n", 3, 24, 24])], "24 x 24 pixels, but .* 12 x 12"),
     "other channels": ([("images", nets.FLOAT, ["n", 1, 12, 12])], "images of 1 channels"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ood_core.errors import ModelError
+from ood_core.models.found_network import BYTES_ONLY
 from ood_core.models.network_files._onnx_packages import needed
 
 __all__ = ["ImageInput", "image_input"]
@@ -72,10 +73,7 @@ class ImageInput:
         """
         if self.takes_bytes:
             if images.size and not (images.min() >= 0 and images.max() <= 1):
-                raise ModelError(
-                    "the network takes pixel values of 0 to 255 as bytes and normalises them "
-                    "itself: leave mean and std out of [preprocessing]."
-                )
+                raise ModelError(BYTES_ONLY)
             images = np.rint(images * 255)
         if self.channels_last:
             images = images.transpose(0, 2, 3, 1)

@@ -22,6 +22,9 @@ __all__ = ["ImagesRefusedError", "Sessions"]
 logger = logging.getLogger("ood_core.models")
 
 _KEPT = 3
+"""Sessions kept; fewer where they are large."""
+_MEMORY = 1 << 30
+"""Bytes of weights in the sessions kept; onnxruntime has about two copies of its own in each."""
 _CUDA = "CUDAExecutionProvider"
 _OUT_OF_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "bad allocation", "oom")
 
@@ -34,14 +37,16 @@ class Sessions:
     """Makes onnxruntime sessions when they are first needed and keeps the last few.
 
     A session computes the tensors that were asked for and nothing beyond: what else is declared
-    as its output would be copied for every image. All share the weights' arrays. Threads may use
+    as its output would be copied for every image. Weights are given as arrays. Threads may use
     the same one at the same time. A copy, by pickle or `copy`, makes sessions of its own.
     """
 
     def __init__(self, file: OnnxFile) -> None:
         self.file = file
         self._lock = threading.Lock()
-        self._sessions: Bounded[tuple[str, ...], Any] = Bounded(_KEPT)
+        size = sum(array.nbytes for array in file.weights.values())
+        share = max(size, _MEMORY // _KEPT)
+        self._sessions: Bounded[tuple[str, ...], Any] = Bounded(_MEMORY, lambda _: share)
         self._values: dict[str, Any] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
