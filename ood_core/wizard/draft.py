@@ -179,6 +179,8 @@ def classifier_table(draft: Draft) -> dict[str, Any]:
         values = {key: getattr(draft, key) for key in FEATURES_KEYS} | {"architecture": FEATURES}
     else:
         values = {key: getattr(draft, key) for key in CLASSIFIER_KEYS}
+        if not is_own_code(draft.architecture):  # what was typed for another architecture
+            values = {k: v for k, v in values.items() if k not in ("arguments", "trust")}
     return {k: _plain(v) for k, v in values.items() if not _empty(v)}
 
 

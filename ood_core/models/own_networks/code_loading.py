@@ -16,15 +16,17 @@ import importlib.machinery
 import importlib.util
 import io
 import logging
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ood_core.errors import ModelError, StoppedError
-from ood_core.experiments.own_code import searched_folders, spec_of
+from ood_core.experiments.own_code import spec_of
 from ood_core.models.own_networks.code_files import Code, CodeFile
 
 __all__ = ["guarded", "load_module", "module_prefix"]
@@ -169,7 +171,7 @@ def guarded(code: Code, doing: str) -> Iterator[None]:
     import torch
 
     path, stdin, dtype = list(sys.path), sys.stdin, torch.get_default_dtype()
-    before, folders, said = set(sys.modules), searched_folders(), io.StringIO()
+    before, said = set(sys.modules), io.StringIO()
     sys.stdin = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), warnings.catch_warnings():
@@ -180,18 +182,19 @@ def guarded(code: Code, doing: str) -> Iterator[None]:
     except BaseException as error:  # sys.exit among them: someone else's code may raise anything
         raise ModelError(_told(error, code, doing)) from error
     finally:
+        _forget_strays(before, [entry for entry in sys.path if entry not in path])
         sys.path[:], sys.stdin = path, stdin
         torch.set_default_dtype(dtype)
-        _forget_strays(before, folders)
         if said.getvalue().strip():
             logger.info("%s printed: %s", code.label, said.getvalue().strip()[:500])
 
 
-def _forget_strays(before: set[str], folders: Sequence[str]) -> None:
+def _forget_strays(before: set[str], added: Sequence[str]) -> None:
     """Forget modules that came from folders which the code itself put into `sys.path`."""
+    folders = tuple(str(Path(entry).absolute()) + os.sep for entry in added)
     for name in set(sys.modules) - before:
         file = getattr(sys.modules.get(name), "__file__", None)
-        if file and not name.startswith(_PREFIX) and not file.startswith(tuple(folders)):
+        if file and not name.startswith(_PREFIX) and file.startswith(folders):
             del sys.modules[name]
 
 
