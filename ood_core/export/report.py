@@ -70,6 +70,8 @@ def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> lis
     weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
     if source.part is not None:
         weights = f"{weights}, part {source.part}"
+    if source.keys is not None:
+        weights = f"{weights}, tensors told by order and shape"
     fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
     return [
         f"- Classifier: {in_markdown(source.architecture)}, weights "
