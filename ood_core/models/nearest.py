@@ -44,6 +44,14 @@ __all__ = [
 SECONDS = 30.0
 """Time after which no further architecture is compared."""
 
+_AROUND = {
+    "module", "model", "net", "network", "backbone", "encoder", "encoder_q", "encoder_k", "trunk",
+    "_orig_mod", "online_encoder", "online_network", "target_encoder", "target_network", "student",
+    "teacher", "momentum_encoder", "momentum_backbone", "momentum_projector", "projector",
+    "projection_head", "predictor", "online_predictor", "prototypes", "queue", "queue_ptr",
+}  # fmt: skip
+"""Words around an encoder, which say nothing of its architecture."""
+
 LEAST = 0.1
 """Share of names that agree, below which an architecture is not near at all."""
 
@@ -202,7 +210,7 @@ def _in_order(shapes: Sequence[Shapes], path: Path | None, named: Sequence[str])
         said += named_in_path(path, list(short)) if path is not None else []
         return [short[name] for name in dict.fromkeys(said)]
 
-    words = words_of(name for state in shapes for name in state)
+    words = words_of(name for state in shapes for name in state) - _AROUND
     yield from (n for n in likely_names(_names(), words, says) if n not in whole)
 
 

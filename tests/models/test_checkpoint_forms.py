@@ -296,3 +296,9 @@ def test_vectors_of_one_module_are_told_by_their_last_names():
     }  # fmt: skip
     with pytest.raises(ModelError, match=r"no further module with .* as the network's bn"):
         in_order({f"n.{letter}": torch.ones(4) for letter in "abcd"}, wanted)
+
+
+def test_words_around_an_encoder_do_not_change_the_order_of_comparison():
+    shapes = [{name: tuple(v.shape) for name, v in ENCODER.items()}]
+    around = under("module.backbone.", shapes[0]) | {"module.projector.0.weight": (64, 64)}
+    assert list(nearest._in_order([around], None, ())) == list(nearest._in_order(shapes, None, ()))
