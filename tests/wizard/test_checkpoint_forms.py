@@ -165,6 +165,7 @@ def test_the_original_efficientnet_names(form, lite0, tmp_path):
 
 @pytest.mark.data
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("names", "photos", "holds"), [("original", 250, True), ("swapped", 60, False)]
 )
