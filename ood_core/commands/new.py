@@ -62,7 +62,9 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
 
 def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
     # Without a default here: what is not given stays as the weights or the likeliest guess have it.
-    parser.add_argument("--resize", type=int, help="shorter side, pixels; no crop is larger")
+    parser.add_argument(
+        "--resize", type=_resize, help="shorter side, or height,width; pixels; no crop is larger"
+    )
     parser.add_argument("--center-crop", type=int, help="side of the square, pixels")
     parser.add_argument("--mean", type=_numbers, help="r,g,b")
     parser.add_argument("--std", type=_numbers, help="r,g,b")
@@ -149,7 +151,7 @@ def _as_options(fixed: Draft, draft: Draft) -> str:
 
 def _preprocessing_options(p: Preprocessing) -> str:
     sides = (("--resize", p.resize), ("--center-crop", p.center_crop))
-    given = [f"{option} {side}" for option, side in sides if side is not None]
+    given = [f"{option} {_pixels(side)}" for option, side in sides if side is not None]
     given += [f"--mean {','.join(map(repr, p.mean))} --std {','.join(map(repr, p.std))}"]
     if p.interpolation != "bilinear":
         given.append(f"--interpolation {p.interpolation}")
@@ -183,6 +185,24 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The preprocessing's values that were given; the others stay as they would be without."""
     keys = ("resize", "center_crop", "mean", "std", "interpolation", "mode")
     return {key: value for key in keys if (value := getattr(args, key)) is not None}
+
+
+def _pixels(side: int | tuple[int, int]) -> str:
+    return str(side) if isinstance(side, int) else f"{side[0]},{side[1]}"
+
+
+def _resize(text: str) -> int | tuple[int, int]:
+    try:
+        sides = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sides = ()
+    if len(sides) == 1:
+        return sides[0]
+    if len(sides) == 2:
+        return sides
+    raise argparse.ArgumentTypeError(
+        f"must be the shorter side, or height,width, in pixels, got {text!r}"
+    )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ _MAX_RESIZED = 64_000_000
 
 
 class Transform:
-    """Resize (shorter side), centre crop, to [0, 1], normalise per channel.
+    """Resize (shorter side, or both), centre crop, to [0, 1], normalise per channel.
 
     Equal bit for bit to torchvision's `Resize`, `CenterCrop`, `ToTensor`, `Normalize` applied
     to the PIL image. The last two act on each of 256 byte values alone, so a table of them
@@ -58,7 +58,7 @@ class Transform:
             image = image.convert(p.mode)
         if p.resize is not None:
             size = _resized(image.size, p.resize)
-            if size[0] * size[1] > _MAX_RESIZED:
+            if size[0] * size[1] > _MAX_RESIZED and isinstance(p.resize, int):
                 image, size = _middle(image, size, p.center_crop)
             if size != image.size:
                 image = image.resize(size, _FILTERS[p.interpolation])
@@ -67,9 +67,12 @@ class Transform:
         return image
 
 
-def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """Size with the shorter side scaled to `shorter`, the longer rounded down as in torchvision."""
-    width, height = size
+def _resized(size: tuple[int, int], to: int | tuple[int, int]) -> tuple[int, int]:
+    """(width, height) with the shorter side scaled to `to`, the longer rounded down as in
+    torchvision; or the (height, width) of `to`, whatever the size."""
+    if not isinstance(to, int):
+        return to[1], to[0]
+    (width, height), shorter = size, to
     if width <= height:
         return shorter, int(shorter * height / width)
     return int(shorter * width / height), shorter

@@ -54,10 +54,11 @@ class ClassifierSpec:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Deterministic test-time transform, applied in this order: resize (shorter side), centre
-    crop, to [0, 1], normalise per channel. `mean` and `std` have one value per channel."""
+    """Deterministic test-time transform, applied in this order: resize (the shorter side to one
+    number, both sides to (height, width)), centre crop, to [0, 1], normalise per channel. `mean`
+    and `std` have one value per channel."""
 
-    resize: int | None = None
+    resize: int | tuple[int, int] | None = None
     center_crop: int | None = None
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)

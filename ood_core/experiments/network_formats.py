@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from ood_core.experiments.model_folders import model_folder
+
 __all__ = ["NETWORK_FORMATS", "network_format"]
 
 NETWORK_FORMATS = ("torch.export", "torchscript", "onnx", "huggingface")
@@ -14,9 +16,15 @@ _HEAD = 64
 
 
 def network_format(path: Path) -> str | None:
-    """Which of NETWORK_FORMATS a file or folder is; None for weights alone or nothing."""
+    """Which of NETWORK_FORMATS a file or folder is; None for weights alone or nothing.
+
+    Raises
+    ------
+    ConfigError
+        As `model_folder`.
+    """
     if path.is_dir():
-        return "huggingface" if (path / "config.json").is_file() else None
+        return "huggingface" if model_folder(path) else None
     try:
         with open(path, "rb") as file:
             start = file.read(_HEAD)

@@ -153,7 +153,7 @@ def parse_preprocessing(values: Any, where: str = "preprocessing") -> Preprocess
     if min(std) <= 0:
         raise table.error("std", "numbers above 0")
     return Preprocessing(
-        resize=_side(table, "resize"),
+        resize=_resize(table),
         center_crop=_side(table, "center_crop"),
         mean=mean,
         std=std,
@@ -162,6 +162,17 @@ def parse_preprocessing(values: Any, where: str = "preprocessing") -> Preprocess
         ),
         mode=mode,
     )
+
+
+def _resize(table: Table) -> int | tuple[int, int] | None:
+    """One number for the shorter side, or [height, width]."""
+    value = table.values.get("resize")
+    if not isinstance(value, list):
+        return _side(table, "resize")
+    whole = all(type(side) is int and 1 <= side <= LARGEST_SIDE for side in value)
+    if len(value) != 2 or not whole:
+        raise table.error("resize", f"[height, width], whole numbers of 1 to {LARGEST_SIDE} pixels")
+    return value[0], value[1]
 
 
 def _side(table: Table, key: str) -> int | None:

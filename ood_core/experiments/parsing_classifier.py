@@ -8,6 +8,7 @@ from pathlib import Path
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
 from ood_core.experiments.experiment import FEATURES, ClassifierSpec
+from ood_core.experiments.model_folders import folder_has_head
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
@@ -53,8 +54,11 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
             f"{table.where}: class_names has {len(names)} names but num_classes = {num_classes}."
         )
     checkpoint = _checkpoint(table, beside, strict)
+    architecture = _architecture(table, checkpoint)
+    if num_classes is None and not names and checkpoint and not folder_has_head(checkpoint):
+        num_classes = 0
     return ClassifierSpec(
-        architecture=_architecture(table, checkpoint),
+        architecture=architecture,
         checkpoint=checkpoint,
         part=part,
         weights=table.text("weights"),
@@ -129,6 +133,11 @@ def _architecture(table: Table, checkpoint: Path | None) -> str:
         raise ConfigError(
             f"{table.where}: architecture is missing; it is required, except for a checkpoint that "
             f"holds the whole network ({', '.join(NETWORK_FORMATS)})."
+        )
+    if found == "huggingface" and given != found and checkpoint is not None:
+        raise ConfigError(
+            f"{table.where}: architecture = {given!r}, but {checkpoint.name} is a folder that says "
+            f"itself which network it holds: leave architecture out, or {what_to_name(checkpoint)}"
         )
     if given in NETWORK_FORMATS and checkpoint is not None and checkpoint.exists():
         if found is None:

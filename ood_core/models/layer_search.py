@@ -110,7 +110,7 @@ def _walk(found: Trace, path: str, module: nn.Module, cuts: dict[Any, int]) -> l
             last = found.once(inner[-1]) if len(inner) == 1 else None
             same = useful and last is not None and call is not None and last.node is call.node
             names += [name] if same else inner
-        elif useful and (_is_activation(child) or _is_block(child)):
+        elif useful and (_is_activation(child) or _is_block(child) or _is_named(child)):
             names.append(name)
     return names
 
@@ -133,6 +133,11 @@ def _is_container(found: Trace, name: str, module: nn.Module, cuts: dict[Any, in
 
 def _is_block(module: nn.Module) -> bool:
     return bool(list(module.children())) and _weighted(module) >= 1
+
+
+def _is_named(module: nn.Module) -> bool:
+    """Whether it is a `LayerOutput`."""
+    return getattr(module, "is_layer", False) is True
 
 
 def _weighted(module: nn.Module) -> int:

@@ -159,6 +159,8 @@ def inspect_module(
 def input_shape(preprocessing: Preprocessing) -> tuple[int, int, int]:
     """(channels, height, width) of one preprocessed image."""
     size = preprocessing.center_crop or preprocessing.resize
+    if isinstance(size, tuple):
+        return len(preprocessing.mean), *size
     if size is None:
         raise ModelError(
             "preprocessing needs resize or center_crop: without them images of different sizes "

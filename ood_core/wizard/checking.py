@@ -220,6 +220,8 @@ def contents(images: ImageSet) -> str:
 def described(p: Preprocessing) -> str:
     """`Shorter side 256, centre 224 x 224, mean …, std …, bilinear, RGB.`"""
     parts = [f"shorter side {p.resize}"] if p.resize else []
+    if isinstance(p.resize, tuple):
+        parts = [f"resized to {p.resize[0]} x {p.resize[1]} whatever the sides are"]
     parts += [f"centre {p.center_crop} x {p.center_crop}"] if p.center_crop else []
     numbers = [", ".join(f"{v:.4g}" for v in values) for values in (p.mean, p.std)]
     parts += [f"mean {numbers[0]}", f"std {numbers[1]}", p.interpolation, p.mode]

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ood_core.errors import ModelError
+from ood_core.experiments.network_formats import network_format
 from ood_core.models.checkpoint_shards import is_index, weight_map
 
 __all__ = ["CHECKPOINT_SUFFIXES", "checkpoints_at", "is_checkpoint", "rank_checkpoints"]
@@ -54,7 +55,7 @@ def is_checkpoint(path: Path) -> bool:
 
 def checkpoints_at(source: str) -> tuple[tuple[Path, str], ...]:
     """Checkpoints that a folder or a pattern such as `runs/*.pt` stands for, as ranked; none
-    where the source is a file or not there.
+    where the source is a file, a folder that is one network, or not there.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def checkpoints_at(source: str) -> tuple[tuple[Path, str], ...]:
         When it is a folder, or a pattern, without checkpoints.
     """
     path = Path(source).expanduser()
-    if not source or path.is_file():
+    if not source or path.is_file() or (path.is_dir() and network_format(path)):
         return ()
     pattern = glob.has_magic(source)
     if not (pattern or path.is_dir()):

@@ -36,11 +36,12 @@ interpolation='bicubic', mode='RGB')
     values = {key: value for key, value in vars(base).items() if value is not None}
     values |= {key: value for key, value in given.items() if value is not None}
     resize, crop = values.get("resize"), values.get("center_crop")
-    if resize and crop and crop > resize:
+    shorter = min(resize) if isinstance(resize, tuple) else resize
+    if shorter and crop and crop > shorter:
         if "center_crop" in given and "resize" not in given:
             values["resize"] = crop
         elif "center_crop" not in given:
-            values["center_crop"] = resize
+            values["center_crop"] = shorter
     channels = 1 if values["mode"] == "L" else 3
     for key in ("mean", "std"):
         if key not in given and len(values[key]) != channels:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ood_core.data import BrokenImageError, Transform, open_dataset
 from ood_core.errors import DataError, OODLensError
-from ood_core.experiments import Preprocessing
+from ood_core.experiments import ClassifierSpec, Preprocessing
 from ood_core.experiments.listing import class_folders
+from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
+from ood_core.experiments.sources import resolve
 from ood_core.models.architectures import architectures, collection
+from ood_core.models.network_files import network_preprocessing
 from ood_core.models.published_weights import published_weights
 from ood_core.runtime.paths import find_data
 from ood_core.wizard.checkpoint_files import checkpoints_at
@@ -111,7 +115,7 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
     if draft.architecture == "digits_cnn":
         return (Proposal("16 x 16 grey, only scaled to 0-1", _DIGITS),)
     own = _published(draft)
-    if own is not None and draft.weights:
+    if own is not None and (draft.weights or draft.architecture in NETWORK_FORMATS):
         return (Proposal("the weights' own transforms", own),)
     resize, crop = (own.resize, own.center_crop) if own is not None else (32, 32)
     guesses = [Proposal("the architecture's published transforms", own)] if own is not None else []
@@ -128,6 +132,9 @@ def preprocessings(draft: Draft) -> tuple[Proposal, ...]:
 
 def _published(draft: Draft) -> Preprocessing | None:
     try:
+        if draft.architecture in NETWORK_FORMATS:
+            spec = ClassifierSpec(draft.architecture, checkpoint=_place(draft))
+            return network_preprocessing(spec)
         found = published_weights(draft.architecture, draft.weights or None)
     except OODLensError:
         return None  # the name is reported where the classifier is checked
@@ -152,7 +159,10 @@ def complete(
     """
     if checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
-    if draft.checkpoint and not (draft.architecture and draft.num_classes):
+    whole = network_format(_place(draft)) if draft.checkpoint else None
+    if whole:
+        draft = dataclasses.replace(draft, architecture=draft.architecture or whole)
+    elif draft.checkpoint and not (draft.architecture and draft.num_classes):
         facts = checkpoint_facts(
             draft.checkpoint, draft.architecture, draft.part, progress, should_stop
         )
@@ -166,6 +176,10 @@ def complete(
     if draft.preprocessing is None and draft.architecture and _published(draft) is None:
         draft = dataclasses.replace(draft, preprocessing=preprocessings(draft)[0].preprocessing)
     return draft
+
+
+def _place(draft: Draft) -> Path:
+    return resolve(draft.checkpoint, Path.cwd())[0] or Path(draft.checkpoint)
 
 
 def _class_folders(draft: Draft) -> int | None:

@@ -33,9 +33,14 @@ def reference(p: Preprocessing, image: Image.Image) -> np.ndarray:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "box", "lanczos"])
-@pytest.mark.parametrize(("resize", "crop"), [(32, 32), (40, 33), (33, 40), (None, 24), (16, None)])
+@pytest.mark.parametrize(("resize", "crop"), [
+    (32, 32), (40, 33), (33, 40), (None, 24), (16, None), ((24, 40), None), ((40, 40), 33),
+])  # fmt: skip
 def test_bit_equal_to_torchvision(
-    size: tuple[int, int], interpolation: str, resize: int | None, crop: int | None
+    size: tuple[int, int],
+    interpolation: str,
+    resize: int | tuple[int, int] | None,
+    crop: int | None,
 ) -> None:
     p = Preprocessing(resize, crop, MEAN, STD, interpolation)
     result = Transform(p)(noise(size))

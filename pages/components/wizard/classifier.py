@@ -211,8 +211,8 @@ def _proposals(draft: wizard.Draft) -> tuple[wizard.Proposal, ...]:
 
 def _values(p: Preprocessing) -> None:
     a, b, c, d = st.columns(4)
-    values: dict[str, str | int | list[float] | None] = {
-        "resize": _side(a, "Shorter side", "new_resize", p.resize),
+    values: dict[str, str | int | list[float] | list[int] | None] = {
+        "resize": _resize(a, p.resize),
         "center_crop": _side(b, "Centre crop", "new_crop", p.center_crop),
         "interpolation": c.selectbox(
             "Interpolation", _METHODS, key=drafting.seed("new_method", p.interpolation)
@@ -237,6 +237,17 @@ def _values(p: Preprocessing) -> None:
         return
     if chosen != p:
         drafting.change(preprocessing=chosen)
+
+
+def _resize(column: DeltaGenerator, value: int | tuple[int, int] | None) -> int | list[int] | None:
+    """The shorter side, or both sides of what is resized to a square whatever its shape."""
+    if value is None or isinstance(value, int):
+        return _side(column, "Shorter side", "new_resize", value)
+    if value[0] != value[1]:
+        column.caption(f"Resized to {value[0]} x {value[1]}.")
+        return list(value)
+    side = _side(column, "Both sides", "new_resize_both", value[0])
+    return None if side is None else [side, side]
 
 
 def _side(column: DeltaGenerator, label: str, key: str, value: int | None) -> int | None:
