@@ -25,8 +25,10 @@ class ClassifierSpec:
     "trained-here" are trained on the fit set at first use. `obtain` says where a checkpoint that
     is not on disk is to be had. `num_classes` = 0 is a network without a head: what it returns are
     features. `features` names the tensor of a network file that holds the penultimate features.
-    `head` is a file with the `weight` and `bias` of a last linear layer, for features from
-    elsewhere (`architecture` FEATURES), where none of the others is set.
+    `head` is a file with the `weight` and `bias` of a last linear layer, for such a network or for
+    features from elsewhere (`architecture` FEATURES), where none of the others is set. `text` is
+    one with embeddings of the classes' texts, whose cosines to the network's features, divided by
+    `temperature`, are the logits.
     """
 
     architecture: str
@@ -40,6 +42,8 @@ class ClassifierSpec:
     obtain: str | None = None
     features: str | None = None
     head: Path | None = None
+    text: Path | None = None
+    temperature: float | None = None
 
     @property
     def features_only(self) -> bool:
@@ -47,9 +51,14 @@ class ClassifierSpec:
         return self.architecture == FEATURES
 
     @property
-    def headless(self) -> bool:
-        """Whether the network is declared to have no head."""
+    def encoder(self) -> bool:
+        """Whether the network itself has no head, or is taken without it."""
         return self.num_classes == 0
+
+    @property
+    def headless(self) -> bool:
+        """Whether there is no head at all: none of the network's own, and none beside it."""
+        return self.encoder and self.head is None and self.text is None
 
 
 @dataclass(frozen=True)

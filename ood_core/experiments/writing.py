@@ -93,10 +93,9 @@ def _classifier(spec: ClassifierSpec, folder: Path | None) -> dict[str, Any]:
     values = dict(vars(spec))
     if spec.features_only:
         values["num_classes"] = None  # follows from class_names
-    if spec.head is not None:
-        values["head"] = _relative(str(spec.head), folder)
-    if spec.checkpoint is not None:
-        values["checkpoint"] = _relative(str(spec.checkpoint), folder)
+    for key in ("checkpoint", "head", "text"):
+        if values[key] is not None:
+            values[key] = _relative(str(values[key]), folder)
     return values
 
 

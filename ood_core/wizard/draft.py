@@ -64,6 +64,9 @@ class Draft:
     num_classes: int | None = None
     class_names: tuple[str, ...] = ()
     expected_accuracy: float | None = None
+    head: str = ""
+    text: str = ""
+    temperature: float | None = None
     preprocessing: Preprocessing | None = None
     fit: SetDraft = SetDraft()
     test: SetDraft = SetDraft()
@@ -120,7 +123,7 @@ def classifier_table(draft: Draft) -> dict[str, Any]:
     """The [classifier] table."""
     keys = (
         "architecture", "checkpoint", "part", "weights", "random_weights", "num_classes",
-        "class_names", "expected_accuracy",
+        "class_names", "expected_accuracy", "head", "text", "temperature",
     )  # fmt: skip
     values = {key: getattr(draft, key) for key in keys}
     return {k: _plain(v) for k, v in values.items() if v not in (None, "", ())}
@@ -197,6 +200,9 @@ def draft_of(experiment: Experiment) -> Draft:
         num_classes=spec.num_classes,
         class_names=spec.class_names or (),
         expected_accuracy=spec.expected_accuracy,
+        head=str(spec.head or ""),
+        text=str(spec.text or ""),
+        temperature=spec.temperature,
         preprocessing=experiment.preprocessing,
         fit=chosen(experiment.fit_set),
         test=chosen(experiment.test_set),
