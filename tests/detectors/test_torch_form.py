@@ -15,8 +15,11 @@ from ood_core.detectors.torch_form import CHUNK, Exportable, memory_bound, torch
 from ood_core.errors import ConfigError, NotFittedError
 from ood_core.models import ClassifierHead
 
-FORMS = "mcm msp max_logit energy kl gen gradnorm feature_norm sparsity react dice react_dice"
-MORE = "ash_p negative_aware_norm ash_b ash_s scale line mahalanobis ssd knn residual vim fdbd she nnguide"
+FORMS = "msp max_logit energy kl gen gradnorm feature_norm sparsity react dice react_dice ash_p"
+MORE = (
+    "negative_aware_norm ash_b ash_s scale line mahalanobis ssd knn residual vim fdbd she nnguide "
+    "mcm"
+)
 
 
 def scores_of(form, acts):
