@@ -281,12 +281,11 @@ class Detector(Exportable, ABC):
             )
 
     def _check_lengths(self, head: ClassifierHead | None) -> None:
-        if head is None or head.temperature is None or not self.layerwise:
-            return
-        if getattr(self, "layer", None) in (None, PENULTIMATE):
+        zero_shot = head is not None and head.temperature is not None
+        if zero_shot and self.layerwise and getattr(self, "layer", None) in (None, PENULTIMATE):
             self._warn(
-                "The penultimate features of a zero-shot head all have length one, so their norm "
-                "says nothing of it: choose the layer 'embedding'."
+                "The penultimate features of a zero-shot head all have length one, so that their "
+                "norm says nothing: choose the layer 'embedding'."
             )
 
     def _check_signs(self, acts: Activations) -> None:
