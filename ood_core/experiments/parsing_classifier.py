@@ -149,8 +149,8 @@ def _file(table: Table, key: str, beside: Path | None, strict: bool) -> Path | N
         return None
     found, places = resolve(given, beside)
     if (found is None or not found.is_file()) and strict:
-        looked = ", ".join(str(p) for p in places)
-        raise ConfigError(f"{table.where}: {key} = {given!r} is not a file. Looked at {looked}.")
+        looked, what = ", ".join(map(str, places)), "is not a file" if found else "does not exist"
+        raise ConfigError(f"{table.where}: {key} = {given!r} {what}. Looked at {looked}.")
     return found or Path(given)
 
 

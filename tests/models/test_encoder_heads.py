@@ -148,7 +148,7 @@ def test_writing_gives_the_experiment_back(write: Callable, tmp_path: Path) -> N
 BAD_KEYS = {
     "both": ('text = "text.npz"\nhead = "head.npz"', "head or text, not both"),
     "classes": ('text = "text.npz"\nnum_classes = 3', "num_classes must be left out, or 0"),
-    "no-file": ('text = "nothing.npz"', "is not a file. Looked at"),
+    "no-file": ('text = "nothing.npz"', "does not exist. Looked at"),
     "folder": ('head = "."', "is not a file"),
     "temperature": ('text = "text.npz"\ntemperature = 0', "temperature must be a number above 0"),
     "nan": ('text = "text.npz"\ntemperature = nan', "temperature must be a number above 0"),
