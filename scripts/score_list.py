@@ -24,6 +24,7 @@ layer. `python scripts/score_list.py` writes this file; a test compares it with 
 _NEEDS = {
     "logits": "logits",
     "head": "the classifier's last layer",
+    "zero_shot": "a zero-shot head",
     "fit": "the fit set",
     "labels": "the fit set's labels",
     "model": "another forward pass",

@@ -56,7 +56,7 @@ def read_manifest(exp: Experiment, model: str, fit: ImageSet | None = None) -> M
     path = _path(exp, model, fit)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        head = _read_head(path, content["class_names"]) if content.get("head", True) else None
+        head = _read_head(path, content) if content.get("head", True) else None
     except (OSError, ValueError, DamagedShardError):
         return None
     layers = tuple(LayerInfo(**_tuples(layer)) for layer in content["layers"])
@@ -84,6 +84,7 @@ def write_manifest(
     content = {
         "head": head is not None,
         "class_names": None if head is None else head.class_names,
+        "temperature": None if head is None else head.temperature,
         "layers": [dataclasses.asdict(layer) for layer in loaded.layers],
         "preprocessing": loaded.preprocessing and dataclasses.asdict(loaded.preprocessing),
     }
@@ -91,10 +92,11 @@ def write_manifest(
     return Manifest(loaded.fingerprint, head, tuple(loaded.layers), loaded.preprocessing)
 
 
-def _read_head(path: Path, names: list[str] | None) -> ClassifierHead:
+def _read_head(path: Path, content: dict[str, Any]) -> ClassifierHead:
     arrays = path.with_suffix(".safetensors")
     weight, bias = read_array(arrays, "weight"), read_array(arrays, "bias")
-    return ClassifierHead(weight, bias, tuple(names) if names else None)
+    names = content["class_names"]
+    return ClassifierHead(weight, bias, tuple(names) if names else None, content.get("temperature"))
 
 
 def _path(exp: Experiment, model: str, fit: ImageSet | None) -> Path:

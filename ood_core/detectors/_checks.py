@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -179,6 +180,7 @@ def _missing(cls: type[Detector], toy: Toy) -> None:
         "head": (toy.fit, None),
         "labels": (toy.without(toy.fit, labels=True), toy.head),
         "logits": (toy.without(toy.fit, logits=True), None),
+        "zero_shot": (toy.fit, replace(toy.head, temperature=None)),
     }
     for need in sorted(set(cls.needs) & set(lacking)):
         acts, head = lacking[need]

@@ -62,7 +62,7 @@ def _bounded(cls: type[Detector], toy: Toy) -> None:
         return
     from ood_core.detectors._torch_memory import peak_bytes
 
-    wide = Toy.make(wide=True)
+    wide = Toy.make(wide=True).suited_to(cls.needs)
     features, logits = _tensors(wide.test.take(slice(0, _AT_ONCE)))
     used = peak_bytes(fitted(cls, wide).torch_form(), features, logits)
     allowed = memory_bound(len(features), features.shape[1], logits.shape[1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,6 +71,12 @@ class Toy:
             ties=Activations.from_arrays(grid, np.round(head.logits(grid)), name="toy-ties"),
             ood=images(strange, "toy-ood", None),
         )
+
+    def suited_to(self, needs: Collection[str]) -> Toy:
+        """The same with a zero-shot head, as if its logits were cosines, for what needs one."""
+        if "zero_shot" not in needs:
+            return self
+        return replace(self, head=replace(self.head, temperature=1.0))
 
     def narrow(self, acts: Activations, columns: int | None = None) -> Activations:
         """`acts` in float32; with `columns`, only the first so many features."""

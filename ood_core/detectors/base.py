@@ -16,6 +16,7 @@ from ood_core.detectors.constraints import Constraint
 from ood_core.detectors.torch_form import Exportable
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
 from ood_core.models.head import ClassifierHead
+from ood_core.models.layer_info import PENULTIMATE
 from ood_core.runtime.threads import one_blas_thread
 
 __all__ = ["Detector", "logger"]
@@ -39,8 +40,8 @@ class Detector(Exportable, ABC):
     reference : paper, arXiv id, equation.
     family : the group that pages list it in, one of FAMILIES.
     needs : what it cannot do without, of NEEDS. "logits": taken from the activations, or computed
-        from features and head; "fit": rows of the fit set; "labels": their classes; "model":
-        another forward pass.
+        from features and head; "zero_shot": a head of texts' embeddings; "fit": rows of the fit
+        set; "labels": their classes; "model": another forward pass.
     layerwise : whether it takes a `layer` parameter.
     nonnegative : whether it is meant for activations >= 0 (after ReLU); signed ones are warned of.
     fusion_role : "norm", "clip" or "distance" when it can be a part of a fusion "a+b".
@@ -131,6 +132,7 @@ class Detector(Exportable, ABC):
         self.head_ = head
         self._check_shapes(acts, head)
         self._check_signs(acts)
+        self._check_lengths(head)
         with one_blas_thread():
             self._fit(acts, head)
         self.n_features_ = int(acts.layer().n_channels)
@@ -188,6 +190,8 @@ class Detector(Exportable, ABC):
             return "it needs logits (or the head to compute them), and these activations have none."
         if "head" in cls.needs and head is None:
             return "it needs the classifier's head (weight and bias), and there is none."
+        if "zero_shot" in cls.needs and (head is None or head.temperature is None):
+            return "it needs a zero-shot head: text = … under [classifier], embeddings of texts."
         if "fit" in cls.needs and len(acts) == 0:
             return "it needs images to be fitted on, and the fit set is empty."
         if "labels" in cls.needs and (acts.labels is None or (acts.labels < 0).all()):
@@ -274,6 +278,14 @@ class Detector(Exportable, ABC):
             raise DataError(
                 f"detector {self.name!r}: the head has {head.n_classes} classes and the logits of "
                 f"{acts.name!r} have {acts.logits.shape[1]}."
+            )
+
+    def _check_lengths(self, head: ClassifierHead | None) -> None:
+        zero_shot = head is not None and head.temperature is not None
+        if zero_shot and self.layerwise and getattr(self, "layer", None) in (None, PENULTIMATE):
+            self._warn(
+                "The penultimate features of a zero-shot head all have length one, so that their "
+                "norm says nothing: choose the layer 'embedding'."
             )
 
     def _check_signs(self, acts: Activations) -> None:

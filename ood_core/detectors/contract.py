@@ -57,7 +57,7 @@ def check_detector(detector: str | type[Detector]) -> list[CheckResult]:
     cls = detector_class(detector) if isinstance(detector, str) else detector
     if "model" in getattr(cls, "needs", ()):
         raise ConfigError(f"detector {cls.name!r} needs a model: the suite has activations only.")
-    toy = Toy.make()
+    toy = Toy.make().suited_to(getattr(cls, "needs", ()))
     with _silenced():
         return [_run(title, check, cls, toy) for title, check in CHECKS.items()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["DECLARED", "FAMILIES", "NEEDS"]
 
-NEEDS = ("logits", "head", "fit", "labels", "model")
+NEEDS = ("logits", "head", "zero_shot", "fit", "labels", "model")
 """What a detector may need beside features."""
 DECLARED = ("name", "title", "summary", "equation", "reference")
 """Class attributes that every detector must set: what pages print."""

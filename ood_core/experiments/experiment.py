@@ -30,9 +30,11 @@ class ClassifierSpec:
     features. `features` names the tensor of a network file that holds the penultimate features.
     Code of one's own is "my_pkg.my_net:MyNet" or "nets/my_net.py:MyNet": it is called with
     `arguments`, and `trust` says that it may be run.
-    `head` is a file with the `weight` and `bias` of a last linear layer, for features from
-    elsewhere (`architecture` FEATURES), where none of the others is set.
     `keys` = "in order" goes by the order and shapes of a checkpoint's tensors, not their names.
+    `head` is a file with the `weight` and `bias` of a last linear layer, for such a network or for
+    features from elsewhere (`architecture` FEATURES), where none of the others is set. `text` is
+    one with embeddings of the classes' texts, whose cosines to the network's features, divided by
+    `temperature`, are the logits.
     """
 
     architecture: str
@@ -49,6 +51,8 @@ class ClassifierSpec:
     head: Path | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     trust: str | None = None
+    text: Path | None = None
+    temperature: float | None = None
 
     @property
     def features_only(self) -> bool:
@@ -56,9 +60,14 @@ class ClassifierSpec:
         return self.architecture == FEATURES
 
     @property
-    def headless(self) -> bool:
-        """Whether the network is declared to have no head."""
+    def encoder(self) -> bool:
+        """Whether the network itself has no head, or is taken without it."""
         return self.num_classes == 0
+
+    @property
+    def headless(self) -> bool:
+        """Whether there is no head at all: none of the network's own, and none beside it."""
+        return self.encoder and self.head is None and self.text is None
 
 
 @dataclass(frozen=True)

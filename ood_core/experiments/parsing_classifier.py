@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.own_code import TRUST, is_own_code, resolved
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
+from ood_core.experiments.text_names import text_names
 
 __all__ = ["CLASSIFIER_KEYS", "FEATURES_KEYS", "parse_classifier", "parse_features_classifier"]
 
@@ -38,7 +40,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     ConfigError
         On what is missing, unknown, contradictory or not there.
     """
-    table = top.table("classifier", (key for key in CLASSIFIER_KEYS if key != "head"))
+    table = top.table("classifier", CLASSIFIER_KEYS)
     given = [key for key in ("checkpoint", "weights", "random_weights") if key in table]
     if len(given) != 1:
         raise ConfigError(
@@ -52,8 +54,11 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
             f"{given[0]} = … in its place: leave part out."
         )
     num_classes = _num_classes(table)
-    names = table.texts("class_names")
-    if names and num_classes is not None and len(names) != num_classes:
+    head, text, temperature = _own_head(table, beside, strict)
+    names = _names(table, text)
+    if head is not None or text is not None:
+        num_classes = 0
+    if names and num_classes and len(names) != num_classes:
         raise ConfigError(
             f"{table.where}: class_names has {len(names)} names but num_classes = {num_classes}."
         )
@@ -76,6 +81,9 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         arguments=_arguments(table, own),
         trust=_trust(table, architecture, own),
         keys=_keys(table),
+        head=head,
+        text=text,
+        temperature=temperature,
     )
 
 
@@ -152,18 +160,48 @@ def parse_features_classifier(top: Table, beside: Path | None, strict: bool) -> 
         class_names=names,
         expected_accuracy=table.share("expected_accuracy"),
         obtain=table.text("obtain"),
-        head=_head(table, beside, strict),
+        head=_file(table, "head", beside, strict),
     )
 
 
-def _head(table: Table, beside: Path | None, strict: bool) -> Path | None:
-    given = table.text("head")
+def _own_head(
+    table: Table, beside: Path | None, strict: bool
+) -> tuple[Path | None, Path | None, float | None]:
+    """`head`, `text` and `temperature`: a head beside the network."""
+    given = [key for key in ("head", "text") if key in table]
+    if len(given) > 1:
+        raise ConfigError(f"{table.where}: give head or text, not both.")
+    if given and table.values.get("num_classes", 0) != 0:
+        raise table.error(
+            "num_classes", f"left out, or 0: the classes are those of {given[0]} = …, on a network "
+            "without a head of its own",
+        )  # fmt: skip
+    temperature = table.values.get("temperature")
+    if temperature is not None:
+        number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+        if not number or not 0 < temperature < math.inf:
+            raise table.error("temperature", "a number above 0")
+        if "text" not in table:
+            raise ConfigError(
+                f"{table.where}: temperature is that of a zero-shot head: give text = … too, or "
+                "leave it out."
+            )
+    return (
+        _file(table, "head", beside, strict),
+        _file(table, "text", beside, strict),
+        None if temperature is None else float(temperature),
+    )
+
+
+def _file(table: Table, key: str, beside: Path | None, strict: bool) -> Path | None:
+    """A file that a key names, or None."""
+    given = table.text(key)
     if given is None:
         return None
     found, places = resolve(given, beside)
-    if found is None and strict:
-        looked = ", ".join(str(p) for p in places)
-        raise ConfigError(f"{table.where}: head = {given!r} does not exist. Looked at {looked}.")
+    if (found is None or not found.is_file()) and strict:
+        looked, what = ", ".join(map(str, places)), "is not a file" if found else "does not exist"
+        raise ConfigError(f"{table.where}: {key} = {given!r} {what}. Looked at {looked}.")
     return found or Path(given)
 
 
@@ -176,6 +214,23 @@ def _keys(table: Table) -> str | None:
     if "checkpoint" not in table:
         raise ConfigError(f"{table.where}: keys = {keys!r} needs a checkpoint: leave keys out.")
     return keys
+
+
+def _names(table: Table, text: Path | None) -> tuple[str, ...] | None:
+    """`class_names`, or the names that lie with the embeddings of texts."""
+    given, names = table.texts("class_names"), None if text is None else text_names(text)
+    if not names:
+        return given
+    if given and given != names:
+        raise ConfigError(
+            f"{table.where}: class_names must be the names in {str(text)!r} in their order, "
+            f"{', '.join(names[:4])}, …; got {', '.join(given[:4])}, …. Leave class_names out."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or "" in names:
+        what = f"names {', '.join(twice[:3])} more than once" if twice else "has an empty name"
+        raise ConfigError(f"{table.where}: text = {str(text)!r} {what}.")
+    return names
 
 
 def _num_classes(table: Table) -> int | None:

@@ -62,6 +62,11 @@ def model_fingerprint(exp: Experiment) -> str:
         parts.append(f"features:{spec.features}")
     if spec.keys is not None:
         parts.append(f"keys:{spec.keys}")
+    for key, own_file in (("text", spec.text), ("head", spec.head)):
+        if own_file is not None:
+            parts.append(f"{key}:{_own_hash(own_file)}")
+    if spec.temperature is not None:
+        parts.append(f"temperature:{spec.temperature}")
     if spec.part is not None:
         parts.append(f"part:{spec.part}")
     elif spec.checkpoint is not None and not whole and _takes_average(*_identity(spec.checkpoint)):
@@ -91,6 +96,13 @@ def weights_file(exp: Experiment) -> Path:
             )
         return path
     return published_file(spec.architecture, spec.weights)
+
+
+def _own_hash(path: Path) -> str:
+    """Hash of a file with a head or with embeddings of texts."""
+    if not path.is_file():
+        raise WeightsMissingError(f"{path} is not a file.")
+    return _file_hash(*_identity(path))
 
 
 def _identity(path: Path) -> tuple[Path, int, int]:

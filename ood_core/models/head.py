@@ -22,6 +22,7 @@ class ClassifierHead:
     weight : array of shape (c, d), kept as float64.
     bias : array of shape (c,), or None for a head without bias (zeros are used).
     class_names : names of the c classes, or None.
+    temperature : of a zero-shot head, whose logits are cosines divided by it; None for any other.
 
     Raises
     ------
@@ -32,6 +33,7 @@ class ClassifierHead:
     weight: np.ndarray
     bias: np.ndarray | None = None
     class_names: tuple[str, ...] | None = None
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         weight = np.asarray(self.weight, dtype=np.float64)

@@ -38,4 +38,5 @@ def inspect_traced(
     linear: Any = module.get_submodule(name)
     weight = linear.weight.detach().double().flatten(1).cpu().numpy()
     bias = None if linear.bias is None else linear.bias.detach().double().cpu().numpy()
-    return FoundNetwork(name, ClassifierHead(weight, bias), find_layers(traced, name))
+    head = ClassifierHead(weight, bias, temperature=getattr(linear, "temperature", None))
+    return FoundNetwork(name, head, find_layers(traced, name))

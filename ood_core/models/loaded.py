@@ -114,6 +114,10 @@ def load_model(
     preprocessing = resolve_preprocessing(exp)
     shape = input_shape(preprocessing)
     network, weights = _network(exp, shape)
+    if spec.text is not None or spec.head is not None:
+        from ood_core.models.encoder_heads import with_head
+
+        network = with_head(network, spec)
     module = network.eval().requires_grad_(False)
     _warn(exp, weights, preprocessing)
     found = inspect_module(module, shape, spec.headless)
@@ -174,6 +178,8 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     spec = exp.classifier
     if spec.class_names is not None:
         return spec.class_names
+    if spec.encoder:
+        return _fit_names(exp, n_classes)  # others are those of a head that was taken off
     stated = network_class_names(spec)
     if stated and len(stated) == n_classes:
         return stated
@@ -181,6 +187,10 @@ def class_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
         found = published_weights(spec.architecture, spec.weights)
         if found and found.class_names and len(found.class_names) == n_classes:
             return found.class_names
+    return _fit_names(exp, n_classes)
+
+
+def _fit_names(exp: Experiment, n_classes: int) -> tuple[str, ...] | None:
     try:
         names = open_dataset(exp.sets[exp.fit_set]).class_names
     except DataError:
@@ -215,13 +225,13 @@ def _network(
         network = build(spec.architecture, spec.num_classes, named, channels)
         has_head = getattr(network, "num_classes", None) != 0  # timm's say so
         behind = has_head and not is_plugin(spec.architecture)  # theirs are features as they are
-        return behead(network, shape) if spec.headless and behind else network
+        return behead(network, shape) if spec.encoder and behind else network
 
     if spec.random_weights is not None:
         return randomise(built, spec.random_weights), None
     network = randomise(built, seed=0)
     file, adapt = weights_file(exp), adapter(spec.architecture)
-    heads = head_places(spec.architecture) if spec.headless else None
+    heads = head_places(spec.architecture) if spec.encoder else None
     loaded = load_weights(
         network, file, spec.architecture, adapt, spec.part, heads=heads, keys=spec.keys
     )
@@ -261,7 +271,7 @@ def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -
 
 def _check_classes(exp: Experiment, head: ClassifierHead) -> None:
     spec = exp.classifier
-    if spec.num_classes is not None and head.n_classes != spec.num_classes:
+    if spec.num_classes and head.n_classes != spec.num_classes:
         raise ModelError(
             f"the network of {exp.name!r} has {head.n_classes} classes but the experiment says "
             f"num_classes = {spec.num_classes}. Correct num_classes or choose other weights."

@@ -21,4 +21,4 @@ def kind_of(spec: ClassifierSpec) -> str:
         return "features"
     if spec.architecture == "huggingface":
         return "hub"
-    return "encoder" if spec.headless else "network"
+    return "encoder" if spec.encoder else "network"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ood_core.activations import Activations
-from ood_core.detectors import Detector, all_detectors, make_detector
+from ood_core.detectors import Detector, all_detectors, detector_class, make_detector
 from ood_core.detectors._toy import Toy
 from ood_core.detectors.contract import CHECKS, check_detector
 from ood_core.errors import ConfigError
@@ -30,7 +30,8 @@ def test_contract(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_own_detectors_do_not_depend_on_the_batch_to_nine_digits(toy, name):
-    detector = make_detector(name).fit(toy.fit, toy.head)
+    detector = make_detector(name)
+    detector.fit(toy.fit, toy.suited_to(detector.needs).head)
     whole = detector.score_samples(toy.zero)
     parts = [detector.score_samples(part) for part in toy.zero.chunks(9)]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-9, atol=1e-9)
@@ -134,7 +135,7 @@ def test_how_activations_are_stored_does_not_matter(toy, name, dtype):
 
     found, expected = (
         make_detector(name)
-        .fit(stored(toy.fit, kind), toy.head)
+        .fit(stored(toy.fit, kind), toy.suited_to(detector_class(name).needs).head)
         .score_samples(stored(toy.zero, kind))
         for kind in (dtype, np.float64)
     )

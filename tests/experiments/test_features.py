@@ -100,6 +100,6 @@ def test_an_experiment_of_images_takes_no_features(folder: Path) -> None:
     with pytest.raises(ConfigError, match="'far' holds features, but the fit set holds images"):
         load_experiment(written(folder, text))
     values = tomllib.loads(text) | {"ood": []}
-    values["classifier"]["head"] = "head.npz"
-    with pytest.raises(ConfigError, match="unknown key 'head'"):
+    values["classifier"]["head"] = "none.npz"  # of a network: a linear probe
+    with pytest.raises(ConfigError, match=r"head = 'none.npz' does not exist"):
         parse_experiment({"name": "x", **values})

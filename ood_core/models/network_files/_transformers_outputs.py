@@ -24,6 +24,10 @@ class TransformersNetwork(nn.Module):
     network : of transformers.
     output : see `Chosen`.
     swapped : whether it takes blue, green, red.
+
+    Attributes
+    ----------
+    temperature : what a network of images and texts divides its cosines by, as it was trained.
     """
 
     def __init__(self, network: nn.Module, output: str, swapped: bool) -> None:
@@ -31,6 +35,8 @@ class TransformersNetwork(nn.Module):
         self.network = network
         self.output = output
         self.swapped = swapped
+        scale = getattr(network, "logit_scale", None)
+        self.temperature = None if scale is None else float(torch.exp(-scale.detach()).mean())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The network's output for images (n, channels, height, width)."""

@@ -58,7 +58,7 @@ def network_of(program: Program, spec: ClassifierSpec, how_to_write: str) -> Gra
         )
     chosen = _chosen(program, spec, file)
     ends = spec.features is not None
-    if spec.features is not None and not spec.headless and len(program.outputs) == 1:
+    if spec.features is not None and not spec.encoder and len(program.outputs) == 1:
         ends = not _is_head_input(chosen, spec.features)
         chosen = cut(chosen, {"": Ref(_named(chosen)[spec.features])}) if ends else chosen
     written_for = None
@@ -79,7 +79,7 @@ def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
                 f"features = {spec.features!r} names no value of {file}. "
                 f"{did_you_mean(spec.features, named)}"
             )
-        if len(outputs) != 1 or spec.headless:
+        if len(outputs) != 1 or spec.encoder:
             return cut(program, {"": Ref(named[spec.features])})
     if len(outputs) == 1:
         return cut(program, outputs)
@@ -91,7 +91,7 @@ def _chosen(program: Program, spec: ClassifierSpec, file: str) -> Program:
         if v.name in by_value and linear_map(by_value[v.name], program.tensors)
     ]
     for names in (logits, heads):
-        if len(names) == 1 and not spec.headless:
+        if len(names) == 1 and not spec.encoder:
             return cut(program, {"": outputs[names[0]]})
     raise ModelError(
         f"{file} returns {len(program.outputs)} values ({', '.join(program.outputs)}), and which "

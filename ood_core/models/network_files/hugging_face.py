@@ -53,7 +53,7 @@ def load(spec: ClassifierSpec) -> nn.Module:
     folder = _folder(spec.checkpoint)
     config = folder_json(folder / "config.json")
     _refuse(folder, config)
-    headless = spec.num_classes == 0
+    headless = spec.encoder
     weights = _weights(folder)
     if is_timm_folder(config):
         return open_timm_folder(folder, config, weights, headless, spec.part).eval()
