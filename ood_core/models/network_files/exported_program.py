@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.errors import ModelError
 from ood_core.models.checkpoint_formats import cut_off
 from ood_core.models.network_files._stated import stated_class_names, stated_preprocessing
+from ood_core.models.network_files._whole_graph import network_of
 
 if TYPE_CHECKING:
     import torch
@@ -55,8 +56,6 @@ def load(spec: ClassifierSpec) -> nn.Module:
         When the file is damaged, holds compiled code, pickled objects or operators that are not
         PyTorch's, or was written in training mode or with several inputs.
     """
-    from ood_core.models.network_files._whole_graph import network_of
-
     assert spec.checkpoint is not None
     return network_of(_read(spec.checkpoint), spec, _HOW).eval()
 

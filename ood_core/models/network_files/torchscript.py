@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.errors import ModelError
 from ood_core.models.checkpoint_formats import cut_off
 from ood_core.models.network_files._stated import stated_class_names, stated_preprocessing
+from ood_core.models.network_files._whole_graph import network_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,7 +46,6 @@ def load(spec: ClassifierSpec) -> nn.Module:
         operators that are not PyTorch's, or was traced in training mode.
     """
     from ood_core.models.network_files._script_graph import read_script
-    from ood_core.models.network_files._whole_graph import network_of
 
     path = spec.checkpoint
     assert path is not None
