@@ -65,9 +65,10 @@ class GraphNetwork(nn.Module):
         output: torch.Tensor = done.value(next(iter(self._program.outputs.values())))
         if not torch.is_tensor(output):
             raise ValueError(f"its output is {type(output).__name__}, not a tensor")
-        if output.ndim and len(output) != len(images):
+        # Not len(): it would fix the number of images where the network is exported again.
+        if output.ndim and output.shape[0] != images.shape[0]:
             raise ValueError(
-                f"it gives {len(output)} rows for {len(images)} images: its file was written for "
+                f"it gives {output.shape[0]} rows for {images.shape[0]} images: its file was written for "
                 "another number of images"
             )
         return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
