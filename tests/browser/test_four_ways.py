@@ -34,9 +34,13 @@ def _network(folder: Path) -> str:
 
     _images(folder)
     torch.manual_seed(0)
-    images = torch.rand(2, 3, 32, 32)
-    torch.jit.trace(build("resnet20", 2).eval(), images).save(folder / "net.pt")
-    return "torchscript: 2 classes"
+    program = torch.export.export(
+        build("resnet20", 2).eval(),
+        (torch.rand(2, 3, 32, 32),),
+        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+    )
+    torch.export.save(program, folder / "net.pt2")
+    return "torch.export: 2 classes"
 
 
 def _encoder(folder: Path) -> str:
@@ -71,6 +75,8 @@ def _hub(folder: Path) -> str:
     return "huggingface: 2 classes"
 
 
+HISTOGRAM = "[data-testid=stBidiComponentRegular]"
+
 WAYS: dict[str, Callable[[Path], str]] = {
     "A network": _network,
     "Features I already have": _features,
@@ -94,7 +100,7 @@ def test_from_what_one_has_to_scores(
     way: str, empty_server: Server, open_page, shot, tmp_path: Path
 ) -> None:
     said = WAYS[way](tmp_path)
-    name = way.partition(" ")[2].partition(" ")[0]
+    name = way.rpartition(" ")[2]
     page = open_page(f"{empty_server.url}/", height=1300)
     page.get_by_role("button", name="New experiment").click()
     page.locator(".st-key-new_kind").get_by_text(way, exact=True).click()
@@ -112,7 +118,7 @@ def test_from_what_one_has_to_scores(
     page.get_by_role("button", name="Prepare", exact=True).click()
     page.get_by_text("Sanity gates", exact=False).first.wait_for(timeout=90_000)
     page.get_by_role("link", name="Scores", exact=True).first.click()
-    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000)
+    page.locator(f"[data-testid=stMain] :is({HISTOGRAM})").first.wait_for(timeout=60_000)
     settle(page)
     shot(page, f"way-{name}-scores")
     page.wait_for_url(re.compile(f"/Scores.*experiment={name}"))
