@@ -75,8 +75,6 @@ def _hub(folder: Path) -> str:
     return "huggingface: 2 classes"
 
 
-HISTOGRAM = "[data-testid=stBidiComponentRegular]"
-
 WAYS: dict[str, Callable[[Path], str]] = {
     "A network": _network,
     "Features I already have": _features,
@@ -118,7 +116,9 @@ def test_from_what_one_has_to_scores(
     page.get_by_role("button", name="Prepare", exact=True).click()
     page.get_by_text("Sanity gates", exact=False).first.wait_for(timeout=90_000)
     page.get_by_role("link", name="Scores", exact=True).first.click()
-    page.locator(f"[data-testid=stMain] :is({HISTOGRAM})").first.wait_for(timeout=60_000)
+    page.get_by_text("accepted as ID", exact=False).first.wait_for(
+        timeout=60_000
+    )  # the histogram's
     settle(page)
     shot(page, f"way-{name}-scores")
     page.wait_for_url(re.compile(f"/Scores.*experiment={name}"))
