@@ -30,9 +30,9 @@ class _Head(nn.Linear):
     def __init__(self, weight: np.ndarray, bias: np.ndarray | None, temperature: float | None):
         super().__init__(weight.shape[1], weight.shape[0], bias=bias is not None)
         with torch.no_grad():
-            self.weight.copy_(torch.from_numpy(weight))
+            self.weight.copy_(torch.tensor(weight))
             if bias is not None:
-                self.bias.copy_(torch.from_numpy(bias))
+                self.bias.copy_(torch.tensor(bias))
         self.temperature = temperature
 
 

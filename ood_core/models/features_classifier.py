@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ood_core.data import open_dataset
-from ood_core.data.features import Column, FeatureSet, is_features, open_arrays
-from ood_core.errors import DataError, ModelError
+from ood_core.data.features import FeatureSet, is_features
+from ood_core.errors import ModelError
 from ood_core.models.head import ClassifierHead
+from ood_core.models.head_files import head_files, read_head
 from ood_core.models.layer_info import PENULTIMATE, LayerInfo
 from ood_core.models.published_weights import WeightsMissingError
 from ood_core.runtime.paths import find_data
@@ -20,7 +19,7 @@ from ood_core.runtime.paths import find_data
 if TYPE_CHECKING:
     from ood_core.experiments import Experiment
 
-__all__ = ["FeaturesClassifier", "features_classifier", "features_fingerprint", "read_head"]
+__all__ = ["FeaturesClassifier", "features_classifier", "features_fingerprint"]
 
 _LOOKED_AT = 1024
 """Rows in which negative values are looked for."""
@@ -82,53 +81,9 @@ def features_fingerprint(exp: Experiment) -> str:
     shape = fit.arrays.columns["features"].shape[1]
     parts = ["features", str(shape), repr(widths), f"logits {fit.has_logits}"]
     if exp.classifier.head is not None:
-        files = open_arrays(_head_file(exp)).files
+        files = head_files(_head_file(exp))
         parts += [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def read_head(path: Path, d: int | None = None) -> ClassifierHead:
-    """A head from a file of arrays: `weight` (c, d) and, where there is one, `bias` (c,).
-
-    Parameters
-    ----------
-    path : the file, of any format that features may have.
-    d : number of features, where it is known.
-
-    Raises
-    ------
-    ModelError
-        When there is no weight, or a shape does not fit.
-    """
-    arrays = open_arrays(path)
-    what = f"head {str(path)!r}"
-    weight = arrays.columns.get("weight")
-    if weight is None:
-        raise ModelError(
-            f"{what} has no array 'weight'. It holds: {arrays.listed()}. Save the last layer's "
-            "weight (c, d) and bias (c,) under these names."
-        )
-    if weight.kind != "number" or len(weight.shape) != 2:
-        raise ModelError(f"{what}: weight must be numbers of shape (c, d), got {weight}.")
-    c, width = weight.shape
-    if d is not None and width != d:
-        turned = f" It may be turned: save weight.T, ({width}, {c})." if c == d else ""
-        raise ModelError(
-            f"{what}: weight has shape {weight.shape}, but the features have d = {d} values: "
-            f"expected (c, {d}).{turned}"
-        )
-    values = _exact(weight, c)
-    bias = arrays.columns.get("bias")
-    if bias is not None and (bias.kind != "number" or bias.shape != (c,)):
-        raise ModelError(f"{what}: bias must be numbers of shape ({c},), got {bias}.")
-    try:
-        return ClassifierHead(values, None if bias is None else _exact(bias, c))
-    except DataError as error:
-        raise ModelError(f"{what}: {error}") from error
-
-
-def _exact(column: Column, n: int) -> np.ndarray:
-    return np.asarray(column.read(0, n), np.float64)
 
 
 def _head_file(exp: Experiment) -> Path:

@@ -68,8 +68,8 @@ class GraphNetwork(nn.Module):
         # Not len(): it would fix the number of images where the network is exported again.
         if output.ndim and output.shape[0] != images.shape[0]:
             raise ValueError(
-                f"it gives {output.shape[0]} rows for {images.shape[0]} images: its file was written for "
-                "another number of images"
+                f"it gives {output.shape[0]} rows for {images.shape[0]} images: its file was "
+                "written for another number of images"
             )
         return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from ood_core.data.features import open_arrays
 from ood_core.errors import DataError, ModelError
-from ood_core.models.checkpoint_formats import checkpoint_format
 from ood_core.models.checkpoints import read_checkpoint
 from ood_core.models.head import ClassifierHead
 
-__all__ = ["read_head", "read_text"]
+__all__ = ["head_files", "read_head", "read_text"]
 
 _TEXT = ("embeddings", "text")
 
 
-def read_head(path: Path) -> ClassifierHead:
+def read_head(path: Path, d: int | None = None) -> ClassifierHead:
     """The head of a file: `weight` (c, d) and, where it has one, `bias` (c,).
 
-    A file is an `.npz`, safetensors, or what `torch.save` wrote of a linear layer's state dict.
+    A file is of any format that features may have, or what `torch.save` wrote of a linear layer's
+    state dict.
+
+    Parameters
+    ----------
+    path : the file.
+    d : number of features, where it is known.
 
     Raises
     ------
@@ -31,11 +37,23 @@ def read_head(path: Path) -> ClassifierHead:
     """
     arrays = _arrays(path)
     weight = _named(path, arrays, ("weight",), "(classes, features)")
+    c, width = weight.shape
+    if d is not None and width != d:
+        turned = f" It may be turned: save weight.T, ({width}, {c})." if c == d else ""
+        raise ModelError(
+            f"{path.name}: weight has shape {weight.shape}, but the features have d = {d} values: "
+            f"expected (c, {d}).{turned}"
+        )
     bias = arrays.get("bias")
     try:
         return ClassifierHead(weight, None if bias is None else _floats(path, "bias", bias))
     except DataError as error:
         raise ModelError(f"{path.name}: {error}") from error
+
+
+def head_files(path: Path) -> tuple[Path, ...]:
+    """Every file that a head's file is read from, for its identity."""
+    return (path,) if _is_torch(path) else open_arrays(path).files
 
 
 def read_text(path: Path) -> np.ndarray:
@@ -90,10 +108,30 @@ def _floats(path: Path, name: str, array: np.ndarray) -> np.ndarray:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Every array of a file by name; nothing in it is executed."""
-    if not path.is_file():
-        raise ModelError(f"{path} is not a file.")
-    if checkpoint_format(path) == "npz":
-        return _of_npz(path)
+    if not path.exists():
+        raise ModelError(f"{path} is not there.")
+    if _is_torch(path):
+        return _of_torch(path)
+    try:
+        columns = open_arrays(path).columns
+        return {n: c.read(0, c.shape[0]) if c.shape else np.array(0) for n, c in columns.items()}
+    except (DataError, ValueError, OSError) as error:
+        raise ModelError(f"the head's file cannot be used: {error}") from error
+
+
+def _is_torch(path: Path) -> bool:
+    """Whether `torch.save` wrote it, or a pickle that is then refused as checkpoints are."""
+    if path.is_dir():
+        return False
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if start == b"PK":
+        with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+    return start[:1] == b"\x80" and start[1:2] <= b"\x05"
+
+
+def _of_torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
     content = read_checkpoint(path)
@@ -101,13 +139,3 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"{path.name} holds more than named tensors: save those alone.")
     numpy = {k: (t.double() if t.is_floating_point() else t) for k, t in content.items()}
     return {str(k): t.detach().numpy() for k, t in numpy.items()}
-
-
-def _of_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelError(
-            f"{path.name} holds arrays that are no plain numbers or texts, or are damaged: {error}."
-        ) from error

@@ -214,10 +214,10 @@ def everywhere(**arrays: object) -> dict[str, dict[str, object]]:
         (everywhere(logits=np.ones((21, 4))), {}, "head does not give the logits: at row"),
         (random_sets(), {"weight": np.ones((4, 6)), "bias": None}, r"weight has shape \(4, 6\)"),
         (random_sets(), {"weight": np.ones((5, 4)), "bias": None}, r"turned: save weight\.T"),
-        (random_sets(), {"bias": np.ones(3)}, r"bias must be numbers of shape \(4,\)"),
-        (random_sets(), {"weight": np.ones(4)}, r"weight must be numbers of shape \(c, d\)"),
+        (random_sets(), {"bias": np.ones(3)}, r"bias must have shape \(4,\)"),
+        (random_sets(), {"weight": np.ones(4)}, r"weight must have shape \(classes, features\)"),
         (random_sets(), {"weight": np.full((4, 5), np.inf)}, "must be finite"),
-        (random_sets(), {"weight": None, "kernel": np.ones((4, 5))}, "no array 'weight'.*kernel"),
+        (random_sets(), {"weight": None, "kernel": np.ones((4, 5))}, "an array .weight.*kernel"),
         (with_far(logits=np.ones((21, 4))), None, "far has logits and the fit set has none"),
     ],
 )  # fmt: skip
