@@ -79,10 +79,10 @@ class EncoderWithHead(nn.Module):
 class OpaqueEncoderWithHead(EncoderWithHead):
     """The same on a network that autograd does not see into."""
 
-    def found(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
+    def ood_found_network(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
         """Head and layers, of which the network's own are those that it says."""
         encoder: Any = self.encoder
-        inner = encoder.found(input_shape, True)
+        inner = encoder.ood_found_network(input_shape, True)
         with torch.no_grad():  # raises where the features do not fit
             self(torch.zeros(1, *input_shape))
         *layers, last = inner.layers

@@ -48,7 +48,7 @@ class KnowsItself(Protocol):
     `nn.Identity` through which the forward pass sends the tensor will do.
     """
 
-    def found(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
+    def ood_found_network(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
         """Head and layers for images of this (channels, height, width).
 
         Raises

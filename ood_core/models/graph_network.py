@@ -73,7 +73,7 @@ class GraphNetwork(nn.Module):
             )
         return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
 
-    def found(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
+    def ood_found_network(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
         """Head and layers by tracing, as of any network; what `features` may name without a head.
 
         Raises

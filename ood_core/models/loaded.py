@@ -155,7 +155,7 @@ def inspect_module(
         When the network cannot take such images, or has no linear head and is not `headless`.
     """
     if isinstance(module, KnowsItself):
-        return module.found(shape, headless)
+        return module.ood_found_network(shape, headless)
     return inspect_traced(module, shape, headless)
 
 

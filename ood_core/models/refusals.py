@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ood_core.errors import ModelError
+from ood_core.experiments.own_code import is_own_code
 from ood_core.models.beside_encoder import encoder_only, listed, projected
 from ood_core.models.input_channels import channels_remedy
 from ood_core.models.mismatch import Mismatch, Shapes, shapes_of
@@ -43,7 +44,9 @@ def refusal(
     best = max(reversed(tried), key=lambda t: (t.mismatch.share, len(t.state)))
     said = "; ".join(best.mismatch.lines()) + "."
     remedy = channels_remedy(shapes_of(best.state), wanted) or _no_head(best, content, wanted)
-    if not remedy:
+    if not remedy and is_own_code(architecture):  # its names are nobody else's
+        remedy = _own_remedy(best.mismatch, architecture)
+    elif not remedy:
         # All of the file is compared as the wizard does, which is remembered.
         near = nearest_architectures(path) if part is None else nearest_to([t.state for t in tried])
         remedy = _other(best.mismatch, architecture, near)
@@ -107,11 +110,31 @@ def _no_head(best: Reading, content: Any, wanted: Shapes) -> str:
     return f"It holds the whole encoder{beside}, and no classifier. {_WITHOUT}"
 
 
-def _other(mismatch: Mismatch, architecture: str, near: list[tuple[str, float]]) -> str:
+def _classes(mismatch: Mismatch) -> int | None:
+    """Number of classes of the checkpoint, where nothing but that differs."""
     sizes = [(a, b) for a, b in mismatch.shapes.values() if a and b and a[0]]
     heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
-    if not (mismatch.missing or mismatch.unexpected) and len(heads) == 1:
-        return f"The checkpoint has {heads.pop()} classes: set num_classes to that."
+    alone = not (mismatch.missing or mismatch.unexpected) and len(heads) == 1
+    return heads.pop() if alone else None
+
+
+def _own_remedy(mismatch: Mismatch, label: str) -> str:
+    """What to do where the network is somebody's own code."""
+    name = label.rpartition(":")[2]
+    if (classes := _classes(mismatch)) is not None:
+        return (
+            f"The checkpoint has {classes} classes, or so many channels there: set num_classes, or "
+            f"the argument of {name} that says so."
+        )
+    return (
+        f"Give {name} the arguments that the weights were trained with, or name the file with the "
+        f"state dict of this {name}."
+    )
+
+
+def _other(mismatch: Mismatch, architecture: str, near: list[tuple[str, float]]) -> str:
+    if (classes := _classes(mismatch)) is not None:
+        return f"The checkpoint has {classes} classes: set num_classes to that."
     name, share = next(iter(near), (architecture, 0.0))
     if name == architecture or share <= max(mismatch.share, 0.5):
         return "No other known architecture fits better."

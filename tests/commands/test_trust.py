@@ -94,4 +94,4 @@ def test_new_makes_an_experiment_of_it(mine, capsys) -> None:
     assert cli.main(["extract", "mine", "--quiet"]) == 0
     argv[argv.index("width = 6")] = "width 6"
     assert cli.main([*argv, "--trust", "--force"]) == 2
-    assert "--arguments must be NAME = VALUE" in capsys.readouterr().err
+    assert "arguments must read name = value, got 'width 6'" in capsys.readouterr().err

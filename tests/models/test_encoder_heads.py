@@ -272,7 +272,7 @@ class Opaque(torch.nn.Module):
         h = self.early(torch.from_numpy(images.detach().numpy().reshape(len(images), -1)[:, :40]))
         return torch.from_numpy(np.maximum(h.numpy()[:, :12], 0) - 0.1)
 
-    def found(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
+    def ood_found_network(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
         assert headless
         layers = (
             LayerInfo("early", (40,), "vector", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import textwrap
 import threading
@@ -26,6 +27,7 @@ from ood_core.models import (
     trust_code,
 )
 from ood_core.models.own_networks import COMMAND_LINE, find_code
+from ood_core.wizard.arguments import arguments_from
 
 NET = """
 import torch
@@ -312,9 +314,13 @@ class MyNet(nn.Module):
 @pytest.mark.parametrize(
     ("more", "end", "message"),
     [
-        ("", "return z, x", r"returns a tuple \(Tensor, Tensor\)"),
-        ("", "return {'logits': z}", r"returns a dict \(logits\)"),
-        ("", "return [z]", "returns a list"),
+        (
+            "",
+            "return z, x",
+            r"got tuple of 0 \(2, 4\), 1 \(2, 3, 32, 32\)\. Have forward return one",
+        ),
+        ("", "return {'logits': z}", r"got dict of logits \(2, 4\)\. Have forward return one"),
+        ("", "return [z]", r"got list of 0 \(2, 4\)\. Have forward return one"),
         ("", "return None", "got NoneType"),
         (", mask", "return z", "'mask'"),
         ("", "return z[:, missing]", "NameError"),
@@ -332,13 +338,38 @@ def test_a_forward_that_does_not_fit_is_told(write, own, more, end, message) -> 
 def test_a_checkpoint_that_does_not_fit_names_the_network(
     write, own, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("ood_core.models.fitting.nearest_architectures", lambda path: [])
+    def searched(*_: object) -> None:
+        raise AssertionError("no known architecture is searched for code of one's own")
+
+    monkeypatch.setattr("ood_core.models.refusals.nearest_architectures", searched)
+    monkeypatch.setattr("ood_core.models.refusals.nearest_to", searched)
     torch.save({"fc.weight": torch.zeros(10, 8)}, tmp_path / "w.pt")
     exp = own(
         f"{write('my_net.py')}:MyNet", random_weights=None, checkpoint=tmp_path / "w.pt"
     )  # fmt: skip
-    with pytest.raises(ModelError, match=r"does not fit 'my_net.py:MyNet'.*missing.*body.0"):
+    with pytest.raises(
+        ModelError, match=r"does not fit 'my_net.py:MyNet'.*missing.*body.0"
+    ) as told:
         load_model(exp)
+    assert "arguments that the weights were trained with" in str(told.value)
+
+
+def test_a_checkpoint_of_more_classes_says_how_many(write, own, tmp_path) -> None:
+    path = write("my_net.py")
+    scope: dict = {}
+    exec(path.read_text(), scope)
+    torch.save(scope["MyNet"](7).state_dict(), tmp_path / "w.pt")
+    exp = own(f"{path}:MyNet", random_weights=None, checkpoint=tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"2 of another shape.*has 7 classes.*num_classes"):
+        load_model(exp)
+
+
+@pytest.mark.parametrize("name", ["found", "ood_found", "ready", "temperature", "layers"])
+def test_a_part_of_any_name_is_a_part(write, own, name) -> None:
+    source = NET.replace("self.body", f"self.{name}")
+    loaded = load_model(own(f"{write('my_net.py', source)}:MyNet"))
+    assert loaded.head is not None
+    assert loaded.head.n_features == 8
 
 
 def test_num_classes_is_passed_where_it_is_asked_for(write, own) -> None:
@@ -548,13 +579,14 @@ def test_nn_module_is_there(write, own) -> None:
 
 
 def test_the_example_of_the_documents_works(tmp_path, own) -> None:
-    import re
-
     text = (Path(__file__).parents[2] / "docs" / "bring-your-own.md").read_text("utf-8")
-    section = text.partition("from nn.Module to Scores")[2]
-    source = re.search(r"```python\n(.*?)```", section, re.S)
+    section = text.partition("\n## A network of your own\n")[2].partition("\n## ")[0]
+    source = re.search(r"```python\n(# my_net.py\n.*?)```", section, re.S)
+    command = re.search(r"--architecture (\S+) --arguments (\S+) --trust", section)
     assert source is not None
+    assert command is not None
     (tmp_path / "my_net.py").write_text(source[1])
-    exp = own(f"{tmp_path}/my_net.py:MyNet", num_classes=3, arguments={"width": 32})
+    exp = own(f"{tmp_path}/{command[1]}", arguments=arguments_from(command[2]))
     loaded = load_model(exp)
+    assert loaded.head is not None
     assert (loaded.head.n_classes, loaded.head.n_features) == (3, 32)

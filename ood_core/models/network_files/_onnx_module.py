@@ -64,7 +64,7 @@ class OnnxNetwork(nn.Module):
         # `.to(device)` moves it: code that asks a network for its device finds one.
         self._place = nn.Parameter(torch.empty(0), requires_grad=False)
 
-    def found(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
+    def ood_found_network(self, input_shape: tuple[int, int, int], headless: bool) -> FoundNetwork:
         """Head and layers, by the graph and a run on random images.
 
         Raises
