@@ -317,7 +317,7 @@ class MyNet(nn.Module):
         (
             "",
             "return z, x",
-            r"got tuple of 0 \(2, 4\), 1 \(2, 3, 32, 32\)\. Have forward return one",
+            r"got tuple of 0 \(2, 4\), 1 \(2, 3, 32, 32\)\. Have forward",
         ),
         ("", "return {'logits': z}", r"got dict of logits \(2, 4\)\. Have forward return one"),
         ("", "return [z]", r"got list of 0 \(2, 4\)\. Have forward return one"),
