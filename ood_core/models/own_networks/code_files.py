@@ -48,7 +48,8 @@ class Code:
     module : dotted name of the module that has it.
     path : that module's file.
     files : that file, its package, and what it imports beside it, as far as that is found.
-    version : "NAME VERSION" of the distribution of an installed module; "" for a file.
+    version : "NAME VERSION" of the distribution of an installed module; "" for a file, and for a
+        module that Python finds without one, in the working folder, say: it is run as a file is.
     """
 
     name: str
@@ -179,8 +180,14 @@ def _of_module(module: str, name: str) -> Code:
     path, package = found
     files = [(module, path)] if package is None else _modules(package, top)
     named = dict([*files, (module, path)])
+    version = _version(top)
+    if not version and path.suffix == ".py":  # in the working folder, say: nobody installed it
+        start = tuple(_read(m, p) for m, p in named.items())
+        above = path.parent if package is None else package.parent
+        folders = dict.fromkeys((above, path.parent))
+        return Code(name, module, path, _with_helpers(start, tuple(folders)))
     read = tuple(CodeFile(m, p, _file_hash(p)) for m, p in named.items())
-    return Code(name, module, path, read, _version(top))
+    return Code(name, module, path, read, version or "module")
 
 
 def plugin_code(module: str, name: str, distribution: str) -> Code:
@@ -269,7 +276,7 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def _version(top: str) -> str:
-    """Name and version of the distribution that brings a package; "module" without one."""
+    """Name and version of the distribution that brings a package; "" without one."""
     for name in _distributions().get(top, ()):
         return f"{name} {importlib.metadata.version(name)}"
-    return "module"
+    return ""
