@@ -94,6 +94,12 @@ def _own(table: Table, architecture: str, beside: Path | None, strict: bool) -> 
             f"{table.where}: weights names published weights, and {architecture!r} is your own "
             "code: give checkpoint, a file with its state dict, or random_weights."
         )
+    if "features" in table:
+        raise ConfigError(
+            f"{table.where}: features names a tensor in a file that holds the whole network, and "
+            f"{architecture!r} is your own code: leave features out. Where its features are is "
+            "found by its last linear layer."
+        )
     try:
         return resolved(architecture, beside, strict)
     except ConfigError as error:
@@ -252,6 +258,11 @@ def _architecture(table: Table, checkpoint: Path | None) -> str:
         raise ConfigError(
             f"{table.where}: architecture is missing; it is required, except for a checkpoint that "
             f"holds the whole network ({', '.join(NETWORK_FORMATS)})."
+        )
+    if given.startswith(":"):
+        raise ConfigError(
+            f"{table.where}: architecture = {given!r} says no file or module before the colon. "
+            'Write "my_net.py:MyNet", or a name such as timm:resnet18.'
         )
     if found == "huggingface" and given != found and checkpoint is not None:
         raise ConfigError(

@@ -108,7 +108,7 @@ def resolve(source: str, beside: Path | None) -> tuple[Path | None, tuple[Path, 
     path = Path(source).expanduser()
     roots = () if path.is_absolute() else (*((beside,) if beside else ()), *data_roots())
     places = tuple(root / path for root in roots) or (path,)
-    found = next((p for p in places if p.exists()), None)
+    found = next((p for p in places if os.path.exists(p)), None)
     return (Path(os.path.abspath(found)) if found else None), places
 
 

@@ -250,7 +250,7 @@ def _own_network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
         return randomise(built, spec.random_weights), None
     file = weights_file(exp)
     return (network := randomise(built, 0)), load_weights(
-        network, file, code.label, None, spec.part
+        network, file, code.label, None, spec.part, keys=spec.keys
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -103,6 +104,12 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
         raise ModelError(
             f"the network gives NaN or infinite {what}: its weights are damaged, or were trained "
             "in a precision that this form of them does not have. Export them again."
+        )
+    if logits.grad_fn is None:
+        raise ModelError(
+            "what the network returns cannot be followed back to the images: forward runs under "
+            "torch.no_grad or torch.inference_mode, or detaches. Take that out of it: its layers "
+            "are found by autograd, and nothing is trained here."
         )
     return Trace(module, logits, start.grad_fn, dict(calls))
 
@@ -253,6 +260,18 @@ def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:
         return (
             f"the network needs more than the images: {said}. Wrap it in an nn.Module of your own "
             "whose forward takes the images alone and gives the rest."
+        )
+    if isinstance(error, TypeError) and "forward() takes" in said:
+        return f"the network takes no images: {said}. Have forward take them first: forward(x)."
+    if isinstance(error, RuntimeError | AssertionError) and re.search(r"NVIDIA|CUDA", said):
+        return (
+            f"the network's forward pass wants a graphics card: {said} Have it go by the device of "
+            "its images, x.device."
+        )
+    if isinstance(error, RuntimeError) and re.search(r"should be the same|same dtype", said):
+        return (
+            f"the network computes with another type of numbers than its images, float32: {said}. "
+            "Have it keep float32, as model.float() does, or convert in its forward."
         )
     if isinstance(error, RuntimeError | ValueError | AssertionError | TypeError):
         return (

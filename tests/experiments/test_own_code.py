@@ -79,6 +79,9 @@ def test_it_is_written_as_it_was_read(read, tmp_path) -> None:
         ("__main__:MyNet", TRUST, "__main__ is whichever program runs"),
         ("resnet20", "arguments = { width = 3 }", "arguments are for code of your own"),
         ("nets/my_net.py:MyNet", f"{TRUST}\narguments = 3", "arguments must be a table"),
+        ("nets/my_net.py:MyNet", f'{TRUST}\nfeatures = "body"', "leave features out"),
+        (":MyNet", TRUST, "no file or module before the colon"),
+        (f"{'x' * 5000}.py:MyNet", TRUST, "there is no file"),
         ("nets/my_net.py:MyNet", f'{TRUST}\narguments = {{ "a b" = 3 }}', "'a b' in arguments"),
     ],
 )

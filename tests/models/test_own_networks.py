@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
+import py_compile
 import re
 import sys
 import textwrap
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -327,12 +330,51 @@ class MyNet(nn.Module):
         ("", "return {}['x']", "KeyError"),
         ("", "import sys; sys.exit()", "SystemExit"),
         ("", "return z[:, :0]", "no number"),
+        ("", "return z.detach()", "followed back.*torch.no_grad"),
+        ("", "return self.fc(x.mean((2, 3)).half())", "another type of numbers.*float32"),
+        ("", "raise RuntimeError('Found no NVIDIA driver')", r"graphics card.*x\.device"),
     ],
 )
 def test_a_forward_that_does_not_fit_is_told(write, own, more, end, message) -> None:
     exp = own(f"{write('my_net.py', FORWARD.format(more=more, end=end))}:MyNet")
     with pytest.raises(ModelError, match=message):
         load_model(exp)
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("torch.jit.trace(MyNet(), torch.zeros(1, 3, 8, 8))", r"TorchScript module.*net\.ts"),
+        ("nn.Sequential(nn.Flatten(), nn.LazyLinear(3))", r"1\.weight, 1\.bias of lazy layers"),
+    ],
+)
+def test_what_cannot_be_watched_is_told(write, own, made, message) -> None:
+    path = write("my_net.py", f"{NET}\ndef ready():\n    return {made}\n")
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch.jit's own
+    with pytest.raises(ModelError, match=message):
+        load_model(own(f"{path}:ready"))
+
+
+@pytest.mark.parametrize("wrapper", ["nn.DataParallel", "torch.compile"])
+def test_what_training_puts_round_a_network_is_taken_off(write, own, wrapper) -> None:
+    path = write("my_net.py", f"{NET}\ndef ready():\n    return {wrapper}(MyNet())\n")
+    loaded = load_model(own(f"{path}:ready"))
+    assert type(loaded.module).__name__ == "MyNet"
+    assert loaded.head_name == "fc"
+
+
+def test_a_checkpoint_goes_in_by_order(write, own, tmp_path) -> None:
+    path = write("my_net.py")
+    scope: dict = {}
+    exec(path.read_text(), scope)
+    known = scope["MyNet"](4).state_dict()
+    renamed = {k.replace("body.0", "stem.c").replace("fc", "out"): v for k, v in known.items()}
+    torch.save(renamed, tmp_path / "w.pt")
+    given = {"num_classes": 4, "random_weights": None, "checkpoint": tmp_path / "w.pt"}
+    with pytest.raises(ModelError, match="does not fit"):
+        load_model(own(f"{path}:MyNet", **given))
+    loaded = load_model(own(f"{path}:MyNet", keys="in order", **given))
+    assert torch.equal(loaded.module.get_submodule("fc").weight, known["fc.weight"])
 
 
 def test_a_checkpoint_that_does_not_fit_names_the_network(
@@ -590,3 +632,31 @@ def test_the_example_of_the_documents_works(tmp_path, own) -> None:
     loaded = load_model(exp)
     assert loaded.head is not None
     assert (loaded.head.n_classes, loaded.head.n_features) == (3, 32)
+
+
+def test_what_a_module_of_the_working_folder_imports_is_asked_for(
+    write, own, marker, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    write("cwd_helper.py", "size = 1")
+    write("cwd_net.py", f"import cwd_helper\n{NET}")
+    exp = own("cwd_net:MyNet")
+    load_model(exp)
+    write("cwd_helper.py", evil(marker))
+    with pytest.raises(CodeNotTrustedError):
+        load_model(exp)
+    assert not marker.exists()
+
+
+def test_compiled_bytes_beside_a_module_are_not_run(
+    write, own, marker, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write("cwd_compiled.py")
+    hidden = write("hidden.py", evil(marker))
+    py_compile.compile(
+        str(hidden), importlib.util.cache_from_source(str(path)),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )  # fmt: skip
+    load_model(own("cwd_compiled:MyNet"))
+    assert not marker.exists()

@@ -97,7 +97,7 @@ def find_code(architecture: str) -> Code:
 
 
 def _of_file(path: Path, name: str) -> Code:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(f"there is no Python file {str(path)!r} for {name!r}. {_like(path)}")
     folder, inner = path.parent, [path.stem]
     while (folder / "__init__.py").is_file() and folder.parent != folder:
@@ -218,7 +218,7 @@ def _no_module(module: str) -> str:
 
 
 def _like(path: Path) -> str:
-    there = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    there = [p.name for p in path.parent.glob("*.py")] if os.path.isdir(path.parent) else []
     near = difflib.get_close_matches(path.name, there, n=3) or sorted(there)[:3]
     return f"In its folder: {', '.join(near)}." if near else "Correct the path."
 

@@ -78,6 +78,8 @@ def called(
             f"{code.label} returns {_a(type(network).__name__)}, no torch.nn.Module. Name a "
             "subclass of nn.Module, or a function that returns such a network."
         )
+    network = _unwrapped(network)
+    _check_network(network, code)
     return _without_empty_heads(network) if num_classes == 0 else network
 
 
@@ -147,6 +149,39 @@ def _check_arguments(signature: inspect.Signature, given: Mapping[str, Any], cod
             f"{code.label} cannot be called: {error}.{hint} It takes {code.name}{signature}; got "
             f"{', '.join(given) or 'no arguments'}. Correct [classifier.arguments]."
         ) from None
+
+
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """The network itself, where DataParallel or torch.compile was put round it."""
+    from torch import nn
+
+    while True:
+        inner = getattr(network, "_orig_mod", None)
+        if isinstance(network, nn.DataParallel):
+            inner = network.module
+        if not isinstance(inner, nn.Module):
+            return network
+        network = inner
+
+
+def _check_network(network: nn.Module, code: Code) -> None:
+    """Refuse networks whose weights cannot be counted yet, or whose layers cannot be watched."""
+    import torch
+
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ModelError(
+            f"{code.label} returns a TorchScript module. Have it return the network as it is "
+            'before torch.jit, or save it, module.save("net.ts"), and write checkpoint = "net.ts" '
+            "without an architecture."
+        )
+    named = (*network.named_parameters(), *network.named_buffers())
+    lazy = [name for name, tensor in named if torch.nn.parameter.is_lazy(tensor)]
+    if lazy:
+        raise ModelError(
+            f"{code.label}: {', '.join(lazy[:3])} of lazy layers have no size yet. Give the sizes, "
+            "nn.Linear(64, 10) for nn.LazyLinear(10), or have a function make the network and send "
+            "one batch of zeros through it."
+        )
 
 
 def _without_empty_heads(network: nn.Module) -> nn.Module:
