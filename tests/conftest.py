@@ -14,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from ood_core.activations import PENULTIMATE, Activations
+from ood_core.experiments import ClassifierSpec
 from ood_core.models import ClassifierHead
 from tests.file_server import FileServer, serving
 from tests.without_classes import make_home
@@ -50,6 +51,7 @@ class FakeSet(dict):
         self.experiment = SimpleNamespace(
             name="fake", fit_set="fit", test_set="test", ood_sets=("near", "far"), near=near,
             sets=dict.fromkeys(sets), detectors=detectors or {},
+            classifier=ClassifierSpec("digits_cnn", weights="shipped"),
         )  # fmt: skip
 
 

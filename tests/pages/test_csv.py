@@ -17,6 +17,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from ood_core import load_experiment
 from ood_core.commands import _main as cli
 from ood_core.export.csv_file import csv_text
 from ood_core.theory import background, lab
@@ -40,6 +41,11 @@ VISITS: tuple[tuple[str, dict[str, str]], ...] = (
     ("9_Compare", {}),
 )
 """Pages and views that between them reach every download: held against the pages' source."""
+HEADLESS: tuple[tuple[str, dict[str, str]], ...] = (
+    *(("4_Neurons", {"neurons_view": view}) for view in ("mean", "one")),
+    ("5_Score_images", {}),
+)
+"""Further visits, of a network without a head, where the pages differ."""
 COMMANDS = {
     "benchmark.py": ["benchmark", "digits"],
     "theory.py": ["theory", "digits", "--per-set", "50"],
@@ -96,8 +102,6 @@ def _made_up_lab() -> Any:
 @pytest.fixture
 def ready(digits_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`digits` prepared, beside a second experiment, and a lab that has run."""
-    from ood_core import load_experiment
-
     monkeypatch.setenv("OOD_LENS_HOME", str(digits_home))
     st.cache_resource.clear()
     digits = load_experiment("digits")
@@ -127,7 +131,9 @@ def _visit(page: str, address: dict[str, str]) -> None:
     assert not at.exception, [e.value for e in at.exception]
 
 
-def test_every_csv_of_every_page_is_read_plainly(ready: None, monkeypatch: Any) -> None:
+def test_every_csv_of_every_page_is_read_plainly(
+    ready: None, home_without_classes: Path, monkeypatch: Any
+) -> None:
     offered: list[tuple[str, int]] = []
     scores: set[str] = set()
     real = figures.csv_button
@@ -146,6 +152,10 @@ def test_every_csv_of_every_page_is_read_plainly(ready: None, monkeypatch: Any) 
 
     monkeypatch.setattr(figures, "csv_button", record)
     for page, address in VISITS:
+        _visit(page, address)
+    monkeypatch.setenv("OOD_LENS_HOME", str(home_without_classes))
+    monkeypatch.setattr(cache, "experiments", lambda: [load_experiment("headless")])
+    for page, address in HEADLESS:
         _visit(page, address)
     missed = [
         f"{Path(file).relative_to(ROOT)}:{first}"

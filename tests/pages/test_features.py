@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ood_core
@@ -23,6 +24,7 @@ def open_page(
 ) -> Opener:
     name = request.param(tmp_path)
     monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path / "home"))
+    st.cache_resource.clear()  # the list of experiments is that of another home
     ood_core.extract(ood_core.load_experiment(name))
 
     def no_network(*_args: object, **_options: object) -> None:
