@@ -44,7 +44,7 @@ MENTIONS: dict[str, tuple[str, str]] = {
     "theory/hidden_classifier/result.py": ("feature_norm", _COLUMNS),
     "theory/lab/observing.py": ("negative_aware_norm sparsity", _COLUMNS),
     "views/showcase.py": (
-        "negative_aware_norm feature_norm sparsity line Line energy msp",
+        "negative_aware_norm feature_norm sparsity line Line energy",
         _SHOWCASE,
     ),
 }

@@ -27,6 +27,7 @@ DOC = Path(__file__).parents[2] / "docs" / "extending.md"
 def installed(tmp_path, monkeypatch):
     """The documented package as an installer leaves it: module and dist-info on the path."""
     text = DOC.read_text(encoding="utf-8")
+    text = text.split("\n## A package with one detector\n")[1].split("\n## ")[0]
     (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     project = tomllib.loads(toml)["project"]

@@ -83,22 +83,9 @@ def detector(view: View, at: str) -> None:
         f"Network, score and threshold as one torch.export program: images in [0, 1] in; {given}, "
         "score and verdict out. It is run on ID test images and compared before you get it."
     )
-    if view.experiment.classifier.features_only:
-        st.info(
-            "There is no network to put into the file: this experiment has features that were "
-            "computed elsewhere. The recipe repeats these figures from the files of features, and "
-            "the command score judges new rows.",
-            icon=":material/block:",
-        )
-        return
-    if view.detector not in exportable():
-        able = [n for n in exportable() if n not in view.lacking]
-        names = ", ".join(cache.detector_titles().get(n, n) for n in able)
-        st.info(f"This detector cannot be exported. These can: {names}.", icon=":material/block:")
-        return
-    reason = not_exportable(view.acts)
+    reason = _cannot(view)
     if reason:
-        st.info(plain(reason), icon=":material/block:")
+        st.info(reason, icon=":material/block:")
         return
     if st.button("Build the file", key="build_export", icon=":material/deployed_code:"):
         st.session_state["_export"] = (view.detector, at)
@@ -131,6 +118,21 @@ def detector(view: View, at: str) -> None:
         f'verdict = detect(images)["is_id"]      # images: float32 (n, {c}, {h}, {w}) in [0, 1]',
         language="python",
     )
+
+
+def _cannot(view: View) -> str:
+    """Why no file can be made of the view's network and detector; "" where one can."""
+    if view.experiment.classifier.features_only:
+        return (
+            "There is no network to put into the file: this experiment has features that were "
+            "computed elsewhere. The recipe repeats these figures from the files of features, and "
+            "the command score judges new rows."
+        )
+    if view.detector not in exportable():
+        able = [n for n in exportable() if n not in view.lacking]
+        names = ", ".join(cache.detector_titles().get(n, n) for n in able)
+        return f"This detector cannot be exported. These can: {names}."
+    return plain(not_exportable(view.acts))
 
 
 def _build(view: View, at: str) -> tuple[bytes, ExportReport]:
