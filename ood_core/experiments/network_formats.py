@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ood_core.experiments.model_folders import model_folder
 
-__all__ = ["NETWORK_FORMATS", "is_onnx", "network_format"]
+__all__ = ["NETWORK_FORMATS", "archive_names", "is_onnx", "network_format"]
 
 NETWORK_FORMATS = ("torch.export", "torchscript", "onnx", "huggingface")
 """Values of `architecture` for a `checkpoint` that says itself which network it is."""
@@ -42,10 +42,24 @@ def is_onnx(name: str, start: bytes) -> bool:
     return named or (begins and start[2] in (0x12, 0x3A, 0x42))
 
 
+def archive_names(path: Path) -> list[str]:
+    """Names of the files in a zip archive.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        Also where its own end is missing, and that of another archive inside it was found.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if members and min(member.header_offset for member in members) > 0:
+        raise zipfile.BadZipFile("the end of the archive is missing")
+    return [member.filename for member in members]
+
+
 def _of_zip(path: Path) -> str | None:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        names = archive_names(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return None
     inner = {name.partition("/")[2] for name in names}

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ood_core.errors import ModelError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.network_formats import is_onnx, network_format
+from ood_core.experiments.network_formats import archive_names, is_onnx, network_format
 from ood_core.models.checkpoint_shards import is_index
 from ood_core.models.pickled_networks import how_to_convert
 
@@ -86,8 +86,7 @@ def cut_off(path: Path, what: str = "PyTorch checkpoint") -> ModelError:
 
 def _of_zip(path: Path) -> Format:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
+        names = [name for name in archive_names(path) if not name.endswith("/")]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise cut_off(path) from error
     inner = {name.partition("/")[2] for name in names}

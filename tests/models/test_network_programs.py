@@ -20,7 +20,9 @@ from ood_core.models.loaded import inspect_module
 from ood_core.models.network_files import open_network
 from ood_core.models.tail import tail
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::torch.jit.TracerWarning"
+)
 
 SHAPE = (3, 32, 32)
 

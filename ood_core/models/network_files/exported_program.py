@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import ModelError
+from ood_core.experiments.network_formats import archive_names
 from ood_core.models.checkpoint_formats import cut_off
 from ood_core.models.network_files._stated import stated_class_names, stated_preprocessing
 from ood_core.models.network_files._whole_graph import network_of
@@ -87,8 +88,8 @@ def _read(path: Path) -> Program:
     from ood_core.models.network_files._exported_json import read_graph
 
     try:
+        members = {_inner(name): name for name in archive_names(path)}
         with zipfile.ZipFile(path) as archive:
-            members = {_inner(name): name for name in archive.namelist()}
             _refuse_compiled(path, members)
             graph = _graph_member(path, members)
             content = json.loads(archive.read(members[graph]))
