@@ -379,6 +379,48 @@ def test_damage_anywhere_is_an_error_of_ours_or_opens(write, tmp_path):
             continue
 
 
+@pytest.mark.parametrize("kind", [IndexError, KeyError, TypeError, RuntimeError])
+def test_whatever_pytorch_says_of_a_damaged_file_is_told_so(kind, tmp_path, monkeypatch):
+    path = tmp_path / "net.pt"
+    scripted(made(), path)
+
+    def load(*_, **__):
+        raise kind("Argument passed to at() was not in the map.")
+
+    monkeypatch.setattr(torch.jit, "load", load)
+    with pytest.raises(ModelError, match=r"net.pt is not a complete TorchScript file"):
+        opened(path)
+
+
+class Checked(nn.Module):
+    """A batch norm, whose script begins with a check, first within a block."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.inner = Inner()
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc(self.inner(self.stem(x)).mean((2, 3)))
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bn = nn.BatchNorm2d(8)
+        self.conv = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x):
+        return self.conv(self.bn(x)) + x
+
+
+def test_a_check_at_the_start_of_a_scripted_block_is_part_of_it(tmp_path):
+    module, path = made(Checked), tmp_path / "net.pt"
+    scripted(module, path)
+    assert inspect_module(opened(path), SHAPE).layers == inspect_module(module, SHAPE).layers
+
+
 def test_what_the_export_page_writes_opens_again(tmp_path):
     exp = ood_core.load_experiment("digits")
     acts = ood_core.extract(exp)

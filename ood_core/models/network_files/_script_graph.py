@@ -190,6 +190,8 @@ class _Reader:
         made = [self._block(block, ()) for block in blocks]
         names = tuple(self._named(node, name) for name in outputs)
         path = path or common([step.path for block in made for step in block.steps])
+        # A check has no steps that say where it stands: it belongs to what it checks.
+        path = path or _path(next(iter(node.inputs())).node())
         return [Step("if", None, (condition,), names, path=path, writes=True, blocks=tuple(made))]
 
     def _loop(self, node: Any, path: str) -> list[Step]:

@@ -91,7 +91,7 @@ def _loaded(path: Path) -> Any:
             return loaded
     except ModelError:
         raise
-    except (RuntimeError, ValueError, OSError, EOFError, UnicodeDecodeError) as error:
+    except (RuntimeError, ValueError, OSError, EOFError, LookupError, TypeError) as error:
         if "Unknown type name" in str(error) or "Unknown builtin op" in str(error):
             missing = next((line for line in str(error).splitlines() if "Unknown" in line), "")
             raise ModelError(
