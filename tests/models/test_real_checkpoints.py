@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from ood_core.commands._main import main
 from ood_core.data import Transform, open_dataset
 from ood_core.errors import ModelError
 from ood_core.experiments import DataSpec, Preprocessing
@@ -62,3 +63,59 @@ def test_resnet20(experiment, test_images):
 def test_the_wrong_architecture_is_told_the_right_one(architecture, path, fits, experiment):
     with pytest.raises(ModelError, match=f"Architecture '{fits}' fits completely"):
         load_model(experiment(architecture, checkpoint=path))
+
+
+def written(module, kind, path):
+    if kind == "torch.export":
+        shapes = ({0: torch.export.Dim("n")},)
+        program = torch.export.export(module, (torch.rand(2, 3, 32, 32),), dynamic_shapes=shapes)
+        torch.export.save(program, path)
+    else:
+        torch.jit.script(module).save(path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["torch.export", "torchscript"])
+@pytest.mark.parametrize(
+    ("architecture", "checkpoint"), [("resnet20", RESNET), ("densenet_bc100_12", DENSENET)]
+)
+def test_a_network_in_a_file_is_the_network(architecture, checkpoint, kind, experiment, tmp_path):
+    transform = Preprocessing(32, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    first = load_model(experiment(architecture, transform, checkpoint=checkpoint))
+    path = tmp_path / "net.pt2"
+    written(first.module, kind, path)
+    second = load_model(experiment(kind, transform, checkpoint=path))
+    images = torch.randn(5, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(first.module(images), second.module(images))
+    names = [layer.name for layer in second.layers]
+    assert {layer.name for layer in first.layers} <= set(names)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["torch.export", "torchscript"])
+def test_benchmark_of_a_network_in_a_file(kind, experiment, tmp_path, capsys):
+    transform = Preprocessing(32, 32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    first = load_model(experiment("resnet20", transform, checkpoint=RESNET))
+    written(first.module, kind, tmp_path / "net.pt2")
+    data = DATA / "cifar10-jpeg"
+    table = f"""
+        [classifier]
+        checkpoint = "net.pt2"
+        [preprocessing]
+        resize = 32
+        center_crop = 32
+        mean = {list(transform.mean)}
+        std = {list(transform.std)}
+        [id]
+        fit = {{ folder = "{data / "train"}", limit = 60 }}
+        test = {{ folder = "{data / "test"}", limit = 60 }}
+        [[ood]]
+        name = "photos"
+        folder = "{DATA / "photos"}"
+        limit = 60
+    """
+    (tmp_path / "mine.toml").write_text(table, encoding="utf-8")
+    assert main(["benchmark", str(tmp_path / "mine.toml"), "--detectors", "energy"]) == 0
+    assert "energy" in capsys.readouterr().out.lower()
