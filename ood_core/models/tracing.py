@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import ModelError
+from ood_core.models.steadiness import check_steady
 
 if TYPE_CHECKING:
     import torch
@@ -111,6 +112,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
             "torch.no_grad or torch.inference_mode, or detaches. Take that out of it: its layers "
             "are found by autograd, and nothing is trained here."
         )
+    check_steady(module, noise.detach(), logits.detach())
     return Trace(module, logits, start.grad_fn, dict(calls))
 
 

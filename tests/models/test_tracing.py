@@ -293,3 +293,30 @@ def test_what_is_neither_features_nor_maps_is_named_with_what_to_do(make, said):
 def test_maps_are_no_logits():
     with pytest.raises(ModelError, match=r"logits .* with num_classes = 0, features"):
         inspect_module(Returns(lambda m: m).eval(), (3, 6, 6))
+
+
+class Unsteady(Plain):
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.calls = kind, 0
+
+    def forward(self, x):
+        h = self.body(x)
+        if self.kind == "dropout":
+            h = nn.functional.dropout(h)
+        if self.kind == "state":
+            self.calls += 1
+            h = h + self.calls
+        if self.kind == "batch":
+            h = h - h.mean(0)
+        return self.head(h)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("dropout", "same images"), ("state", "same images"), ("batch", "the other images")],
+)
+def test_an_output_that_is_not_the_images_own_is_refused(kind, message):
+    torch.manual_seed(1)
+    with pytest.raises(ModelError, match=message):
+        inspected(Unsteady(kind))

@@ -71,7 +71,14 @@ def read_graph(
     known[images[0]] = Ref(images[0])
     steps = tuple(_steps(graph, known))
     outputs = _outputs(module, graph, known)
-    sizes = graph["tensor_values"][images[0]]["sizes"]
+    told = graph["tensor_values"][images[0]]
+    if not DTYPES[told["dtype"]].is_floating_point:
+        raise ModelError(
+            "the program takes images as whole numbers (bytes of 0 to 255). Images come as real "
+            "numbers here: export a module whose forward takes those of 0 to 1 and begins with "
+            "(images * 255).round().to(torch.uint8), and leave mean and std out of [preprocessing]."
+        )
+    sizes = told["sizes"]
     return Program(
         images[0], steps, outputs, tensors, frozenset(tensors) - parameters,
         tuple(size.get("as_int") for size in sizes), _sequences(graph),
