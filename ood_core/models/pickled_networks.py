@@ -84,11 +84,21 @@ class _Reader(pickle.Unpickler):
         super().__init__(file)
         self.names: set[tuple[str, str]] = set()
 
-    def find_class(self, module: str, name: str) -> type[_Stub]:
+    def find_class(self, module: str, name: str) -> Any:
         """A class of its own for every name; nothing is imported."""
         module = IMPORT_MAPPING.get(module, module)  # as Python 2 called it, before protocol 3
+        if (module, name) in (("builtins", "getattr"), ("__builtin__", "getattr")):
+            return self._attribute
         self.names.add((module, name))
         return type("_Named", (_Stub,), {"named": (module, name)})
+
+    def _attribute(self, owner: Any, name: str, *default: Any) -> Any:
+        """What getattr stands for: a class inside another, a method of a network."""
+        module, outer = getattr(owner, "named", ("", ""))
+        if not module or _of_python(module) or not isinstance(name, str):
+            self.names.add(("builtins", "getattr"))
+            return _Stub()
+        return self.find_class(module, f"{outer}.{name}")
 
     def persistent_load(self, identity: Any) -> Any:
         """A tensor's storage; before PyTorch 1.6 also a class, with its source text."""
@@ -142,9 +152,9 @@ def _lines(path: Path, found: PickledNetwork) -> str:
     first = "import torch" if _of_torch(path) else "import pickle, torch"
     weights = f"{stem}-weights.pt"
     own = found.module == "__main__"
+    outer = found.name.partition(".")[0]
     before = (
-        f" (after: from YOUR_FILE import {found.name}, for it was saved by the program that "
-        "defines it)"
+        f" (after: from YOUR_FILE import {outer}, for it was saved by the program that defines it)"
         if own
         else ""
     )
@@ -172,6 +182,11 @@ def _architecture(found: PickledNetwork) -> str:
         return (
             'architecture = "YOUR_FILE.py:FUNCTION", a function of your own that builds the '
             f'torch.nn.{found.name}, and trust = "run this code".'
+        )
+    if "." in found.name:
+        return (
+            'architecture = "YOUR_FILE.py:FUNCTION", a function of your own that builds the '
+            f'{found.module}.{found.name}, and trust = "run this code".'
         )
     where = "YOUR_FILE.py" if top == "__main__" else found.module
     return f'architecture = "{where}:{found.name}" with trust = "run this code".'
@@ -241,8 +256,14 @@ def _is_suspect(module: str, name: str) -> bool:
     top = module.partition(".")[0]
     if top == "builtins":
         return name not in _BUILTINS
-    method = "." in name  # pathlib.Path.touch
-    return top in sys.stdlib_module_names and (method or top not in _HARMLESS)
+    outer, method, _ = name.partition(".")  # pathlib.Path.touch, os.system of torch.serialization
+    if _of_python(module):
+        return bool(method) or top not in _HARMLESS
+    return bool(method) and outer in sys.stdlib_module_names
+
+
+def _of_python(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def _readable(text: str) -> str:

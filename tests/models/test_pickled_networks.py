@@ -114,6 +114,29 @@ class Runs:
         return self.command
 
 
+class Outer:
+    class Inner(Own):
+        def other(self) -> None: ...
+
+
+def test_a_class_inside_another_and_methods_that_are_kept(tmp_path) -> None:
+    path, model = tmp_path / "net.pt", Outer.Inner()
+    model.step = model.other
+    torch.save(model, path)
+    said = refused(path)
+    assert "Outer.Inner" in said
+    assert "which no network needs" not in said
+    assert "torch.load(" in said
+    assert 'architecture = "YOUR_FILE.py:FUNCTION"' in said
+
+
+def test_a_module_of_python_inside_another_is_no_class(tmp_path) -> None:
+    body = b"ctorch.serialization\nos.system\n(S'true'\ntR."
+    path = tmp_path / "net.pkl"
+    path.write_bytes(b"\x80\x04" + body)
+    assert pickled_networks(path)[1] == ("torch.serialization.os.system",)
+
+
 def _commands(marker: Path) -> list[tuple]:
     text = str(marker)
     return [
