@@ -248,10 +248,12 @@ def _own_network(exp: Experiment) -> tuple[nn.Module, LoadedWeights | None]:
 
     if spec.random_weights is not None:
         return randomise(built, spec.random_weights), None
-    file = weights_file(exp)
-    return (network := randomise(built, 0)), load_weights(
-        network, file, code.label, None, spec.part, keys=spec.keys
+    network = randomise(built, 0)
+    heads = () if spec.encoder else None  # which names are a head's they say themselves
+    loaded = load_weights(
+        network, weights_file(exp), code.label, None, spec.part, heads=heads, keys=spec.keys
     )
+    return network, loaded
 
 
 def _warn(exp: Experiment, weights: LoadedWeights | None, used: Preprocessing) -> None:

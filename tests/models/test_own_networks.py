@@ -634,6 +634,33 @@ def test_the_example_of_the_documents_works(tmp_path, own) -> None:
     assert (loaded.head.n_classes, loaded.head.n_features) == (3, 32)
 
 
+@pytest.mark.parametrize("fc", ["nn.Linear(4, num_classes)", "nn.Identity()"])
+def test_an_encoder_leaves_out_the_head_of_its_checkpoint(write, own, tmp_path, fc) -> None:
+    source = """
+    from torch import nn
+
+    class MyNet(nn.Module):
+        def __init__(self, num_classes=7):
+            super().__init__()
+            self.stem, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+            self.fc = {fc}
+
+        def forward(self, x):
+            return self.fc(self.norm(self.stem(x)).relu().mean((2, 3)))
+    """
+    scope: dict = {}
+    exec(textwrap.dedent(source.format(fc="nn.Linear(4, num_classes)")), scope)
+    torch.save(scope["MyNet"]().state_dict(), tmp_path / "w.pt")
+    path = write("my_net.py", source.format(fc=fc))
+    exp = own(
+        f"{path}:MyNet", num_classes=0, random_weights=None, checkpoint=tmp_path / "w.pt"
+    )  # fmt: skip
+    loaded = load_model(exp)
+    assert loaded.head is None
+    assert loaded.weights is not None
+    assert loaded.weights.left_out == ("fc.weight", "fc.bias")
+
+
 def test_what_a_module_of_the_working_folder_imports_is_asked_for(
     write, own, marker, tmp_path, monkeypatch
 ) -> None:
