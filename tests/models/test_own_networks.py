@@ -661,6 +661,13 @@ def test_an_encoder_leaves_out_the_head_of_its_checkpoint(write, own, tmp_path, 
     assert loaded.weights.left_out == ("fc.weight", "fc.bias")
 
 
+def test_a_line_that_is_cut_says_so(write, own) -> None:
+    path = write("my_net.py", f"x = 1;{' ' * 5000}import os\n{NET}")
+    request = code_request(own(f"{path}:MyNet", agreed=False))
+    assert request is not None
+    assert re.fullmatch(r"x = 1; +… \(4,815 more characters\)", request.first_lines[0])
+
+
 def test_what_a_module_of_the_working_folder_imports_is_asked_for(
     write, own, marker, tmp_path, monkeypatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ __all__ = [
 COMMAND_LINE = "command line"
 """Who agreed, where it was the operator: what counts where others use the dashboard too."""
 FIRST_LINES = 12
+LINE = 200
 
 _shared = False
 
@@ -170,20 +172,34 @@ def _check_phrase(spec: ClassifierSpec) -> None:
 
 
 def _request(code: Code, spec: ClassifierSpec) -> CodeRequest:
-    try:
-        with open(code.path, encoding="utf-8", errors="replace") as file:
-            lines = [line.rstrip("\r\n")[:200] for line in islice(file, FIRST_LINES)]
-    except OSError:
-        lines = []
     return CodeRequest(
         path=code.path,
         name=code.name,
         digest=code.digest,
         files=tuple(dict.fromkeys((code.path, *(file.path for file in code.files)))),
-        first_lines=tuple(shown(line.expandtabs(4)) for line in lines),
+        first_lines=tuple(map(_shown_line, _first_lines(code))),
         arguments=tuple(spec.arguments.items()),
         only_operator=_only_operator(),
     )
+
+
+def _first_lines(code: Code) -> list[str]:
+    """How the file begins, of the very bytes that were hashed where those are at hand."""
+    hashed = next((f.source for f in code.files if f.path == code.path), b"")
+    if hashed:
+        text = io.StringIO(hashed.decode("utf-8", errors="replace"), newline=None)
+        return list(islice(text, FIRST_LINES))
+    try:
+        with open(code.path, encoding="utf-8", errors="replace") as file:
+            return list(islice(file, FIRST_LINES))
+    except OSError:
+        return []
+
+
+def _shown_line(line: str) -> str:
+    whole = line.rstrip("\r\n").expandtabs(4)
+    more = f" … ({len(whole) - LINE:,} more characters)" if len(whole) > LINE else ""
+    return f"{shown(whole[:LINE])}{more}"
 
 
 def _only_operator() -> bool:
