@@ -203,6 +203,31 @@ def test_missing_labels_of_a_table_are_unknown(tmp_path: Path) -> None:
     assert opened(tmp_path / "a.parquet").labels.tolist() == [0, -1, 1]
 
 
+def test_what_pandas_makes_of_missing_labels_and_bytes(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"f0": [1.0, 2, 3], "f1": 0.0, "labels": [0, None, 1]})
+    assert frame["labels"].dtype == float
+    frame["ids"] = [b"a", "é".encode(), b"c"]
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = opened(tmp_path / "a.parquet")
+    assert found.labels.tolist() == [0, -1, 1]
+    assert found.ids == ("a", "é", "c")
+
+
+def test_what_says_something_of_the_file_is_no_layer(tmp_path: Path) -> None:
+    said = {"epoch": 3, "lr": 0.1, "version": "v1", "classes": ["a", "b"], "tags": [["x", "y"]] * 3}
+    np.savez(tmp_path / "a.npz", features=np.eye(3), early=np.ones((3, 2)), **said)
+    assert list(opened(tmp_path / "a.npz").layers) == ["early"]
+
+
+def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["features"] = np.eye(2)
+        file["text"] = np.array([b"a\xff", b"b"])
+    assert opened(tmp_path / "a.h5").text(0) == "a\ufffd"
+
+
 def test_names_are_numbered_as_class_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", features=np.eye(3), labels=["dog", "cat", ""])
     found = opened(tmp_path / "a.npz", class_names=("cat", "dog"))
@@ -250,6 +275,9 @@ def test_pictures_and_texts(tmp_path: Path) -> None:
             found.load(1)
     with pytest.raises(DataError, match=r"neither a folder nor an array.*text, where"):
         opened(tmp_path / "a.npz", thumbnails="nowhere")
+    np.savez(tmp_path / "a.npz", features=np.eye(2), where=["p/one.png"])
+    with pytest.raises(DataError, match="has 1 paths, but features has 2 rows"):
+        opened(tmp_path / "a.npz", thumbnails="where")
 
 
 class Tells:
@@ -306,7 +334,10 @@ WRONG = {
     "logits rows": (changed(logits=np.ones((2, 2))), r"'logits' has 2 rows, but features has 3"),
     "layer rows": (changed(early=np.ones((4, 2))), r"'early' has 4 rows"),
     "layer axes": (changed(early=np.ones((3, 2, 2))), r"'early' has shape \(3, 2, 2\)"),
-    "scalar": (changed(epoch=np.array(3)), r"'epoch' has shape \(\)"),
+    "layer of one axis": (changed(loss=np.ones(3)), r"'loss' has shape \(3,\)"),
+    "logits of one value": (changed(logits=np.array(3)), r"'logits' has shape \(\)"),
+    "texts rows": (changed(text=np.array(["a", "b"])), r"text has shape \(2,\).*\(3,\)"),
+    "texts axes": (changed(text=np.array([["a", "b"]] * 3)), r"text has shape \(3, 2\)"),
     "head inside": (changed(weight=np.ones((2, 3))), r"'weight' has 2 rows.*\[classifier\]"),
     "labels rows": (changed(labels=np.array([0, 1])), "labels has 2 rows but features has 3"),
     "labels one-hot": (changed(labels=np.eye(3)), r"argmax\(1\)"),
@@ -355,7 +386,8 @@ def test_lists_of_a_table_are_of_one_length(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     for rows, message in (([[1.0, 2.0], [1.0]], "row 1 of 'features' has 1 values"),
-                          ([[1.0], None], "row 1 of 'features' has no list")):  # fmt: skip
+                          ([[1.0], None], "row 1 of 'features' has no list"),
+                          ([None, [1.0]], "row 0 of 'features' has no list")):  # fmt: skip
         pq.write_table(pa.table({"features": rows}), tmp_path / "a.parquet")
         with pytest.raises(DataError, match=message):
             opened(tmp_path / "a.parquet").rows("features", 0, 2)

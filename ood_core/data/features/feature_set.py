@@ -96,7 +96,9 @@ class FeatureSet(ImageSet):
         """Layers other than the features, in order of depth: every other array of numbers."""
         taken = (FEATURES, LOGITS, "labels", "ids", "text")
         found = self.arrays.columns.items()
-        return {k: c for k, c in found if k not in taken and len(c.shape) > 1}
+        return {
+            k: c for k, c in found if k not in taken and c.kind == "number" and len(c.shape) > 1
+        }
 
     @cached_property
     def identity(self) -> str:

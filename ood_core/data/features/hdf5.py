@@ -38,7 +38,7 @@ def read_hdf5(path: Path) -> ArrayFile:
 def _rows(path: Path, name: str, text: bool, start: int, stop: int) -> np.ndarray:
     try:
         with _h5py(path).File(path, "r") as file:
-            item = file[name].asstr() if text else file[name]
+            item = file[name].asstr("utf-8", "replace") if text else file[name]
             found = np.asarray(item[start:stop] if file[name].shape else item[()])
     except (OSError, KeyError) as error:
         raise DataError(f"{str(path)!r}: {name!r} cannot be read ({error}).") from error

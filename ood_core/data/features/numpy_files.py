@@ -107,10 +107,11 @@ def _header(stream: IO[bytes], path: Path, name: str) -> _Header:
             f"{str(path)!r}: {name!r} is no array that NumPy wrote, or is cut short ({error})."
         ) from error
     if dtype.hasobject:
+        numbers = "np.int64" if name in ("ids", "labels") else "np.float32"
         raise DataError(
             f"{str(path)!r}: {name!r} is an array of Python objects, which only unpickling reads, "
             f"and a pickle can run anything: refused. Save {name} as numbers "
-            f"(np.asarray({name}, np.float32)) or as text (np.asarray({name}, str))."
+            f"(np.asarray({name}, {numbers})) or as text (np.asarray({name}, str))."
         )
     return _Header(shape, fortran, dtype, stream.tell())
 

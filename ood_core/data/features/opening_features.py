@@ -73,16 +73,21 @@ def _checked(arrays: ArrayFile, where: str) -> int:
             "Give it another name, or leave it out."
         )
     for name, column in arrays.columns.items():
-        if name in (FEATURES, "labels", "ids", "text") or _describes(column, arrays, n):
+        if name == "text" and column.kind == "text" and column.shape != (n,):
+            raise DataError(
+                f"{where}: text has shape {column.shape}; expected ({n},), one text for each row "
+                "of features. Save it so, or leave it out."
+            )
+        if name in (FEATURES, "labels", "ids", "text") or _describes(column, arrays):
             continue
         rows_of(column, n, where)
     return n
 
 
-def _describes(column: Column, arrays: ArrayFile, n: int) -> bool:
-    """Whether an array says something of the rows and is no layer: texts, and in a table any
-    column of single values."""
-    if column.kind == "text" and column.shape[:1] == (n,):
+def _describes(column: Column, arrays: ArrayFile) -> bool:
+    """Whether an array says something of the rows or the file and is no layer: a single value,
+    texts, and in a table any column of single values."""
+    if column.name != LOGITS and (column.kind == "text" or not column.shape):
         return True
     return arrays.format == "Parquet" and len(column.shape) == 1 and column.name != LOGITS
 

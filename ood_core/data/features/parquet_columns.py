@@ -53,6 +53,21 @@ def _is_number(kind: Any) -> bool:
     return bool(types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind))
 
 
+def _is_text(kind: Any) -> bool:
+    """Whether values are texts, or bytes, which are read as UTF-8 as NumPy's are."""
+    from pyarrow import types
+
+    return any(
+        check(kind)
+        for check in (
+            types.is_string,
+            types.is_large_string,
+            types.is_binary,
+            types.is_large_binary,
+        )
+    )
+
+
 def _groups(names: list[str]) -> dict[str, list[str]]:
     """Array name -> its columns in order, of columns that are numbered without a gap."""
     numbered: dict[str, dict[int, str]] = {}
@@ -86,8 +101,7 @@ def _column(path: Path, field: Any, n: int) -> Column:
         return Column(field.name, (n, width), str(kind.value_type), inner, rows.read)
     if types.is_dictionary(kind):
         kind = kind.value_type
-    text = types.is_string(kind) or types.is_large_string(kind)
-    one = "number" if _is_number(kind) else "text" if text else "other"
+    one = "number" if _is_number(kind) else "text" if _is_text(kind) else "other"
     return Column(field.name, (n,), str(kind), one, rows.read)
 
 
@@ -154,6 +168,11 @@ class _Rows:
 
         lengths = pc.fill_null(pc.list_value_length(column), -1).to_numpy(zero_copy_only=False)
         self._width = int(lengths[0]) if self._width is None else self._width
+        if self._width < 0:
+            raise DataError(
+                f"{str(self.path)!r}: row {first} of {self.name!r} has no list; every row needs "
+                "one."
+            )
         bad = np.flatnonzero(lengths != self._width)
         if len(bad):
             has = "no list" if lengths[bad[0]] < 0 else f"{lengths[bad[0]]} values"
@@ -173,11 +192,13 @@ class _Rows:
 
 
 def _scalars(column: Any) -> np.ndarray:
-    """Texts as str, "" where there is none; numbers as they are, NaN where there is none."""
+    """Texts as str, "" where there is none; numbers as they are, -1 where there is none."""
     from pyarrow import types
 
-    if types.is_string(column.type) or types.is_large_string(column.type):
-        return np.array([value or "" for value in column.to_pylist()], np.str_)
-    if column.null_count and types.is_integer(column.type):
-        column = column.fill_null(-1)  # labels: unknown
+    if _is_text(column.type):
+        texts = ("" if v is None else v for v in column.to_pylist())
+        found = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in texts]
+        return np.array(found, np.str_)
+    if column.null_count and (types.is_integer(column.type) or types.is_floating(column.type)):
+        column = column.fill_null(-1)  # labels: unknown; pandas makes floats of whole numbers
     return np.asarray(column.to_numpy(zero_copy_only=False))

@@ -30,6 +30,12 @@ def pictures_of(spec: DataSpec, arrays: ArrayFile, ids: Sequence[str]) -> list[P
         return None
     column = arrays.columns.get(given)
     if column is not None and column.kind == "text" and len(column.shape) == 1:
+        if column.shape != (len(ids),):
+            raise DataError(
+                f"data set {spec.name!r}: thumbnails = {given!r} has {column.shape[0]:,} paths, "
+                f"but features has {len(ids):,} rows. Expected one path a row, empty where there "
+                "is no picture."
+            )
         beside = arrays.path.parent
         paths = column.read(0, len(ids)).tolist()
         return [beside / Path(path).expanduser() if path else None for path in paths]
