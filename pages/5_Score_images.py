@@ -62,8 +62,8 @@ def activations() -> Activations:
 
 
 try:
-    with st.spinner("Running the images through the classifier …"):
-        acts = cache.once(("embed", view.fingerprint, digest, tuple(images)), activations)
+    with st.spinner("Reading …" if of_rows else "Running the images through the classifier …"):
+        acts = cache.once(("embed", view.fingerprint, digest, repr(list(images))), activations)
 except OODLensError as error:
     st.error(plain(error, keep="\n"), icon=":material/error:")
     no_slider()
@@ -80,7 +80,7 @@ with told():
     state.publish()
     state.notes()
     accepted = st.slider(
-        "ID images accepted, %", 80.0, 99.9, step=0.1, key="upload_tpr",
+        f"ID {'rows' if of_rows else 'images'} accepted, %", 80.0, 99.9, step=0.1, key="upload_tpr",
         help="Each detector's threshold accepts this share of the ID test set.",
     )  # fmt: skip
     tpr = accepted / 100

@@ -195,9 +195,13 @@ def rows_of_upload(
 def rows_joined(parts: Sequence[Activations]) -> Activations:
     """Rows of several sources as one, with ids made unique."""
     first, seen, ids = parts[0], Counter[str](), []
+    given = {name for part in parts for name in part.ids}
     for name in (name for part in parts for name in part.ids):
         seen[name] += 1
-        ids.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        own = name
+        while seen[name] > 1 and (own := f"{name} ({seen[name]})") in given:
+            seen[name] += 1  # another row has this very id
+        ids.append(own)
     records = {layer: _joined([part.layer(layer) for part in parts]) for layer in first.layers}
     logits = [part.logits for part in parts if part.logits is not None]
     joined = np.concatenate(logits) if logits else None

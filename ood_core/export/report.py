@@ -67,18 +67,22 @@ def report(
 
 def _facts(experiment: Experiment, acts: ActivationSet, scores: ScoreSet) -> list[str]:
     source = experiment.classifier
+    rows = "rows" if source.features_only else "images"
     weights = source.checkpoint or source.weights or f"random, seed {source.random_weights}"
     if source.part is not None:
         weights = f"{weights}, part {source.part}"
     if source.keys is not None:
         weights = f"{weights}, tensors told by order and shape"
+    network = f"{in_markdown(source.architecture)}, weights {in_markdown(str(weights))}"
+    if source.features_only:
+        head = f", head {in_markdown(str(source.head))}" if source.head else ""
+        network = f"none here, features from elsewhere{head}"
     fitted, tested = in_markdown(scores.fit_set), in_markdown(scores.id_name)
     return [
-        f"- Classifier: {in_markdown(source.architecture)}, weights "
-        f"{in_markdown(str(weights))}, {_classes(acts)}",
+        f"- Classifier: {network}, {_classes(acts)}",
         f"- Parameters: {params_text(scores.params) or 'none'}; layer {in_markdown(scores.layer)}",
-        f"- Fitted on {len(acts[scores.fit_set]):,} images of '{fitted}'; ID test set "
-        f"'{tested}', {len(scores.id_scores):,} images",
+        f"- Fitted on {len(acts[scores.fit_set]):,} {rows} of '{fitted}'; ID test set "
+        f"'{tested}', {len(scores.id_scores):,} {rows}",
         f"- Activations: {acts.fingerprint}",
     ]
 

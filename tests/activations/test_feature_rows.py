@@ -12,7 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ood_core.activations import ActivationSet, extract, new_rows, open_rows, prepared, store_usage
+from ood_core.activations import (
+    Activations,
+    ActivationSet,
+    extract,
+    new_rows,
+    open_rows,
+    prepared,
+    rows_joined,
+    store_usage,
+)
 from ood_core.activations.resident_models import resident_model
 from ood_core.data import experiment_status
 from ood_core.errors import DataError, ModelError, StoppedError
@@ -293,6 +302,12 @@ def test_new_rows_score_as_stored_ones(tmp_path: Path, head: dict[str, np.ndarra
         open_rows(acts, tmp_path / "bad.npz")
     with pytest.raises(DataError, match="does not exist"):
         open_rows(acts, tmp_path / "none.npz")
+
+
+def test_joined_rows_have_ids_of_their_own() -> None:
+    one = Activations.from_arrays(np.ones((2, 3)), ids=["a", "a (2)"])
+    two = Activations.from_arrays(np.ones((2, 3)), ids=["a", "b"])
+    assert rows_joined([one, two, two]).ids == ("a", "a (2)", "a (3)", "b", "a (4)", "b (2)")
 
 
 def test_rows_in_two_sets_are_found(tmp_path: Path, head: dict[str, np.ndarray]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -77,3 +78,22 @@ def test_a_file_on_this_machine_is_scored_or_refused(open_page: Opener, tmp_path
         app.text_input(key="row_path_0").set_value(str(wrong)).run()
         assert not app.exception, [e.value for e in app.exception]
         assert said in app.error[0].value
+
+
+def test_examples_of_a_set_of_one_row_with_an_id_that_is_no_unicode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write_with_head(tmp_path)
+    for one in ("test", "far"):
+        with np.load(tmp_path / f"{one}.npz") as found:
+            row = {k: found[k][:1] for k in found.files} | {"ids": ["\ud800 <b>x</b>\n"]}
+        np.savez(tmp_path / f"{one}.npz", **row)
+    monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path / "home"))
+    st.cache_resource.clear()
+    ood_core.extract(ood_core.load_experiment(name))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.query_params["experiment"] = name
+    app.switch_page("pages/5_Score_images.py").run()
+    app.button(key="take_examples").click().run()
+    assert not app.exception, [e.value for e in app.exception]
+    assert len(app.dataframe[0].value) == 3

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ood_core.data.decode import decode_image, read_file
 from ood_core.data.features.array_file import ArrayFile, Column
-from ood_core.data.features.values import numbers
+from ood_core.data.features.values import numbers, unicode
 from ood_core.data.image_set import BrokenImageError, ImageSet
 from ood_core.data.numbering import Numbering
 from ood_core.runtime.names import shown
@@ -143,7 +143,7 @@ class FeatureSet(ImageSet):
         if column is None or column.kind != "text":
             return ""
         row = index if self._chosen is None else int(self._chosen[index])
-        return str(column.read(row, row + 1)[0])
+        return unicode(str(column.read(row, row + 1)[0]))
 
     def load(self, index: int) -> Image.Image:
         """The row's picture.

@@ -10,7 +10,7 @@ from ood_core.data.features.array_file import ArrayFile, Column
 from ood_core.data.features.feature_set import FEATURES, LOGITS, FeatureSet, file_states
 from ood_core.data.features.formats import open_arrays
 from ood_core.data.features.pictures import pictures_of
-from ood_core.data.features.values import rows_of
+from ood_core.data.features.values import rows_of, unicode
 from ood_core.data.labels import FitNumbering, RawLabels, number_labels
 from ood_core.data.subsets import choose
 from ood_core.errors import DataError
@@ -110,7 +110,7 @@ def _ids(arrays: ArrayFile, n: int, where: str) -> list[str]:
             f"{where}: ids has shape {column.shape} and type {column.dtype}; expected ({n},), text "
             "or whole numbers, one for each row of features."
         )
-    ids = [str(value) for value in column.read(0, n).tolist()]
+    ids = [unicode(str(value)) for value in column.read(0, n).tolist()]
     if len(set(ids)) < n:
         seen: dict[str, int] = {}
         for row, name in enumerate(ids):

@@ -7,7 +7,12 @@ import numpy as np
 from ood_core.data.features.array_file import Column
 from ood_core.errors import DataError
 
-__all__ = ["numbers", "rows_of"]
+__all__ = ["numbers", "rows_of", "unicode"]
+
+
+def unicode(text: str) -> str:
+    """A text without the halves of characters that no page can show: "?" in their place."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def rows_of(column: Column, n: int, where: str) -> None:

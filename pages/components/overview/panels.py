@@ -118,12 +118,13 @@ def _facts_table(view: View) -> str:
     else:
         facts = cache.once(("facts", view.fingerprint), lambda: Facts.of(view.acts))
         how = cache.once(("numbered", view.fingerprint), lambda: classes_numbered(view.experiment))
+        rows = "rows" if classifier.features_only else "images"
         shown += [
             *_of_head(facts, how),
             *_one_class(view.experiment),
-            ("Fit set", f"{facts.fit:,} images"),
-            ("ID test set", f"{facts.test:,} images"),
-            ("OOD", f"{sum(facts.ood.values()):,} images in {_sets(len(facts.ood))}"),
+            ("Fit set", f"{facts.fit:,} {rows}"),
+            ("ID test set", f"{facts.test:,} {rows}"),
+            ("OOD", f"{sum(facts.ood.values()):,} {rows} in {_sets(len(facts.ood))}"),
         ]
         if facts.skipped:
             shown.append(("Not readable, left out", f"{facts.skipped:,} images"))

@@ -123,10 +123,15 @@ def draw(
         from ood_core.plots.receipts import percentile_dots
 
         figures.show(percentile_dots(own, titles), "receipt_detectors", data=own, name="detectors")
-    st.markdown("**Nearest ID images** (fit set, by direction of the penultimate features)")
+    rows = view.experiment.classifier.features_only
+    nearest = f"Nearest ID {'rows' if rows else 'images'}"
+    st.markdown(f"**{nearest}** (fit set, by direction of the penultimate features)")
     near = receipts.nearest(view.acts[view.experiment.fit_set], acts.features[place], k=10)
     gallery.show(view, near, "nearest")
-    st.caption("The number under each image is its distance, 0 (same direction) to 2.")
+    st.caption(
+        f"The number under each {'row' if rows else 'image'} is its distance, 0 (same direction) "
+        "to 2."
+    )
 
 
 def _pictures(view: View, image: Image.Image | str, name: str) -> None:

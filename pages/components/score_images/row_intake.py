@@ -116,7 +116,7 @@ def _read(view: View, path: str) -> TakenRows | None:
     for name, index in st.session_state.get(_EXAMPLES, ()):
         spec = view.experiment.sets.get(name)
         source_of = None if spec is None else open_dataset(spec)
-        if source_of is not None and is_features(source_of):
+        if source_of is not None and is_features(source_of) and index < len(source_of):
             with told():
                 rows = new_rows(view.acts, source_of, index, index + 1)
                 add(f"{name}-{index}", rows, _pictures(source_of, [index]))
