@@ -16,7 +16,7 @@ _ENDINGS = (
 
 
 def what_to_name(folder: Path) -> str:
-    """`name the file in it: 'model.safetensors'.`, and what a config.json beside it says."""
+    """`name the file in it: 'model.safetensors'.`, or the folder where it is a whole network."""
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError:
@@ -32,24 +32,25 @@ def what_to_name(folder: Path) -> str:
     ranked = [name for end in _ENDINGS for name in names if name.endswith(end)]
     ranked = list(dict.fromkeys(ranked))
     said = f"name the file in it{': ' + ', '.join(map(repr, ranked[:3])) if ranked else ''}."
-    return f"{said}{_config(folder / 'config.json')}"
+    whole = _whole_network(folder / "config.json")
+    return f"{whole} Or {said}" if whole else said
 
 
-def _config(path: Path) -> str:
-    """What a Hugging Face config.json says of the network."""
+def _whole_network(path: Path) -> str:
+    """What to do with a folder whose config.json says which network it holds; "" for another."""
     try:
         values: Any = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return ""
     if not isinstance(values, Mapping):
         return ""
-    name, classes = values.get("architecture"), values.get("architectures")
-    if isinstance(name, str):
-        return f' Its config.json says timm: architecture = "timm:{name}".'
-    if isinstance(classes, list) and classes:
-        return (
-            f" Its config.json says {classes[0]} of Hugging Face transformers, whose names for "
-            "weights differ from torchvision's and timm's: take the same network from timm, or add "
-            "it as an architecture (docs/extending.md)."
-        )
-    return ""
+    if isinstance(values.get("architecture"), str):
+        whose = f"timm ({values['architecture']})"
+    elif isinstance(values.get("architectures"), list) and values["architectures"]:
+        whose = f"Hugging Face transformers ({values['architectures'][0]})"
+    else:
+        return ""
+    return (
+        f"it is one of {whose}, which is opened as it is: name the folder and leave architecture "
+        "out."
+    )

@@ -267,7 +267,7 @@ def _architecture(table: Table, checkpoint: Path | None) -> str:
     if found == "huggingface" and given != found and checkpoint is not None:
         raise ConfigError(
             f"{table.where}: architecture = {given!r}, but {checkpoint.name} is a folder that says "
-            f"itself which network it holds: leave architecture out, or {what_to_name(checkpoint)}"
+            f"itself which network it holds; {what_to_name(checkpoint)}"
         )
     if given in NETWORK_FORMATS and checkpoint is not None and checkpoint.exists():
         if found is None:

@@ -292,15 +292,18 @@ def test_a_changed_shard_is_another_classifier(tmp_path, experiment):
 
 def test_a_folder_says_what_to_name(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(save(STATE))
-    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18"}))
     with pytest.raises(ModelError, match=r"is a folder; name the file in it: 'model.safetensors'"):
         read_checkpoint(tmp_path)
-    with pytest.raises(ModelError, match='architecture = "timm:resnet18"'):
-        read_checkpoint(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["ViTForX"]}))
-    with pytest.raises(ModelError, match="ViTForX of Hugging Face transformers"):
-        read_checkpoint(tmp_path)
-    with pytest.raises(ModelError, match=r"a JSON text.*model\.safetensors"):
+    for config, whose in (
+        ({"architecture": "resnet18"}, r"timm \(resnet18\)"),
+        ({"architectures": ["ViTForX"]}, r"Hugging Face transformers \(ViTForX\)"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        said = rf"{whose}, which is opened as it is: name the folder and leave architecture out"
+        for path in (tmp_path, tmp_path / "config.json"):
+            with pytest.raises(ModelError, match=said):
+                read_checkpoint(path)
+    with pytest.raises(ModelError, match=r"a JSON text.*name the file in it: 'model\.safetensors'"):
         read_checkpoint(tmp_path / "config.json")
 
 

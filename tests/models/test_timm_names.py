@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import torch
 
 from ood_core.models import nearest
 from ood_core.models.architectures import build, collection
+from ood_core.models.known_shapes import known_shapes
 from ood_core.models.named_architectures import named_in_path, names_written
 from ood_core.models.nearest import checkpoint_classes, nearest_architectures
 from ood_core.models.network_shapes import shapes_built_by
-from ood_core.models.search_order import words_of
+from ood_core.models.search_order import likely_names, words_of
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,18 @@ def test_without_a_name_the_words_of_the_source_tell(tmp_path, tried, architectu
     ((name, share), *_) = nearest_architectures(tmp_path / "best.ckpt")
     assert (name, share) == (architecture, 1.0)
     assert len(set(tried)) < 250, "not all of timm was built"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "before"), [("vit_small_patch16_224", 60), ("convnext_atto", 5)]
+)
+def test_encoders_whose_words_many_networks_have_come_early(architecture, before) -> None:
+    """timm's shared layers have the words of every transformer: the files' own tell."""
+    pytest.importorskip("timm")
+    names = collection("timm:").names()
+    words = words_of(known_shapes(f"timm:{architecture}"))
+    order = likely_names([f"timm:{name}" for name in names], words, lambda _: [])
+    assert f"timm:{architecture}" in itertools.islice(order, before)
 
 
 def test_what_was_found_is_kept(tmp_path, tried) -> None:
