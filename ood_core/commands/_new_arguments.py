@@ -34,7 +34,16 @@ def add_classifier(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-classes", type=int, help="default: from the weights; 0: no head")
     parser.add_argument("--class-names", type=names, default=[], help="in the network's order")
     parser.add_argument("--expected-accuracy", type=float, help="on the ID test set, 0-1")
-    parser.add_argument("--head", help="last linear layer of features: weight and bias, .npz")
+    parser.add_argument(
+        "--head",
+        help="last linear layer of features, or of an encoder: a file of weight and bias",
+    )
+    parser.add_argument(
+        "--text", help="zero-shot head of an encoder: a file of embeddings of the classes' texts"
+    )
+    parser.add_argument(
+        "--temperature", type=float, help="of --text; default: the network's own, else 0.01"
+    )
     parser.add_argument(
         "--features", default="", metavar="TENSOR",
         help="tensor of a file with a whole network that holds its penultimate features",

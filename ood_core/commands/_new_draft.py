@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draft_of"]
 
+_OF_A_NETWORK = (
+    "--arguments", "--part", "--keys", "--num-classes", "--features", "--text", "--temperature",
+)  # fmt: skip
 _SHOWN = 5
 """Checkpoints that are listed beside the one that is taken."""
 
@@ -37,19 +40,27 @@ def draft_of(args: argparse.Namespace, terminal: Terminal) -> Draft:
         keys=args.keys,
         weights=args.weights,
         random_weights=args.random_weights,
-        num_classes=args.num_classes,
+        num_classes=_num_classes(args, kind),
         class_names=tuple(args.class_names),
         expected_accuracy=args.expected_accuracy,
         features=args.features,
         arguments=arguments_from(args.arguments),
         trust=TRUST if args.trust and is_own_code(args.architecture) else "",
         head=_here(args.head),
+        text=_here(args.text),
+        temperature=args.temperature,
         fit=_listed(args.fit, "fit", args.fit_root, kind),
         test=_listed(args.test, "test", args.test_root, kind),
         classes=tuple(args.classes),
         ood=tuple(_ood(text, args.near, kind) for text in args.ood),
     )
-    return _surveyed(draft, args.folder, terminal) if args.folder else draft
+    draft = _surveyed(draft, args.folder, terminal) if args.folder else draft
+    if draft.kind == FEATURES and (given := [one for one in _OF_A_NETWORK if _given(args, one)]):
+        raise ConfigError(
+            f"features that are there already need no network: leave out {given[0]}. Beside them "
+            "--head, --class-names and --expected-accuracy can be given."
+        )
+    return draft
 
 
 def _kind(args: argparse.Namespace) -> str:
@@ -65,7 +76,16 @@ def _kind(args: argparse.Namespace) -> str:
                 "--weights, --random-weights and --architecture, or name images."
             )
         return FEATURES
-    return "encoder" if args.num_classes == 0 else "network"
+    return "encoder" if args.num_classes == 0 or args.head or args.text else "network"
+
+
+def _given(args: argparse.Namespace, option: str) -> bool:
+    return getattr(args, option.removeprefix("--").replace("-", "_")) not in ("", None)
+
+
+def _num_classes(args: argparse.Namespace, kind: str) -> int | None:
+    """As given; a head in a file of its own stands on a network without one."""
+    return 0 if kind == "encoder" and args.num_classes is None else args.num_classes
 
 
 def _surveyed(draft: Draft, folder: Path, terminal: Terminal) -> Draft:

@@ -61,7 +61,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     if draft.trust:
         agree(wizard.only_classifier(draft), args, terminal)
     draft = wizard.complete(draft, terminal.progress, terminal.should_stop)
-    paths = (draft.checkpoint, draft.head, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
+    files = (draft.checkpoint, draft.head, draft.text)
+    paths = (*files, *(s.source for s in (draft.fit, draft.test, *draft.ood)))
     toml_text({"paths": paths})  # complains before the work, not after it
     given = _given(args)
     if draft.kind == "features" and (given or args.measure or args.samples):

@@ -9,6 +9,7 @@ from ood_core.wizard.draft import (
     draft_of,
     new_experiment,
     with_architecture,
+    with_head,
     with_kind,
     with_weights,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "weight_names",
     "whole_network",
     "with_architecture",
+    "with_head",
     "with_kind",
     "with_values",
     "with_weights",

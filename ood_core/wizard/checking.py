@@ -101,8 +101,10 @@ def _network_text(model: LoadedModel) -> str:
     features = f"{model.layer().channels:,} penultimate features"
     if head is None:
         return f"no head, {features}, {layers}"
-    bias = "" if head.bias is not None and head.bias.any() else ", no bias in the head"
-    return f"{head.n_classes:,} classes, {features}, {layers}{bias}"
+    biased = (head.bias is not None and head.bias.any()) or head.temperature is not None
+    bias = "" if biased else ", no bias in the head"
+    kind = "" if head.temperature is None else f" by text, temperature {head.temperature:.4g}"
+    return f"{head.n_classes:,} classes{kind}, {features}, {layers}{bias}"
 
 
 def _other_forms(draft: Draft) -> tuple[Fix, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "new_experiment",
     "tables",
     "with_architecture",
+    "with_head",
     "with_kind",
     "with_weights",
 ]
@@ -68,6 +69,11 @@ class Draft:
     detectors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     description: str = ""
 
+    @property
+    def headless(self) -> bool:
+        """Whether there are features alone: no head of the network's own, and none beside it."""
+        return self.num_classes == 0 and not self.head and not self.text
+
     def sets(self) -> dict[str, SetDraft]:
         """Every set by the name that it will have."""
         return {"fit": self.fit, "test": self.test} | {s.name: s for s in self.ood}
@@ -90,13 +96,42 @@ def with_kind(draft: Draft, kind: str) -> Draft:
         raise ConfigError(f"{kind!r} is not what the wizard asks for. {did_you_mean(kind, KINDS)}")
     fields: dict[str, Any] = {"kind": kind}
     if "features" in (kind, draft.kind):
-        kept = ("name", "title", "description", "class_names")
-        return Draft(**{key: getattr(draft, key) for key in kept}, **fields)
+        kept = ("name", "title", "description", "class_names", "expected_accuracy", "head")
+        return _of_kind(Draft(**{key: getattr(draft, key) for key in kept}, **fields))
     if "hub" in (kind, draft.kind):
-        return with_weights(dataclasses.replace(draft, **fields))
-    if "encoder" in (kind, draft.kind):
-        fields["num_classes"] = 0 if kind == "encoder" else None
-    return dataclasses.replace(draft, **fields)
+        return _of_kind(with_weights(dataclasses.replace(draft, **fields)))
+    return _of_kind(dataclasses.replace(draft, **fields))
+
+
+def _of_kind(draft: Draft) -> Draft:
+    """The draft without what its kind does not ask for."""
+    if draft.kind == "network":  # it has a head of its own
+        draft = dataclasses.replace(draft, head="", text="", temperature=None)
+    if draft.kind != FEATURES:
+        draft = with_head(draft, draft.head, draft.text, draft.temperature)
+    if draft.headless:  # an accuracy and names of classes that it does not tell apart
+        draft = dataclasses.replace(draft, class_names=(), expected_accuracy=None)
+    return draft
+
+
+def with_head(
+    draft: Draft, head: str = "", text: str = "", temperature: float | None = None
+) -> Draft:
+    """The draft with a head in a file of its own, or without one; its network then has none.
+
+    Parameters
+    ----------
+    draft : the choices so far.
+    head : file with the weight and bias of a linear layer.
+    text : file with embeddings of the classes' texts.
+    temperature : what their cosines are divided by; None for the usual one.
+    """
+    none = draft.kind == "encoder" or bool(head or text)
+    given = draft.num_classes if draft.kind == "network" else None
+    return dataclasses.replace(
+        draft, head=head, text=text, temperature=temperature if text else None,
+        num_classes=0 if none else given or None,
+    )  # fmt: skip
 
 
 def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None = None) -> Draft:
@@ -108,7 +143,7 @@ def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None 
     return dataclasses.replace(
         draft, checkpoint=checkpoint, random_weights=random_weights, part="", weights="", keys="",
         features="", preprocessing=None, architecture=draft.architecture if own else "",
-        num_classes=0 if draft.kind == "encoder" else None,
+        num_classes=0 if draft.kind == "encoder" or draft.head or draft.text else None,
     )  # fmt: skip
 
 

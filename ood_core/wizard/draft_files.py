@@ -81,6 +81,8 @@ def _found_beside(draft: Draft, folder: Path | None) -> Draft:
     return dataclasses.replace(
         draft,
         checkpoint=written_out(draft.checkpoint),
+        head=written_out(draft.head),
+        text=written_out(draft.text),
         fit=chosen(draft.fit),
         test=chosen(draft.test),
         ood=tuple(chosen(one) for one in draft.ood),

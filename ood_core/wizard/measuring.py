@@ -57,7 +57,7 @@ def measure(
     DataError
         When the ID test set has no labels or no readable images.
     """
-    if draft.num_classes == 0:
+    if draft.headless:
         raise ModelError(
             "the network has no classes, so accuracy cannot tell which preprocessing is right. "
             "Take the one used in training."

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ood_core.data import open_dataset
 from ood_core.errors import ConfigError, DataError, OODLensError
 from ood_core.experiments import Experiment
 from ood_core.experiments.own_code import is_own_code
+from ood_core.experiments.sources import resolve
+from ood_core.experiments.text_names import text_names
 from ood_core.models import (
     TRAINED_HERE,
     code_request,
@@ -97,8 +100,8 @@ def only_set(draft: Draft, name: str) -> Experiment:
     """
     if draft.kind == "features":
         return _only_features(draft, name)
-    if draft.num_classes is None and not draft.class_names:
-        draft = dataclasses.replace(draft, class_names=_published_names(draft))
+    if not draft.class_names and (draft.num_classes is None or draft.text):
+        draft = dataclasses.replace(draft, class_names=_known_names(draft))
     alone = Draft(
         name="draft", architecture="any", random_weights=0,
         num_classes=draft.num_classes, class_names=draft.class_names,
@@ -136,8 +139,11 @@ def _only_features(draft: Draft, name: str) -> Experiment:
         return new_experiment(dataclasses.replace(alone, fit=chosen, classes=()))
 
 
-def _published_names(draft: Draft) -> tuple[str, ...]:
-    """Class names of published weights, as the classifier will have them."""
+def _known_names(draft: Draft) -> tuple[str, ...]:
+    """Class names of published weights or text embeddings, as the classifier will have them."""
+    if draft.text:
+        file = resolve(draft.text, Path.cwd())[0]
+        return (file and text_names(file)) or ()
     try:
         found = published_weights(draft.architecture, draft.weights) if draft.weights else None
     except OODLensError:

@@ -217,3 +217,31 @@ def test_one_class_can_be_chosen(page: AppTest, folders: Path) -> None:
     page.text_input(key="new_id_classes").set_value("cat").run()
     assert draft(page).classes == ("cat",)
     wait(page, "6 images, 1 classes: cat")
+
+
+def test_an_encoder_gets_a_head(page: AppTest, tmp_path: Path) -> None:
+    import numpy as np
+
+    np.savez(tmp_path / "classes.npz", embeddings=np.eye(3, 64) + 0.1)
+    np.savez(tmp_path / "probe.npz", weight=np.eye(3, 64))
+    page.button_group(key="new_kind").set_value("encoder").run()
+    assert "new_text" not in keys(page)
+    page.button_group(key="new_source").set_value("random").run()
+    page.selectbox(key="new_architecture").set_value("resnet20").run()
+    wait(page, "no head, 64 penultimate features")
+    page.button_group(key="new_head_kind").set_value("text").run()
+    page.text_input(key="new_text").set_value(str(tmp_path / "classes.npz")).run()
+    page.number_input(key="new_temperature").set_value(0.2).run()
+    assert (draft(page).temperature, draft(page).num_classes) == (0.2, 0)
+    wait(page, "3 classes by text, temperature 0.2")
+    assert "new_class_names" in keys(page)
+    assert "new_num_classes" not in keys(page), "they are those of the head"
+    page.button_group(key="new_head_kind").set_value("head").run()
+    assert (draft(page).text, draft(page).temperature) == ("", None)
+    page.text_input(key="new_head").set_value(str(tmp_path / "probe.npz")).run()
+    wait(page, "resnet20: 3 classes, 64 penultimate features")
+    page.button_group(key="new_kind").set_value("network").run()
+    assert not draft(page).head
+    page.button_group(key="new_kind").set_value("encoder").run()
+    assert page.button_group(key="new_head_kind").value == ""
+    assert not page.exception

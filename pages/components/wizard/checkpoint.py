@@ -8,7 +8,6 @@ import streamlit as st
 
 from ood_core import wizard
 from ood_core.errors import OODLensError
-from pages.components.kit.plain import plain
 from pages.components.wizard import drafting
 
 __all__ = ["draw", "is_whole"]
@@ -47,25 +46,13 @@ def draw() -> None:
             help=_FOLDER if folder else _FILE,
         )  # fmt: skip
         if not folder:
-            value = _uploaded() or value
+            value = drafting.upload("Checkpoint", "new_checkpoint") or value
     if len(known) > 1 and (reason := why.get(draft.checkpoint)):
         st.caption(f"One of {len(known)} found: {reason}. The list beside it has the others.")
     if value != draft.checkpoint:
         _take(draft, value)
     if is_whole(draft) and draft.architecture != "huggingface":
         _features(draft)
-
-
-def _uploaded() -> str:
-    """Path of an uploaded checkpoint; "" without one."""
-    with st.popover("Upload", icon=":material/upload:"):
-        given = st.file_uploader("Checkpoint to upload", key="new_checkpoint_file")
-        if given is not None and st.button("Use this checkpoint", key="new_checkpoint_use"):
-            try:
-                return str(wizard.keep_upload(given.name, given))
-            except OODLensError as error:
-                st.error(plain(error, keep="\n"))
-    return ""
 
 
 def _take(draft: wizard.Draft, value: str) -> None:

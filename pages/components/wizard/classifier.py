@@ -8,7 +8,7 @@ from ood_core import wizard
 from ood_core.errors import OODLensError
 from pages.components.kit import cache
 from pages.components.kit.plain import plain
-from pages.components.wizard import architecture, checkpoint, drafting
+from pages.components.wizard import architecture, checkpoint, drafting, head
 
 __all__ = ["draw"]
 
@@ -27,7 +27,10 @@ def draw() -> None:
         architecture.draw(source)
     if source == "published":
         _weights()
-    if draft.num_classes != 0:  # an encoder has none
+    if kind in ("encoder", "hub"):
+        head.beside()
+    draft = drafting.current()
+    if not draft.headless:
         with st.expander("Classes and expected accuracy"):
             _classes()
 
@@ -66,10 +69,12 @@ def _weights() -> None:
 def _classes() -> None:
     draft = drafting.current()
     left, right = st.columns(2)
-    number = left.number_input(
-        "Number of classes", 0, value=None, key=drafting.seed("new_num_classes", draft.num_classes),
-        help="Empty: from the weights, or from the class folders. 0: a network without a head.",
-    )  # fmt: skip
+    number = draft.num_classes
+    if number != 0:  # else they are those of a head beside the network
+        number = left.number_input(
+            "Number of classes", 0, value=None, key=drafting.seed("new_num_classes", number),
+            help="Empty: from the weights, or from the class folders. 0: a network without a head.",
+        )  # fmt: skip
     expected = right.number_input(
         "Expected ID accuracy, %", 0.0, 100.0, None, step=0.1,
         key=drafting.seed("new_expected", _percent(draft.expected_accuracy)),

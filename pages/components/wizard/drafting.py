@@ -9,7 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from ood_core.wizard import Draft, Survey
+from ood_core.errors import OODLensError
+from ood_core.wizard import Draft, Survey, keep_upload
 from pages.components.kit import state
 from pages.components.kit.plain import plain
 
@@ -18,14 +19,18 @@ __all__ = [
     "change",
     "current",
     "flash",
+    "forget",
     "found",
     "heading",
     "hold",
     "note",
+    "path",
     "seed",
     "short",
     "start",
     "stop",
+    "text",
+    "upload",
 ]
 
 _DRAFT, _FOUND, _SEEN, _HELD = "_draft", "_draft_found", "_draft_seen", "_draft_held"
@@ -68,8 +73,14 @@ def start(draft: Draft) -> None:
     """Open the wizard on a draft."""
     st.session_state[_DRAFT] = draft
     st.session_state[_SEEN] = {}
-    st.session_state.pop(_TOLD, None)
+    forget(_TOLD, "_new_head_kind", "_new_source", "_new_family")
     state.put("wizard", "on")
+
+
+def forget(*keys: str) -> None:
+    """Forget what is kept between runs beside the draft, such as a choice without a value yet."""
+    for key in keys:
+        st.session_state.pop(key, None)
 
 
 def stop() -> None:
@@ -163,6 +174,20 @@ def _fill(key: str) -> None:
     if chosen:
         st.session_state[key] = chosen
     st.session_state[f"{key}_found"] = None
+
+
+def upload(what: str, key: str, kinds: Sequence[str] | None = None) -> str:
+    """Path of an uploaded file that is to be used; "" without one."""
+    with st.popover("Upload", icon=":material/upload:", key=f"{key}_popover"):
+        given = st.file_uploader(
+            f"{what} to upload", type=list(kinds) if kinds else None, key=f"{key}_file"
+        )
+        if given is not None and st.button(f"Use this {what.lower()}", key=f"{key}_use"):
+            try:
+                return str(keep_upload(given.name, given))
+            except OODLensError as error:
+                st.error(plain(error, keep="\n"), icon=":material/error:")
+    return ""
 
 
 def short(source: str) -> str:

@@ -61,7 +61,7 @@ def _features() -> bool:
 
 
 def _headless() -> bool:
-    return drafting.current().num_classes == 0
+    return drafting.current().headless
 
 
 def _pairs(found: wizard.Survey) -> tuple[list[wizard.SetDraft], list[wizard.SetDraft]]:

@@ -25,5 +25,6 @@ def draw() -> None:
         format_func=lambda kind: wizard.KINDS[kind], required=True,
     )  # fmt: skip
     if chosen and chosen != draft.kind:
+        drafting.forget("_new_head_kind")
         drafting.change(**vars(wizard.with_kind(draft, chosen)))
     st.caption(_SAYS[drafting.current().kind])

@@ -48,7 +48,7 @@ def draw() -> None:
     st.session_state.setdefault("new_values", chosen not in labels)
     with st.expander("Values", key="new_values", on_change="rerun"):
         _values(drafting.current().preprocessing or proposals[0].preprocessing)
-    if len(proposals) > 1 and draft.num_classes != 0:  # without classes nothing is right or wrong
+    if len(proposals) > 1 and not draft.headless:  # without classes nothing is right
         _measure(drafting.current(), proposals[0].preprocessing)
 
 
