@@ -11,9 +11,10 @@ from typing import Any
 from ood_core.errors import ConfigError, did_you_mean
 from ood_core.experiments import ClassifierSpec, Experiment, Preprocessing, parse_experiment
 from ood_core.experiments.experiment import FEATURES
+from ood_core.experiments.network_formats import network_format
 from ood_core.experiments.own_code import TRUST, is_own_code
 from ood_core.experiments.parsing_classifier import CLASSIFIER_KEYS, FEATURES_KEYS
-from ood_core.experiments.sources import SET_KINDS
+from ood_core.experiments.sources import SET_KINDS, resolve
 from ood_core.wizard.kinds import KINDS, kind_of
 from ood_core.wizard.set_draft import NOTHING, TORCHVISION, SetDraft, ood_table, set_table
 
@@ -137,12 +138,15 @@ def with_head(
 def with_weights(draft: Draft, checkpoint: str = "", random_weights: int | None = None) -> Draft:
     """The draft with other weights: what was found out or chosen of the former is emptied.
 
-    Code of one's own stays: no file says that it is meant.
+    Code of one's own stays, as no file says that it is meant, but for a file that holds the whole
+    network.
     """
-    own = is_own_code(draft.architecture)
+    file = resolve(checkpoint, Path.cwd())[0] if checkpoint else None
+    own = is_own_code(draft.architecture) and (file is None or network_format(file) is None)
+    draft = draft if own else with_architecture(draft, "")
     return dataclasses.replace(
         draft, checkpoint=checkpoint, random_weights=random_weights, part="", weights="", keys="",
-        features="", preprocessing=None, architecture=draft.architecture if own else "",
+        features="", preprocessing=None,
         num_classes=0 if draft.kind == "encoder" or draft.head or draft.text else None,
     )  # fmt: skip
 

@@ -146,9 +146,11 @@ def complete(
     if whole is None and checkpoints_at(draft.checkpoint):
         draft = dataclasses.replace(draft, checkpoint=str(one_checkpoint(draft.checkpoint)))
         whole = whole_network(draft.checkpoint)
-    if whole is not None:
+    if whole is not None and draft.architecture in ("", whole[1]):
         return _of_whole_network(draft, *whole)
-    draft, channels = _of_checkpoint(draft, progress, should_stop)
+    channels = None
+    if whole is None:  # else it holds no weights of the architecture given: a line says so
+        draft, channels = _of_checkpoint(draft, progress, should_stop)
     told = draft.num_classes is not None or draft.class_names
     if draft.random_weights is not None and not told:
         draft = dataclasses.replace(draft, num_classes=_class_folders(draft))

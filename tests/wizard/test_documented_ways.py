@@ -27,6 +27,7 @@ FASTER = {
     "benchmark": ("--detectors", "feature_norm,nan,ssd,mahalanobis"),
 }
 """Options beside those that are written: one walk may come twice, and images are few."""
+SETS = ("--fit", "train", "--test", "test")
 
 
 def blocks(section: str) -> list[str]:
@@ -88,6 +89,10 @@ def _pickled(here: Path) -> dict[str, Any]:
     sys.modules["my_net"] = types.ModuleType("my_net")
     sys.modules["my_net"].MyNet = type(model)  # type: ignore[attr-defined]
     torch.save(model, "whole.pt")
+    sys.modules.pop("my_net")
+    assert cli.main(["new", "whole", "--checkpoint", "whole.pt", *SETS, "--quiet"]) == 1
+    sys.modules["my_net"] = types.ModuleType("my_net")
+    sys.modules["my_net"].MyNet = type(model)  # type: ignore[attr-defined]
     return {}
 
 
@@ -97,6 +102,23 @@ def _folder(_: Path) -> dict[str, Any]:
 
     saved(Path("vit"), "ViT", "ForImageClassification")
     return {}
+
+
+def _zero_shot(here: Path) -> dict[str, Any]:
+    """A network of images and texts, with tokens of chance for its texts, and a probed encoder."""
+    pytest.importorskip("transformers")
+    import torch
+
+    from tests.models.huggingface_folders import saved
+
+    def processor(text: list[str], **_: Any) -> dict[str, Any]:
+        return {"input_ids": torch.arange(1, 1 + 4 * len(text)).reshape(len(text), 4)}
+
+    clip = saved(here / "clip-made", "CLIP", "Model", labels=None)
+    processor.save_pretrained = lambda folder: None  # type: ignore[attr-defined]
+    probe = types.SimpleNamespace(coef_=np.eye(CLASSES, 64), intercept_=np.zeros(CLASSES))
+    names = ["cat", "dog", "horse"]
+    return {"clip": clip, "processor": processor, "names": names, "probe": probe, **_encoder(here)}
 
 
 def _features(_: Path) -> dict[str, Any]:
@@ -123,6 +145,7 @@ WAYS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "TorchScript, torch.export, ONNX": _own_network,
     "A folder from a model hub": _folder,
     "An encoder without classes": _encoder,
+    "Zero-shot heads and linear probes": _zero_shot,
     "Features": _features,
     "Features of anything": _features,
     "Without labels": _unlabelled,
@@ -146,7 +169,7 @@ def test_the_walk_reaches_figures(section: str, here: Path, capsys) -> None:
     tables = 0
     for line in commands:
         words = shlex.split(line)
-        status = cli.main([*words, "--quiet", *FASTER.get(words[0], ())])
+        status = cli.main([words[0], *FASTER.get(words[0], ()), "--quiet", *words[1:]])
         out, err = capsys.readouterr()
         assert status == 0, f"{line}\n{out}\n{err}"
         if words[0] == "benchmark":
@@ -162,6 +185,6 @@ def test_every_row_of_the_table_leads_to_a_walk_that_is_done_here() -> None:
     rows = re.findall(r"^\|(?!--)(.+)\|$", table, re.M)[1:]
     linked = {anchor for row in rows for anchor in re.findall(r"\]\(#([\w-]+)\)", row)}
     names = {re.sub(r"[^\w -]", "", name).lower().replace(" ", "-"): name for name in SECTIONS}
-    assert len(rows) == len(linked) == 10
+    assert len(rows) == len(linked) == 11
     assert linked <= set(names)
     assert {names[anchor] for anchor in linked} == set(WAYS)

@@ -130,6 +130,24 @@ def hub(tmp_path: Path) -> Path:
     return folder
 
 
+def test_an_architecture_that_was_chosen_is_not_replaced_by_a_file_of_a_whole_network(
+    exported: Path,
+) -> None:
+    draft = Draft(checkpoint=str(exported), architecture="resnet20")
+    done = wizard.complete(draft)
+    assert done.architecture == "resnet20"
+    (bad,) = [line for line in wizard.check_draft(done) if line.given and not line.ok]
+    assert "Leave architecture out" in bad.text
+    assert bad.fixes[0].draft.architecture == "torch.export"
+
+
+def test_naming_a_file_of_a_whole_network_drops_code_of_ones_own(exported: Path) -> None:
+    own = wizard.with_architecture(Draft(), "net.py:Net", {"width": 3})
+    assert wizard.with_weights(own, "weights.pt").architecture == "net.py:Net"
+    found = wizard.with_weights(own, str(exported))
+    assert (found.architecture, found.trust, found.arguments) == ("", "", {})
+
+
 def test_a_file_that_holds_the_whole_network_needs_no_architecture(exported, hub) -> None:
     done = wizard.complete(Draft(checkpoint=str(exported)))
     assert (done.architecture, done.kind) == ("torch.export", "network")
