@@ -1,4 +1,4 @@
-"""From the empty wizard to a saved experiment, for each thing that a user may have; two to Scores."""
+"""From the empty wizard to a saved experiment, whatever a user has; two ways on to Scores."""
 
 from __future__ import annotations
 
