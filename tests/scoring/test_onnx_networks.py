@@ -73,7 +73,9 @@ def test_every_score_is_that_of_the_network(
     monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
     ours = extract(dataclasses.replace(digits, classifier=spec, detectors={}))
     assert [layer.shape for layer in ours.layers] == [layer.shape for layer in known.layers]
-    for detector in all_detectors():
+    for detector, cls in all_detectors().items():
+        if cls.unavailable_reason(known[digits.fit_set], known.head, model=True):
+            continue
         wanted, got = score(known, detector), score(ours, detector)
         for name, other in {"": wanted.id_scores, **wanted.ood}.items():
             mine = got.ood[name] if name else got.id_scores
