@@ -14,6 +14,7 @@ __all__ = [
     "class_means",
     "energy_of",
     "keep_count",
+    "label_remarks",
     "logsumexp",
     "row_slices",
     "softmax",
@@ -92,6 +93,20 @@ def class_means(
                 total += (np.abs(chunk) if magnitude else chunk).sum(axis=0, dtype=np.float64)
             means[c] = total / len(rows)
     return means
+
+
+def label_remarks(labels: np.ndarray, n_classes: int | None, name: str) -> Iterator[str]:
+    """What of a fit set's labels (n,) is missing: of images (-1), and images of classes."""
+    unknown = int(np.count_nonzero(labels < 0))
+    if unknown:
+        yield (
+            f"{unknown:,} of {len(labels):,} images of {name!r} have no label: they take no part "
+            "where classes count."
+        )
+    missing = np.setdiff1d(np.arange(n_classes or 0), labels)
+    if len(missing):
+        shown = ", ".join(map(str, missing[:10])) + (" and more" if len(missing) > 10 else "")
+        yield f"{len(missing):,} of {n_classes:,} classes have no image in {name!r}: {shown}."
 
 
 def keep_count(d: int, p: float) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ood_core.activations.record import Activations
 from ood_core.data.class_numbers import class_numbers
+from ood_core.detectors._arrays import label_remarks
 from ood_core.detectors.constraints import Constraint
 from ood_core.detectors.torch_form import Exportable
 from ood_core.errors import ConfigError, DataError, NotFittedError, did_you_mean
@@ -237,24 +238,22 @@ class Detector(Exportable, ABC):
             raise DataError(f"detector {self.name!r} needs the classifier's head.")
         return self.head_
 
-    def _class_labels(self, acts: Activations, n_classes: int) -> np.ndarray:
-        """Labels of the fit set, int64 (n,); warns of classes without images."""
+    def _class_labels(self, acts: Activations, n_classes: int | None) -> np.ndarray:
+        """Labels of the fit set, int64 (n,); warns of images without a label, classes without one.
+
+        Without logits and head nobody knows how many classes there are: then `n_classes` is None.
+        """
         if acts.labels is None:
             raise DataError(f"detector {self.name!r} needs labels for the fit set.")
         labels = class_numbers(acts.labels, n=len(acts))
         highest = labels.max(initial=-1)
-        if highest >= n_classes:
+        if n_classes is not None and highest >= n_classes:
             raise DataError(
                 f"detector {self.name!r}: label {highest} does not fit {n_classes} classes "
                 f"(0 to {n_classes - 1}; -1 where unknown)."
             )
-        missing = np.flatnonzero(np.bincount(labels[labels >= 0], minlength=n_classes) == 0)
-        if len(missing):
-            shown = ", ".join(map(str, missing[:10])) + (" and more" if len(missing) > 10 else "")
-            self._warn(
-                f"{len(missing):,} of {n_classes:,} classes have no image in {acts.name!r}: "
-                f"{shown}."
-            )
+        for sentence in label_remarks(labels, n_classes, acts.name):
+            self._warn(sentence)
         return labels
 
     def _note_silent(self, acts: Activations) -> None:

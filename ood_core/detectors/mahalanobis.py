@@ -101,10 +101,10 @@ class Mahalanobis(Detector):
         if acts.labels is None or (acts.labels < 0).all():
             self._warn(f"{acts.name!r} has no labels: one mean and one covariance for all images.")
             return np.zeros(len(acts), np.int64), 1
+        known = None
         if head is not None:
-            count = head.n_classes
+            known = head.n_classes
         elif acts.logits is not None:
-            count = int(acts.logits.shape[1])
-        else:
-            count = int(np.max(acts.labels)) + 1
-        return self._class_labels(acts, count), count
+            known = int(acts.logits.shape[1])
+        labels = self._class_labels(acts, known)
+        return labels, known or int(labels.max()) + 1

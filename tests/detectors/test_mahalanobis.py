@@ -40,6 +40,16 @@ def test_unlabelled_rows_and_missing_classes_are_left_out(small):
     found = detector.score_samples(small.test)
     np.testing.assert_allclose(found, slow(small.h_fit, labels, small.h), rtol=1e-9)
     assert "1 of 5 classes have no image in 'fit': 2." in detector.warnings_
+    unknown = f"{(labels < 0).sum()} of {len(labels)} images of 'fit' have no label"
+    assert any(w.startswith(unknown) for w in detector.warnings_)
+
+
+def test_without_head_and_logits_nobody_knows_of_classes_that_are_missing(small):
+    of_one = small.labels == 3
+    fit = Activations.from_arrays(small.h_fit[of_one], labels=small.labels[of_one], name="fit")
+    detector = make_detector("mahalanobis").fit(fit)
+    assert not any("classes have no image" in w for w in detector.warnings_)
+    assert len(detector.means_) == 1
 
 
 def test_a_label_beyond_the_classes_is_an_error(small):
