@@ -208,15 +208,24 @@ def behead(module: nn.Module, input_shape: tuple[int, ...]) -> nn.Module:
     Raises
     ------
     ModelError
-        As `trace` and `find_head`.
+        As `trace`, and where there is no head that can be taken off.
     """
     from torch import nn
 
     training = module.training
     try:
-        name = find_head(trace(module.eval(), input_shape))
+        traced = trace(module.eval(), input_shape)
     finally:
         module.train(training)
+    try:
+        name = find_head(traced)
+    except ModelError as error:
+        raise ModelError(
+            f"{type(module).__name__} has no linear head that could be taken off: no Linear or 1x1 "
+            "convolution gives its output directly. For its features name code of your own that "
+            'returns them, architecture = "my_net.py:MyNet" and num_classes = 0, or take another '
+            "architecture."
+        ) from error
     if not name:
         return module
     parent, _, last = name.rpartition(".")
