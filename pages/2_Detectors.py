@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.components.detectors import disagreement, leaderboard, sweeps
-from pages.components.kit import frame, state
+from pages.components.kit import frame, state, words
 from pages.components.kit.messages import told
 
 TABS = {"board": "Leaderboard", "sweep": "Sweeps", "compare": "Two detectors"}
@@ -23,6 +23,8 @@ st.segmented_control(
 state.publish()
 state.notes()
 with told():
+    if words.nothing_to_tell_apart(view.ood_sets):
+        st.stop()
     if tab == "board":
         leaderboard.draw(view, *leaderboard.score_everything(view))
     elif tab == "sweep":

@@ -11,6 +11,7 @@ st.html("<h2 class='section'>NAN taken apart</h2>")
 with st.container(key="bench"):
     left, right = st.columns([11, 9], gap="medium")
 with left:
-    depth.apart(view)
+    if view.ood_sets:  # else the curves have said that there is nothing to compare with
+        depth.apart(view)
 with right:
     depth.units(view)

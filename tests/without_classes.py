@@ -12,13 +12,16 @@ from filelock import FileLock
 from ood_core.data import open_dataset
 from ood_core.experiments import DataSpec
 
-__all__ = ["EXPERIMENTS", "HALF", "make_home"]
+__all__ = ["ALONE", "EXPERIMENTS", "HALF", "make_home"]
 
 EXPERIMENTS = ("headless", "unlabelled", "bare")
 """Without a head; without labels; without both."""
 
 HALF = "half"
 """With a head and with labels of the fit set alone."""
+
+ALONE = "alone"
+"""The network without a head and its ID sets, without any OOD set."""
 
 _SETS = """
 [preprocessing]
@@ -65,6 +68,11 @@ def make_home(home: Path) -> None:
             text = f'name = "{name}"\n[classifier]\n{classifier}\n{_SETS.format(**sets)}'
             (folder / f"{name}.toml").write_text(text)
             _extract(name, home)
+        network = f"[classifier]\n{_HEADLESS}\n"
+        alone = _SETS.partition("[[ood]]")[0].format(**_LABELLED)
+        (folder / f"{ALONE}.toml").write_text(network + alone)  # stored by "headless" already
+        faulty = _SETS.format(**_FLAT).replace("[[ood]]", 'classes = ["3"]\n[[ood]]', 1)
+        (folder / "faulty.toml").write_text(network + faulty)  # classes without labels
         (home / "ready").touch()
 
 

@@ -74,6 +74,8 @@ def run(args: argparse.Namespace, terminal: Terminal) -> bool:
     done = scoring.Benchmark.of(found, acts.experiment.near)
     if found:
         _report(done, args, terminal)
+        if not acts.experiment.ood_sets:
+            terminal.note(scoring.NO_OOD)
         terminal.note(f"sanity gates: {scoring.gates_in_words(scoring.run_gates(acts))}")
     if stopped is not None:
         raise stopped
@@ -114,8 +116,10 @@ def _prepared(args: argparse.Namespace, terminal: Terminal) -> ActivationSet:
         return prepared_set(args, terminal, ood_sets=args.ood_sets)
     except DataError as error:
         exp = load_experiment(args.experiment)
-        ready = available(exp, experiment_status(exp)).ood_sets
-        if args.ood_sets or ready == exp.ood_sets:
+        status = experiment_status(exp)
+        ready = available(exp, status).ood_sets
+        known = status[exp.fit_set].ready and status[exp.test_set].ready
+        if args.ood_sets or not known or ready == exp.ood_sets:
             raise
         raise DataError(f"{error} To go on without: --ood-sets {','.join(ready)}") from error
 

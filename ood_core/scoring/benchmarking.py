@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
     from ood_core.activations import ActivationSet
 
-__all__ = ["Benchmark", "benchmark", "runs"]
+__all__ = ["NO_OOD", "Benchmark", "benchmark", "runs"]
+
+NO_OOD = (
+    "This experiment has no OOD set, and AUROC, FPR95 and gains compare ID images with OOD ones: "
+    "there is none to show. Add a table [[ood]] with a name and, for example, a folder to its "
+    "file. Thresholds that accept a share of the ID images, and verdicts, need none."
+)
+"""What a benchmark without OOD sets has in place of figures."""
 
 
 @dataclass(frozen=True)

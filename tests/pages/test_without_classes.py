@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import ood_core
 from ood_core.scoring import run_gates
-from tests.without_classes import EXPERIMENTS, HALF
+from tests.without_classes import ALONE, EXPERIMENTS, HALF
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("[0-9]*_*.py"))]
@@ -64,6 +64,21 @@ def test_page(page: str, experiment: str) -> None:
     assert not at.warning or "Compare" in page or "Detectors" in page, [w.value for w in at.warning]
     assert SENSELESS.findall(words(at)) == []
     assert empty_charts(at) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_an_ood_set(page: str) -> None:
+    at = open_page(page, experiment=ALONE)
+    assert not at.exception
+    assert not at.error, [e.value for e in at.error]
+    told = any("no OOD set" in i.value for i in at.info)
+    assert told == (page == "app.py" or any(n in page for n in ("Detectors", "Layers", "Why")))
+
+
+def test_another_experiment_with_a_fault_does_not_keep_from_comparing() -> None:
+    at = open_page("pages/9_Compare.py", experiment="headless", other_experiment="faulty")
+    assert not at.exception
+    assert any("needs class folders or labels" in e.value for e in at.error)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -79,6 +79,23 @@ def test_benchmark_runs_on_the_sets_that_are_named(
     assert '"ood_set": "drawings"' in capsys.readouterr().out
 
 
+def test_no_choice_of_ood_sets_makes_up_for_a_missing_fit_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path))
+    (tmp_path / "one.toml").write_text(
+        '[classifier]\narchitecture = "torchvision:resnet18"\nrandom_weights = 0\n'
+        "num_classes = 0\n[preprocessing]\nresize = 32\ncenter_crop = 32\n"
+        '[id]\nfit = { torchvision = "CIFAR10", split = "train" }\n'
+        'test = { torchvision = "CIFAR10" }\nclasses = ["cat"]\n'
+        '[[ood]]\nname = "noise"\nbuiltin = "digits:noise"\n'
+    )
+    assert cli.main(["benchmark", str(tmp_path / "one.toml"), "--quiet"]) == 1
+    said = capsys.readouterr().err
+    assert "CIFAR10 is not on disk" in said
+    assert "go on without" not in said
+
+
 def test_pages_work_without_it_and_the_overview_says_how_to_get_it(ready: Path) -> None:
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
     shown = " ".join(c.value for c in at.caption)

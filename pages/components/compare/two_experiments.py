@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ood_core.errors import OODLensError
 from ood_core.plots.distributions import histogram
 from ood_core.plots.theme import ood_colour
 from ood_core.scoring.params import own_params
@@ -20,6 +21,7 @@ from pages.components.kit.view import View
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ood_core.experiments import Experiment
     from ood_core.scoring import ScoreSet
 
 __all__ = ["choose", "draw"]
@@ -34,7 +36,7 @@ def choose(view: View) -> View:
     if not others:
         st.info("There is only one experiment. Make another on the Overview page.")
         st.stop()
-    ready = [name for name in others if cache.prepared(known[name]) is not None]
+    ready = [name for name in others if _is_prepared(known[name])]
     name = state.choose("other_experiment", others, (ready or others)[0])
     labels = cache.experiment_labels()
     st.selectbox(
@@ -60,6 +62,14 @@ def choose(view: View) -> View:
     sets = tuple(n for n in other.ood_sets if n not in left_out) or other.ood_sets
     own = own_params(other, view.detector)
     return View(other, acts, "penultimate", sets, view.detector, own)
+
+
+def _is_prepared(experiment: Experiment) -> bool:
+    """Whether it can be compared at once; one with a fault says which once it is chosen."""
+    try:
+        return cache.prepared(experiment) is not None
+    except OODLensError:
+        return False
 
 
 def draw(view: View, other: View) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from ood_core.detectors import all_detectors
+from ood_core.scoring import NO_OOD
 from pages.components.kit.plain import plain
 
-__all__ = ["METRICS", "metric", "score", "warnings", "words"]
+__all__ = ["METRICS", "metric", "nothing_to_tell_apart", "score", "warnings", "words"]
 
 METRICS = {
     "AUROC": "The chance that a random ID image scores higher than a random OOD image; ties count "
@@ -18,6 +19,13 @@ METRICS = {
     "the share of OOD images that it accepts too. Lower is better.",
     "interval": "95 % interval: where the number would fall for other images of the same kind.",
 }
+
+
+def nothing_to_tell_apart(ood_sets: Sequence[str]) -> bool:
+    """Whether the experiment has no OOD set; says so in place of what needs one."""
+    if not ood_sets:
+        st.info(plain(NO_OOD), icon=":material/info:")
+    return not ood_sets
 
 
 def score(detector: str, params: Mapping[str, object] | None = None) -> None:

@@ -48,6 +48,8 @@ def _redraw_all() -> None:
 @told()
 def curves(view: View) -> None:
     """Curves and heatmap over depth; a click on a layer goes there."""
+    if words.nothing_to_tell_apart(view.ood_sets):
+        return
     if st.session_state.get("layer", view.layer) != view.layer:
         st.rerun()  # a click chose a layer: the sidebar must follow
     from ood_core import layers

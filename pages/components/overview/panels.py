@@ -153,6 +153,8 @@ def _sets(count: int) -> str:
 
 @told()
 def _headline(view: View) -> None:
+    if words.nothing_to_tell_apart(view.ood_sets):
+        return
     scores, reasons = {}, {}
     with st.spinner("Scoring …", show_time=False):
         for name in (n for n in HEADLINE if n in cache.detector_titles()):

@@ -23,6 +23,7 @@ from pages.components.kit import cache, state
 from pages.components.kit.plain import plain
 from pages.components.kit.prepare import progress_text
 from pages.components.kit.view import View
+from pages.components.kit.words import nothing_to_tell_apart
 from pages.components.why import lab_figures
 from pages.components.why.theory_words import INTRO, LAB, SECTIONS
 
@@ -96,6 +97,8 @@ def nan_section(view: View) -> None:
     )
 
     def draw() -> None:
+        if nothing_to_tell_apart(view.ood_sets):
+            return
         fig = nan_gain(rows, view.ood_sets, f"Norm and NAN at {view.layer} of your network")
         figures.show(fig, "nan_here", data=rows, name="norm_and_nan")
 
