@@ -111,7 +111,7 @@ class Table:
         if value is None:
             return None
         if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-            raise self.error(key, "a list of strings")
+            raise self.error(key, "a list of one or more strings in quotes")
         twice = sorted({v for v in value if value.count(v) > 1})
         if twice:
             raise ConfigError(f"{self.where}: {key} names {', '.join(twice)} more than once.")

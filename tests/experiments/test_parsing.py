@@ -140,6 +140,8 @@ MISTAKES = {
     ),
     "unknown-preprocessing": ("center_crop", "centre_crop", r"unknown key 'centre_crop'"),
     "unknown-id": ("test =", "tests =", r"\[id\]: unknown key 'tests'\. Did you mean 'test'\?"),
+    "no-classes": ("[id]", "[id]\nclasses = []", r"classes must be .*one or more.*got \[\]"),
+    "number-classes": ("[id]", "[id]\nclasses = [3]", r"strings in quotes, got \[3\]"),
     "unknown-ood": ('folder = "ood"', 'foldr = "ood"', r"\[\[ood\]\] 1: unknown key 'foldr'"),
     "unknown-fit": ('{ folder = "fit" }', '{ foldr = "fit" }', r"\[id\] fit: unknown key 'foldr'"),
     "not-for-kind": (
