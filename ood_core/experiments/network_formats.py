@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -23,12 +24,12 @@ def network_format(path: Path) -> str | None:
     ConfigError
         As `model_folder`.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return "huggingface" if model_folder(path) else None
     try:
         with open(path, "rb") as file:
             start = file.read(_HEAD)
-    except OSError:
+    except (OSError, ValueError):  # not there, or what is no path
         return None
     if start.startswith(b"PK\x03\x04"):
         return _of_zip(path)

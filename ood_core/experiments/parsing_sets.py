@@ -126,6 +126,12 @@ def _label_map(table: Table) -> dict[str, int | str]:
     return dict(values)
 
 
+_ARRAYS = (
+    " A list, table or zip of images has another key. Features are features = …, for every set of "
+    "an experiment and without a network (wizard: Features I already have)."
+)
+
+
 def _source(table: Table, kind: str, given: str, beside: Path | None, strict: bool) -> str:
     """The set's file or folder; in strict reading it must exist and not be empty."""
     source = _existing(table, kind, given, beside, strict)
@@ -133,7 +139,9 @@ def _source(table: Table, kind: str, given: str, beside: Path | None, strict: bo
         return source
     if kind == "folder":
         if not Path(source).is_dir():
-            raise ConfigError(f"{table.where}: folder = {given!r} is a file, not a folder.")
+            raise ConfigError(
+                f"{table.where}: folder = {given!r} is a file, not a folder.{_ARRAYS}"
+            )
         try:
             empty = not holds_image(source)
         except DataError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -36,6 +37,8 @@ _PACKED = {
 }
 _OTHERS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
     b"GGUF": "a GGUF file, which holds quantised weights",
     b"ggml": "a GGML file, which holds quantised weights",
     b"\x93NUMPY": "one NumPy array without a name",
@@ -51,7 +54,7 @@ def checkpoint_format(path: Path) -> Format:
     ModelError
         For every other file, with what it is and what to do.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # False also of what is no path
         raise ModelError(f"{path} is a folder; {what_to_name(path)}")
     try:
         with open(path, "rb") as file:
@@ -59,6 +62,8 @@ def checkpoint_format(path: Path) -> Format:
             size = path.stat().st_size
     except OSError as error:
         raise ModelError(f"cannot read checkpoint {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise ModelError(f"cannot read checkpoint {str(path)!r}: {error}.") from error
     if not start:
         raise ModelError(f"{path.name} is empty (0 bytes): copy or download it again.")
     if start.startswith(b"version https://git-lfs"):

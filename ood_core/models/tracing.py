@@ -87,6 +87,8 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
         with torch.enable_grad():
             start = noise.requires_grad_() * 1
             logits = module(start)
+    except ModelError:  # of a head in a file of its own, which says itself what is wrong
+        raise
     except (Exception, SystemExit) as error:  # whatever somebody's forward raises
         raise ModelError(_refused(error, input_shape)) from error
     finally:

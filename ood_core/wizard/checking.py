@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
 
 __all__ = ["QUICK", "check_draft", "gate_checks", "sample"]
 
+_NO_FOLDER = (
+    "It is no folder from a model hub on this machine. Name one with a config.json and the weights "
+    "in it, as save_pretrained writes it or the hub's cache has it: nothing is downloaded."
+)
 QUICK = 100
 """Images of each set that the quick check runs through the network."""
 
@@ -128,7 +133,8 @@ def _unknown(draft: Draft) -> Check:
     try:
         facts = checkpoint_facts(draft.checkpoint, part=draft.part)
     except OODLensError as error:
-        return Check("classifier", name, False, str(error))
+        nothing = draft.kind == "hub" and not os.path.isfile(draft.checkpoint)
+        return Check("classifier", name, False, _NO_FOLDER if nothing else str(error))
     shown = [f"{name} ({share:.0%} of its names fit)" for name, share in facts.architectures]
     near = f"nearest: {', '.join(shown)}." if shown else "none comes near."
     more = "" if timm_installed() else (

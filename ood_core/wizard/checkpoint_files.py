@@ -65,10 +65,10 @@ def checkpoints_at(source: str) -> tuple[tuple[Path, str], ...]:
         When it is a folder, or a pattern, without checkpoints.
     """
     path = Path(source).expanduser()
-    if not source or path.is_file() or (path.is_dir() and network_format(path)):
+    if not source or os.path.isfile(path) or network_format(path):
         return ()
     pattern = glob.has_magic(source)
-    if not (pattern or path.is_dir()):
+    if not (pattern or os.path.isdir(path)):
         return ()
     names = glob.iglob(str(path), recursive=True) if pattern else _below(path)
     found = [p for p in map(Path, islice(names, _MOST)) if p.is_file() and is_checkpoint(p)]

@@ -136,7 +136,10 @@ def _only_features(draft: Draft, name: str) -> Experiment:
     except (ConfigError, DataError):
         if name != "test":
             raise
-        return new_experiment(dataclasses.replace(alone, fit=chosen, classes=()))
+        try:
+            return new_experiment(dataclasses.replace(alone, fit=chosen, classes=()))
+        except ConfigError as error:  # the same file stands for both
+            raise ConfigError(str(error).replace("[id] fit", "[id] test", 1)) from error
 
 
 def _known_names(draft: Draft) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +149,8 @@ def complete(
         whole = whole_network(draft.checkpoint)
     if whole is not None and draft.architecture in ("", whole[1]):
         return _of_whole_network(draft, *whole)
+    if draft.kind == "hub" and os.path.isfile(_place(draft)):  # a checkpoint after all
+        draft = dataclasses.replace(draft, kind="network")
     channels = None
     if whole is None:  # else it holds no weights of the architecture given: a line says so
         draft, channels = _of_checkpoint(draft, progress, should_stop)
@@ -192,7 +195,9 @@ def _of_checkpoint(
 def _of_whole_network(draft: Draft, path: Path, architecture: str) -> Draft:
     """The draft of a file or folder that says itself which network it is."""
     folder = architecture == "huggingface"
-    kind = "hub" if folder and draft.kind == "network" else draft.kind
+    kind = draft.kind
+    if kind in ("network", "hub"):
+        kind = "hub" if folder else "network"
     found = dataclasses.replace(draft, checkpoint=str(path), architecture=architecture, kind=kind)
     if found.preprocessing is not None or _published(found) is not None:
         return found

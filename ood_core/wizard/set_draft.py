@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -60,10 +61,12 @@ def set_kind(source: str) -> str:
     source = source.strip()
     if source in BUILTIN_SOURCES:
         return "builtin"
-    if source.startswith(TORCHVISION) or (source in TORCHVISION_SETS and not Path(source).exists()):
+    if source.startswith(TORCHVISION) or (
+        source in TORCHVISION_SETS and not os.path.exists(source)
+    ):
         return "torchvision"
     path = Path(source).expanduser()
-    return "folder" if path.is_dir() else file_kind(path.name) or "folder"
+    return "folder" if os.path.isdir(path) else file_kind(path.name) or "folder"
 
 
 def set_name(source: str) -> str:

@@ -5,6 +5,7 @@ The page draws what `wizard.check_draft` returns; `tests/wizard/test_page.py` ho
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from ood_core import wizard
 from ood_core.commands import _main as cli
+from ood_core.errors import OODLensError
 from ood_core.runtime.toml_text import toml_text
 from ood_core.wizard import Draft, SetDraft
 from ood_core.wizard.draft import tables
@@ -186,3 +188,47 @@ def test_the_name_is_no_part_of_the_checks_and_messages_name_no_file(good, tmp_p
     (line,) = [line for line in wizard.check_draft(bad) if line.ok is False]
     assert line.text.startswith("[classifier]: checkpoint = "), line.text
     assert all(line.ok for line in wizard.check_draft(dataclasses.replace(good, name="a!")))
+
+
+@pytest.mark.parametrize("path", ["a\0b.pt", "a" * 5000, "a\nb.pt"])
+def test_what_is_no_path_is_a_line_and_no_traceback(path: str) -> None:
+    for kind in ("network", "hub", "encoder", "features"):
+        draft = wizard.with_kind(Draft(name="x"), kind)
+        draft = dataclasses.replace(
+            draft, checkpoint=path if kind != "features" else "", head=path, fit=SetDraft(path),
+            test=SetDraft(path), ood=(SetDraft(path, "o"),),
+        )  # fmt: skip
+        with contextlib.suppress(OODLensError):
+            draft = wizard.complete(draft)
+        lines = wizard.check_draft(draft)
+        assert [line.ok for line in lines] == [False] * 4
+
+
+def test_features_among_images_and_the_other_way_round_say_so(folders: Path) -> None:
+    import numpy as np
+
+    np.savez(folders / "fit.npz", features=np.eye(4))
+    draft = Draft(name="x", fit=SetDraft(str(folders / "fit.npz")))
+    line = next(line for line in wizard.check_draft(draft) if line.part == "fit")
+    assert "Features I already have" in line.text
+    draft = Draft(name="x", kind="features", test=SetDraft(str(folders / "photos/test")))
+    line = next(line for line in wizard.check_draft(draft) if line.part == "test")
+    assert line.text.startswith("[id] test: features = ")
+
+
+def test_what_is_no_folder_from_a_hub_says_what_is_one(folders: Path, checkpoint) -> None:
+    for path in ("org/model", str(folders / "drawings")):
+        (line, *_) = wizard.check_draft(Draft(name="x", kind="hub", checkpoint=path))
+        assert "a config.json and the weights" in line.text
+    done = wizard.complete(Draft(name="x", kind="hub", checkpoint=str(checkpoint())))
+    assert (done.kind, done.architecture) == ("network", "resnet20")
+
+
+def test_a_head_of_another_size_is_named_as_what_does_not_fit(folders: Path) -> None:
+    import numpy as np
+
+    np.savez(folders / "t.npz", embeddings=np.eye(3, 32) + 0.1)
+    draft = Draft(kind="encoder", architecture="resnet20", random_weights=0, num_classes=0)
+    draft = wizard.complete(wizard.with_head(draft, text=str(folders / "t.npz")))
+    line = next(line for line in wizard.check_draft(dataclasses.replace(draft, name="x")))
+    assert line.text.startswith("the network gives 64 features and the text embeddings have 32")

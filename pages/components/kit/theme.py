@@ -7,9 +7,11 @@ import streamlit as st
 __all__ = ["is_dark", "style"]
 
 _DARK = """
-.stApp button[data-testid="stBaseButton-primary"], .stApp button[kind="primary"] { color: #14171a; }
+.stApp button[data-testid="stBaseButton-primary"]:enabled,
+.stApp button[kind="primary"]:enabled { color: #14171a; }
 """
-"""Its accent is light enough to be read on a dark page, so what stands on it is dark."""
+"""Its accent is light enough to be read on a dark page, so what stands on it is dark; a button that
+is off does not have it."""
 
 
 def is_dark() -> bool:

@@ -40,7 +40,7 @@ def draw() -> None:
     folder = draft.kind == "hub"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         value = drafting.path(
-            "Folder from a model hub" if folder else "Checkpoint", "new_checkpoint",
+            "Model folder" if folder else "Checkpoint", "new_checkpoint",
             draft.checkpoint, known,
             placeholder=f"A path such as /data/mine/{'vit-base' if folder else 'best.pth'}",
             help=_FOLDER if folder else _FILE,

@@ -23,7 +23,8 @@ def draw() -> None:
     if source == "file":
         checkpoint.draw()
     draft = drafting.current()
-    if source != "file" or (draft.checkpoint and not checkpoint.is_whole(draft)):
+    asked = kind != "hub" and draft.checkpoint and not checkpoint.is_whole(draft)
+    if source != "file" or asked:
         architecture.draw(source)
     if source == "published":
         _weights()
