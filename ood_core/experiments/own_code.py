@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from ood_core.errors import ConfigError
@@ -64,7 +65,8 @@ def resolved(architecture: str, beside: Path | None, strict: bool) -> str:
     """The architecture with its file's absolute path, where it names a file or one is meant.
 
     A module that is not installed is looked for as a file beside the experiment file and in the
-    data roots: `my_pkg.my_net` is `my_pkg/my_net.py` there.
+    data roots: `my_pkg.my_net` is `my_pkg/my_net.py` there. One that Python finds only because it
+    was started in the folder of the module is that file too, for any folder to start in.
 
     Raises
     ------
@@ -73,7 +75,10 @@ def resolved(architecture: str, beside: Path | None, strict: bool) -> str:
     """
     where, is_file, name = own_code(architecture)
     if not is_file:
-        if where.partition(".")[0] in sys.stdlib_module_names or spec_of(where) is not None:
+        spec = spec_of(where)
+        if spec is not None and spec[0].suffix == ".py" and _is_only_here(where):
+            return f"{spec[0]}:{name}"
+        if where.partition(".")[0] in sys.stdlib_module_names or spec is not None:
             return architecture
         inner = where.replace(".", "/")
         tried = (resolve(f"{inner}{end}", beside)[0] for end in (".py", "/__init__.py"))
@@ -88,6 +93,16 @@ def resolved(architecture: str, beside: Path | None, strict: bool) -> str:
     if path is not None and path.is_dir():
         raise ConfigError(f"architecture = {architecture!r}: {path} is a folder, no Python file.")
     return f"{path or where}:{name}"
+
+
+def _is_only_here(module: str) -> bool:
+    """Whether a module is found in the working folder, where `python -m` looks first, alone."""
+    top = module.partition(".")[0]
+    if not sys.path or sys.path[0] not in ("", str(Path.cwd())) or top in sys.stdlib_module_names:
+        return False
+    others = (getattr(f, "find_spec", None) for f in sys.meta_path if f is not PathFinder)
+    found = (find(top, None) for find in others if find is not None)
+    return PathFinder.find_spec(top, sys.path[1:]) is None and not any(found)
 
 
 def searched_folders() -> tuple[str, ...]:

@@ -132,7 +132,8 @@ def _trust(table: Table, architecture: str, own: bool) -> str | None:
     if own and given is None:
         raise ConfigError(
             f"{table.where}: architecture = {architecture!r} is Python code, which can do "
-            f'anything once it runs. Read it; then write trust = "{TRUST}" below it. '
+            f'anything once it runs. Read it; then write trust = "{TRUST}" below it, or add '
+            "--trust to the command that makes the file. "
             "(Names without code are built in, torchvision:NAME or timm:NAME.)"
         )
     return None if given is None else str(given)

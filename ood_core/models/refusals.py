@@ -114,8 +114,8 @@ def _classes(mismatch: Mismatch) -> int | None:
     """Number of classes of the checkpoint, where nothing but that differs."""
     sizes = [(a, b) for a, b in mismatch.shapes.values() if a and b and a[0]]
     heads = {a[0] for a, b in sizes if a[0] != b[0] and a[1:] == b[1:]}
-    alone = not (mismatch.missing or mismatch.unexpected) and len(heads) == 1
-    return heads.pop() if alone else None
+    others = mismatch.missing or mismatch.unexpected or any(a[1:] != b[1:] for a, b in sizes)
+    return heads.pop() if len(heads) == 1 and not others else None
 
 
 def _own_remedy(mismatch: Mismatch, label: str) -> str:

@@ -88,6 +88,7 @@ def test_new_makes_an_experiment_of_it(mine, capsys) -> None:
     assert cli.main(argv) != 0
     said = " ".join(capsys.readouterr())
     assert 'trust = "run this code"' in said
+    assert "add --trust" in said
     assert not (mine / "ran").exists()
     assert cli.main([*argv, "--trust"]) == 0
     assert "2 classes, 6 penultimate features" in capsys.readouterr().out

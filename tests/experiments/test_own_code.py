@@ -10,7 +10,7 @@ import pytest
 
 from ood_core.errors import ConfigError
 from ood_core.experiments import list_experiments, load_experiment, save_experiment, to_toml
-from ood_core.experiments.own_code import is_own_code
+from ood_core.experiments.own_code import is_own_code, resolved
 
 FILE = """
 [classifier]
@@ -121,3 +121,14 @@ def test_names_of_collections_are_not_code() -> None:
         assert not is_own_code(name)
     assert is_own_code("torchvision.models:resnet18")
     assert is_own_code(r"C:\nets\my_net.py:MyNet")
+
+
+def test_a_module_of_the_working_folder_is_its_file(tmp_path, monkeypatch) -> None:
+    """`python -m` finds it there; a dashboard that is started in another folder would not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_net_of_mine.py").write_text("")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    named = "a_net_of_mine:Net"
+    assert resolved(named, None, True) == f"{tmp_path / 'a_net_of_mine.py'}:Net"
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    assert resolved(named, None, True) == named, "importable from any folder"

@@ -616,6 +616,16 @@ def test_arguments_are_part_of_the_identity_and_the_place_is_not(write, own) -> 
     assert model_fingerprint(here) != model_fingerprint(wide)
 
 
+def test_a_checkpoint_of_other_arguments_asks_for_them(write, own, tmp_path) -> None:
+    path = write("my_net.py")
+    torch.save(
+        load_model(own(f"{path}:MyNet", arguments={"width": 6})).module.state_dict(),
+        tmp_path / "a.pt",
+    )
+    with pytest.raises(ModelError, match="Give MyNet the arguments that the weights"):
+        load_model(own(f"{path}:MyNet", random_weights=None, checkpoint=tmp_path / "a.pt"))
+
+
 def test_nn_module_is_there(write, own) -> None:
     assert isinstance(load_model(own(f"{write('my_net.py')}:build")).module, nn.Module)
 
