@@ -25,7 +25,7 @@ from ood_core.experiments.parsing_classifier import (
 from ood_core.experiments.parsing_sets import ood_spec, set_spec
 from ood_core.experiments.reading import Table
 
-__all__ = ["LARGEST_SIDE", "parse_experiment", "parse_preprocessing"]
+__all__ = ["LARGEST_SIDE", "checked_preprocessing", "parse_experiment", "parse_preprocessing"]
 
 LARGEST_SIDE = 4096
 """Most pixels that images may be resized or cropped to: a typing error must not fill the memory."""
@@ -162,6 +162,19 @@ def parse_preprocessing(values: Any, where: str = "preprocessing") -> Preprocess
         ),
         mode=mode,
     )
+
+
+def checked_preprocessing(found: Preprocessing) -> Preprocessing:
+    """What a file beside a network states, held to the rules of a [preprocessing] table.
+
+    Raises
+    ------
+    ConfigError
+        As `parse_preprocessing`.
+    """
+    values = {key: value for key, value in vars(found).items() if value is not None}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return parse_preprocessing(plain, "its preprocessing")
 
 
 def _resize(table: Table) -> int | tuple[int, int] | None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from ood_core.errors import ConfigError
 from ood_core.experiments.checkpoint_folders import what_to_name
-from ood_core.experiments.experiment import FEATURES, IN_ORDER, ClassifierSpec
+from ood_core.experiments.experiment import FEATURES, ClassifierSpec
 from ood_core.experiments.model_folders import folder_has_head
 from ood_core.experiments.network_formats import NETWORK_FORMATS, network_format
 from ood_core.experiments.own_code import TRUST, is_own_code, resolved
+from ood_core.experiments.parsing_weights import parse_keys, parse_part
 from ood_core.experiments.reading import Table
 from ood_core.experiments.sources import resolve
 from ood_core.experiments.text_names import text_names
@@ -47,12 +48,6 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
             f"{table.where}: give exactly one of checkpoint (a file), weights (a name) or "
             f"random_weights (a seed); got {' and '.join(given) or 'none'}."
         )
-    part = table.text("part")
-    if part is not None and "checkpoint" not in table:
-        raise ConfigError(
-            f"{table.where}: part = {part!r} names weights in a checkpoint, but there is "
-            f"{given[0]} = … in its place: leave part out."
-        )
     num_classes = _num_classes(table)
     head, text, temperature = _own_head(table, beside, strict)
     names = _names(table, text)
@@ -70,7 +65,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
     return ClassifierSpec(
         architecture=_own(table, architecture, beside, strict) if own else architecture,
         checkpoint=checkpoint,
-        part=part,
+        part=parse_part(table, architecture, checkpoint),
         weights=table.text("weights"),
         random_weights=table.whole("random_weights", 0),
         num_classes=len(names) if names and num_classes is None else num_classes,
@@ -80,7 +75,7 @@ def parse_classifier(top: Table, beside: Path | None, strict: bool) -> Classifie
         features=table.text("features"),
         arguments=_arguments(table, own),
         trust=_trust(table, architecture, own),
-        keys=_keys(table),
+        keys=parse_keys(table, architecture),
         head=head,
         text=text,
         temperature=temperature,
@@ -210,17 +205,6 @@ def _file(table: Table, key: str, beside: Path | None, strict: bool) -> Path | N
         looked, what = ", ".join(map(str, places)), "is not a file" if found else "does not exist"
         raise ConfigError(f"{table.where}: {key} = {given!r} {what}. Looked at {looked}.")
     return found or Path(given)
-
-
-def _keys(table: Table) -> str | None:
-    keys = table.text("keys")
-    if keys is None:
-        return None
-    if keys != IN_ORDER:
-        raise table.error("keys", f'"{IN_ORDER}", which goes by order and shapes, not by names')
-    if "checkpoint" not in table:
-        raise ConfigError(f"{table.where}: keys = {keys!r} needs a checkpoint: leave keys out.")
-    return keys
 
 
 def _names(table: Table, text: Path | None) -> tuple[str, ...] | None:

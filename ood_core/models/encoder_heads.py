@@ -23,6 +23,9 @@ TEMPERATURE = 0.01
 """Temperature of a zero-shot head whose network states none: CLIP's is trained and held at 0.01
 or above (Radford et al., ICML 2021, section 2.5), where its published weights lie."""
 
+_LEAST_TEMPERATURE = 1e-6
+"""Cosines divided by it are still told apart in float32, and multiplied by it too."""
+
 
 class _Head(nn.Linear):
     """A linear layer from arrays; `temperature` is that of a zero-shot head."""
@@ -65,10 +68,13 @@ class EncoderWithHead(nn.Module):
         """Logits (n, c)."""
         features = self.embedding(_pooled(self.encoder(images)))
         if features.shape[1] != self.head.in_features:
+            c, turned = self.head.out_features, ""
+            if features.shape[1] == c:
+                turned = " The array may be turned: save its transpose."
             what = "head takes" if self.head.temperature is None else "text embeddings have"
             raise ModelError(
                 f"the network gives {features.shape[1]} features and the {what} "
-                f"{self.head.in_features}: they are not of the same network."
+                f"{self.head.in_features}: they are not of the same network.{turned}"
             )
         if self.head.temperature is not None:
             features = nn.functional.normalize(features, dim=1)
@@ -115,6 +121,12 @@ def with_head(network: nn.Module, spec: ClassifierSpec) -> nn.Module:
         return kind(network, head.weight, bias).eval()
     assert spec.text is not None
     temperature = spec.temperature or getattr(network, "temperature", None) or TEMPERATURE
+    if not _LEAST_TEMPERATURE <= temperature <= 1 / _LEAST_TEMPERATURE:
+        raise ModelError(
+            f"temperature = {temperature:g} is no temperature of cosines: logits would be all the "
+            f"same or infinite. Give one of {_LEAST_TEMPERATURE:g} to "
+            f"{1 / _LEAST_TEMPERATURE:g}; CLIP's is 0.01."
+        )
     return kind(network, read_text(spec.text) / temperature, None, temperature).eval()
 
 

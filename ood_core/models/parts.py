@@ -215,11 +215,11 @@ def _unprefixed(inside: tuple[str, ...], state: Candidate, averaged: bool) -> It
 
 
 def _prefixes(state: Candidate) -> list[str]:
-    """Prefixes worth taking off: none, and up to three leading parts of the names."""
+    """Prefixes worth taking off: none, and up to five leading parts of the names."""
     found = {"": 0}
     for key in state:
         steps = key.split(".")
-        for depth in range(1, min(4, len(steps) - 1)):
+        for depth in range(1, min(6, len(steps) - 1)):
             prefix = ".".join(steps[:depth]) + "."
             found[prefix] = found.get(prefix, 0) + 1
     # A wrapper's prefix covers much of the file, also where it holds several networks.

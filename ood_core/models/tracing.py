@@ -289,7 +289,7 @@ def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:
     if isinstance(error, RuntimeError | ValueError | AssertionError | TypeError):
         return (
             f"the network cannot take images of shape {input_shape} (channels, height, width): "
-            f"{said}. Check resize, center_crop and the number of values in mean "
+            f"{said.rstrip('.')}. Check resize, center_crop and the number of values in mean "
             "and std of [preprocessing]."
         )
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -235,9 +235,23 @@ def test_arrays_that_are_missing_and_sizes_that_differ(tmp_path: Path, write: Ca
     np.savez(tmp_path / "head.npz", weight=WEIGHT[:, :100])
     with pytest.raises(ModelError, match=r"gives 512 features .*head takes 100"):
         load_model(write('head = "head.npz"'))
+    np.savez(tmp_path / "head.npz", weight=WEIGHT.T)
+    with pytest.raises(ModelError) as refused:
+        load_model(write('head = "head.npz"'))
+    assert "save its transpose" in str(refused.value)
+    assert "resize" not in str(refused.value)
     np.savez(tmp_path / "text.npz", embeddings=TEXT, names=np.array(["a", "b"]))
     with pytest.raises(ModelError, match="names 2 classes but its network has 10"):
         load_model(write('text = "text.npz"'))
+
+
+@pytest.mark.parametrize("temperature", ["1e-40", "1e300"])
+def test_temperatures_that_float32_cannot_hold(
+    write: Callable, tmp_path: Path, temperature
+) -> None:
+    np.savez(tmp_path / "text.npz", embeddings=TEXT)
+    with pytest.raises(ModelError, match="is no temperature of cosines"):
+        load_model(write(f'text = "text.npz"\ntemperature = {temperature}'))
 
 
 def test_other_kinds_of_files(tmp_path: Path) -> None:

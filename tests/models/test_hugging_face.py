@@ -19,6 +19,7 @@ from ood_core.models import load_model
 from ood_core.models.fingerprint import model_fingerprint
 from ood_core.models.loaded import inspect_module
 from ood_core.models.network_files import (
+    hugging_face,
     network_class_names,
     network_files,
     open_network,
@@ -327,3 +328,51 @@ def test_without_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(ModelError, match="pip install transformers"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"size": {"height": -3, "width": -3}}, "resize must be"),
+        ({"size": {"height": 10**6, "width": 10**6}}, "1 to 4096 pixels"),
+        ({"image_std": [0, 0, 0]}, "std must be numbers above 0"),
+        ({"image_std": [float("nan")] * 3}, "std must be finite"),
+        ({"image_mean": [0.5]}, "mean must be 3 numbers"),
+    ],
+)
+def test_stated_preprocessing_is_held_to_the_rules_of_an_experiment(
+    tmp_path: Path, values: dict, said: str
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    given = {"image_processor_type": "ViTImageProcessor", "size": SIDE}
+    edit(tmp_path, "preprocessor_config.json", **given | values)
+    with pytest.raises(ModelError, match=said):
+        hugging_face.preprocessing(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cfg", [{"input_size": [3]}, {"input_size": "abc"}, {"mean": "x"}, {"crop_pct": "x"},
+            {"mean": [0.5, 0.5]}, {"std": [0, 1, 1]}, {"interpolation": "cubic"}],
+)  # fmt: skip
+def test_timm_s_preprocessing_is_held_to_the_same(tmp_path: Path, cfg: dict) -> None:
+    edit(tmp_path, architecture="resnet10t", pretrained_cfg=cfg)
+    with pytest.raises(ModelError, match=r"cannot be used: .* Give \[preprocessing\]"):
+        hugging_face.preprocessing(tmp_path)
+
+
+def test_shapes_that_differ_are_named(tmp_path: Path) -> None:
+    saved(tmp_path, "ViT", "ForImageClassification")
+    edit(tmp_path, id2label={str(c): f"class {c}" for c in range(5)})
+    with pytest.raises(ModelError, match=r"classifier.weight: file \(3, 32\), network \(5, 32\)"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("part", "model"), ("keys", "in order")])
+def test_what_is_of_weights_alone_is_refused_for_a_whole_network(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    edit(tmp_path, model_type="vit", architectures=["ViTForImageClassification"])
+    digits = {"fit": {"builtin": "digits:fit"}, "test": {"builtin": "digits:test"}}
+    values = {"name": "x", "classifier": {"checkpoint": str(tmp_path), key: value}, "id": digits}
+    with pytest.raises(ConfigError, match=f"holds the whole network: leave {key} out"):
+        parse_experiment(values, tmp_path / "x.toml")

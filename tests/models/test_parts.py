@@ -219,3 +219,9 @@ def test_classes_are_those_of_the_part(tmp_path):
     assert checkpoint_classes(path, "resnet20") is None
     torch.save({"model": student, "model_ema": teacher}, path)
     assert checkpoint_classes(path, "resnet20") == 100
+
+
+def test_wrappers_of_all_libraries_at_once(tmp_path):
+    report, head = load({"state_dict": under("_orig_mod.module.model.net.", LAST)}, tmp_path)
+    assert torch.equal(head, LAST["head.weight"])
+    assert report.part == "state_dict._orig_mod.module.model.net"

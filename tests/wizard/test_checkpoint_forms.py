@@ -170,7 +170,10 @@ def test_the_original_efficientnet_names(form, lite0, tmp_path):
     ("names", "photos", "holds"), [("original", 250, True), ("swapped", 60, False)]
 )
 def test_accuracy_confirms_a_mapping_or_refutes_it(names, photos, holds, lite0, tmp_path):
-    """Two batch norms in each other's place are refuted."""
+    """Two batch norms in each other's place are refuted.
+
+    The tensors of the original names are those of timm's (the test above), so one pass tells both.
+    """
     state = original_names(lite0)
     if names == "swapped":
         for end in ("weight", "bias", "running_mean", "running_var"):

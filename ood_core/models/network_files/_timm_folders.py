@@ -73,13 +73,16 @@ def open_timm_folder(
 def timm_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
     """As timm's `resolve_data_config`: enlarged by 1 / crop_pct before the centre crop."""
     given = _pretrained(config)
-    channels, height, width = given.get("input_size") or (3, 224, 224)
+    channels, height, width = map(int, given.get("input_size") or (3, 224, 224))
     if height != width:
         raise ModelError(
             f"the network takes images of {height} x {width}: give [preprocessing] and squares."
         )
-    mean, std = (tuple(given.get(k) or d) for k, d in zip(("mean", "std"), _IMAGENET, strict=True))
-    side = int(height / (given.get("crop_pct") or 0.875))
+    mean, std = (
+        tuple(map(float, given.get(k) or d))
+        for k, d in zip(("mean", "std"), _IMAGENET, strict=True)
+    )
+    side = int(height / float(given.get("crop_pct") or 0.875))
     return Preprocessing(
         resize=(side, side) if given.get("crop_mode") == "squash" else side,
         center_crop=height,

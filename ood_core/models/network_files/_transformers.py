@@ -120,7 +120,7 @@ def _loaded(
         with torch.random.fork_rng(devices=[]):
             network, told = chosen.network_class.from_pretrained(
                 None, config=config, state_dict=state, dtype=torch.float32,
-                output_loading_info=True, local_files_only=True,
+                output_loading_info=True, local_files_only=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
     except Exception as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
@@ -136,7 +136,10 @@ def _check(
 ) -> None:
     """Weights that are missing would be random numbers: all of them, or an error."""
     missing = sorted(k for k in told["missing_keys"] if not k.endswith(_BUFFERS))
-    mismatched = [str(one[0]) for one in told.get("mismatched_keys") or ()]
+    mismatched = [
+        f"{key}: file {tuple(theirs)}, network {tuple(own)}"
+        for key, theirs, own in sorted(told.get("mismatched_keys") or ())
+    ]
     unexpected = sorted(k for k in told["unexpected_keys"] if not chosen.may_hold(k, state))
     unexpected = [k for k in unexpected if not k.endswith(_BUFFERS)]
     said = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ood_core.errors import ModelError
 from ood_core.experiments.experiment import Preprocessing
 from ood_core.experiments.model_folders import folder_json, is_timm_folder, model_folder
+from ood_core.experiments.parsing import checked_preprocessing
 from ood_core.models.checkpoint_shards import checkpoint_files
 from ood_core.models.network_files._image_processors import stated_preprocessing
 from ood_core.models.network_files._timm_folders import (
@@ -73,8 +74,27 @@ def version() -> str:
 
 
 def preprocessing(path: Path) -> Preprocessing | None:
-    """The transform of preprocessor_config.json, or of timm's configuration."""
+    """The transform of preprocessor_config.json, or of timm's configuration.
+
+    Raises
+    ------
+    ModelError
+        When it says what an experiment's [preprocessing] may not.
+    """
     folder = _folder(path)
+    try:
+        found = _preprocessing(folder)
+        return None if found is None else checked_preprocessing(found)
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"the preprocessing that {folder.name} states cannot be used: "
+            f"{str(error).rstrip('.')}. Give [preprocessing] with resize, center_crop, mean, std."
+        ) from error
+
+
+def _preprocessing(folder: Path) -> Preprocessing | None:
     config = folder_json(folder / "config.json")
     if is_timm_folder(config):
         return timm_preprocessing(config)
