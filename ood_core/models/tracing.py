@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import traceback
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ood_core.errors import ModelError
+from ood_core.models.forward_errors import forward_failed
 from ood_core.models.steadiness import check_steady
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], headless: bool = Fals
     except ModelError:  # of a head in a file of its own, which says itself what is wrong
         raise
     except (Exception, SystemExit) as error:  # whatever somebody's forward raises
-        raise ModelError(_refused(error, input_shape)) from error
+        raise ModelError(forward_failed(error, input_shape)) from error
     finally:
         for handle in handles:
             handle.remove()
@@ -264,38 +263,3 @@ def _averaged(tensor: torch.Tensor, channels_first: bool) -> torch.Tensor:
     if tensor.ndim == 2:
         return tensor
     return tensor.flatten(2).mean(2) if channels_first else tensor.flatten(1, -2).mean(1)
-
-
-def _refused(error: BaseException, input_shape: tuple[int, ...]) -> str:
-    """Why a forward pass failed, and what to do."""
-    said = _first_line(error)
-    if isinstance(error, TypeError) and "forward() missing" in said:
-        return (
-            f"the network needs more than the images: {said}. Wrap it in an nn.Module of your own "
-            "whose forward takes the images alone and gives the rest."
-        )
-    if isinstance(error, TypeError) and "forward() takes" in said:
-        return f"the network takes no images: {said}. Have forward take them first: forward(x)."
-    if isinstance(error, RuntimeError | AssertionError) and re.search(r"NVIDIA|CUDA", said):
-        return (
-            f"the network's forward pass wants a graphics card: {said} Have it go by the device of "
-            "its images, x.device."
-        )
-    if isinstance(error, RuntimeError) and re.search(r"should be the same|same dtype", said):
-        return (
-            f"the network computes with another type of numbers than its images, float32: {said}. "
-            "Have it keep float32, as model.float() does, or convert in its forward."
-        )
-    if isinstance(error, RuntimeError | ValueError | AssertionError | TypeError):
-        return (
-            f"the network cannot take images of shape {input_shape} (channels, height, width): "
-            f"{said.rstrip('.')}. Check resize, center_crop and the number of values in mean "
-            "and std of [preprocessing]."
-        )
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{frame.filename}, line {frame.lineno}: {frame.line or ''}".rstrip(": ")
-    return f"the network's forward pass fails with {type(error).__name__}: {said} ({where})."
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
