@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import ood_core
+from ood_core.activations import preparation
 from tests.features_experiments import write_text_only, write_with_head
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ Opener = Callable[..., AppTest]
 @pytest.fixture(params=[write_with_head, write_text_only], ids=["with head", "text only"])
 def open_page(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Opener:
+) -> Iterator[Opener]:
     name = request.param(tmp_path)
     monkeypatch.setenv("OOD_LENS_HOME", str(tmp_path / "home"))
     st.cache_resource.clear()  # the list of experiments is that of another home
@@ -47,7 +48,11 @@ def open_page(
         assert not app.error, [e.value for e in app.error]
         return app
 
-    return opener
+    yield opener
+    for job in preparation.LANE.jobs():  # Compare prepares digits, in this test's home
+        job.stop()
+        job.wait(60)
+        preparation.LANE.forget(job)
 
 
 @pytest.mark.parametrize("page", ["", *PAGES])
