@@ -14,6 +14,7 @@ from ood_core.models.network_shapes import shapes_built_by
 from ood_core.models.normalisation import without_constants
 
 __all__ = [
+    "NOT_BUILT",
     "adapted",
     "classes_of",
     "head_names",
@@ -22,6 +23,9 @@ __all__ = [
     "known_shapes",
     "share_of",
 ]
+
+NOT_BUILT = (ModelError, RuntimeError, TypeError, ValueError)
+"""What is raised by architectures that cannot be built for a number of classes or channels."""
 
 _CLASSES = 1237
 """A number of classes that is no width of any layer, so that it shows which layers follow it."""
@@ -66,7 +70,7 @@ def head_places(architecture: str) -> tuple[str, ...]:
     """Paths of the modules whose width is the number of classes; none where that is not known."""
     try:
         return tuple(sorted({name.rpartition(".")[0] for name in head_names(architecture)}))
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
+    except NOT_BUILT:
         return ()
 
 

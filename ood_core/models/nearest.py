@@ -14,6 +14,7 @@ from ood_core.models.checkpoints import Candidate, candidates, read_checkpoint
 from ood_core.models.input_channels import first_channels
 from ood_core.models.known_matches import keep_match, kept_match
 from ood_core.models.known_shapes import (
+    NOT_BUILT,
     adapted,
     classes_of,
     head_names,
@@ -241,7 +242,7 @@ def _best_share(name: str, states: Sequence[Candidate]) -> float:
     """The share with the state dict that agrees best; 0 for a network that cannot be built so."""
     try:
         return max((_share(name, adapted(name, state)) for state in states), default=0.0)
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
+    except NOT_BUILT:
         return 0.0
 
 

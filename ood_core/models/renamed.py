@@ -12,7 +12,7 @@ from ood_core.models.architectures import collection
 from ood_core.models.checkpoints import read_checkpoint
 from ood_core.models.input_channels import for_channels
 from ood_core.models.key_order import in_order
-from ood_core.models.known_shapes import head_names, known_shapes
+from ood_core.models.known_shapes import NOT_BUILT, head_names, known_shapes
 from ood_core.models.named_architectures import named_in_path, names_written
 from ood_core.models.parts import named, parts
 
@@ -56,7 +56,7 @@ def renamed_match(
     for name in architectures:
         try:
             shapes, heads = known_shapes(name), head_names(name)
-        except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
+        except NOT_BUILT:
             continue
         for state in states:
             for classes, wanted in _sizes(state, shapes, heads):

@@ -13,8 +13,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from ood_core.errors import ModelError
-from ood_core.models.known_shapes import known_shapes
+from ood_core.models.known_shapes import NOT_BUILT, known_shapes
 
 __all__ = ["likely_names", "words_of"]
 
@@ -89,7 +88,7 @@ def _likeness(name: str, words: frozenset[str]) -> float:
     """Words that a network's parameters share with a checkpoint's, of all words of either."""
     try:
         held = words_of(known_shapes(name))
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, ModelError):
+    except NOT_BUILT:
         return 0.0
     return len(held & words) / (len(held | words) or 1)
 

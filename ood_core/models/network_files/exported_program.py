@@ -17,8 +17,6 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +25,7 @@ from ood_core.experiments.network_formats import archive_names
 from ood_core.models.checkpoint_formats import cut_off
 from ood_core.models.network_files._stated import stated_class_names, stated_preprocessing
 from ood_core.models.network_files._whole_graph import network_of
+from ood_core.models.published_weights import package_version
 
 if TYPE_CHECKING:
     import torch
@@ -68,10 +67,7 @@ def files(path: Path) -> tuple[Path, ...]:
 
 def version() -> str:
     """Version of torch, whose operators run, and of the way in which the graph is read."""
-    try:
-        return f"torch {package_version('torch')}, {READ_BY}"
-    except PackageNotFoundError:
-        return READ_BY
+    return f"torch {package_version('torch')}, {READ_BY}"
 
 
 def preprocessing(path: Path) -> Preprocessing | None:

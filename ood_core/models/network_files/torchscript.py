@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from ood_core.errors import ModelError
 from ood_core.models.checkpoint_formats import cut_off
 from ood_core.models.network_files._stated import stated_class_names, stated_preprocessing
 from ood_core.models.network_files._whole_graph import network_of
+from ood_core.models.published_weights import package_version
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,10 +63,7 @@ def files(path: Path) -> tuple[Path, ...]:
 
 def version() -> str:
     """Version of torch, whose operators run, and of the way in which the graph is read."""
-    try:
-        return f"torch {package_version('torch')}, {READ_BY}"
-    except PackageNotFoundError:
-        return READ_BY
+    return f"torch {package_version('torch')}, {READ_BY}"
 
 
 def preprocessing(path: Path) -> Preprocessing | None:
