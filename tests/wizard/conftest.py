@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
+ROOT = Path(__file__).parents[2]
 CLASSES = ("cat", "dog", "horse")
 
 
@@ -60,3 +63,14 @@ def checkpoint(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The overview page with the wizard open."""
+    st.cache_resource.clear()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["wizard"] = "on"
+    at.run()
+    assert not at.exception
+    return at

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ood_core import wizard
 from ood_core.experiments import load_experiment
 from ood_core.wizard import Draft
+from tests.wizard_page import texts, wait
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def page() -> AppTest:
-    """The overview page with the wizard open."""
-    st.cache_resource.clear()
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    at.query_params["wizard"] = "on"
-    at.run()
-    assert not at.exception
-    return at
-
-
-def texts(at: AppTest) -> str:
-    return html.unescape(" ".join(element.proto.body for element in at.get("html")))
-
-
-def wait(at: AppTest, until: str) -> str:
-    """Run the page until a text is on it."""
-    for _ in range(200):
-        at.run()
-        assert not at.exception
-        if until in (shown := texts(at)):
-            return shown
-        time.sleep(0.2)
-    pytest.fail(f"{until!r} did not appear on the page")
 
 
 def steps(at: AppTest) -> list[str]:
